@@ -1,0 +1,1 @@
+"""Street-scene segmentation, depth and depth-distribution density from a picture or a video."""

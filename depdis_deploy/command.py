@@ -1,0 +1,61 @@
+"""What all commands share: one line for a fault, the right exit status, no traceback for bad input."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+
+class InputError(ValueError):
+    """Input that cannot be used: says what was expected, what was got and what to do. Exit status 1."""
+
+
+class UsageError(ValueError):
+    """A wrong option or combination of options. Exit status 2."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: like KeyboardInterrupt, so that the work in hand is finished off and kept."""
+
+
+def raise_on_sigterm() -> None:
+    """Turn SIGTERM into `Terminated` in the main thread."""
+
+    def stop(signum: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(text.split())
+
+
+def run(app: typer.Typer, **keywords: Any) -> NoReturn:
+    """Run a typer app and end the process: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    try:
+        status = app(standalone_mode=False, **keywords)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Terminated:
+        sys.exit(143)
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except Exception as error:
+        # click's own complaints (unknown option, bad value), which carry their exit status
+        if hasattr(error, "exit_code") and hasattr(error, "show"):
+            error.show()
+            sys.exit(error.exit_code)
+        if type(error).__name__ == "Abort":
+            sys.exit(130)
+        raise
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,102 @@
+"""RGB frame -> network input, and the network's maps back onto the frame.
+
+Shared by training, export and the runtime, so that what a model saw and what it sees cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .manifest import ResizeRule
+
+# From this shrinking factor on, bilinear sampling skips source pixels and aliases.
+_AREA_FROM = 1.5
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes, each (width, height): the frame, its resized content, and the padded network input.
+
+    The content stands at the top left of the input; what is right of it and below is padding.
+    """
+
+    frame: tuple[int, int]
+    content: tuple[int, int]
+    input: tuple[int, int]
+
+
+def plan(frame_size: tuple[int, int], rule: ResizeRule) -> Geometry:
+    """Where a frame of `frame_size` (width, height) goes in the network's input."""
+    width, height = frame_size
+    if min(width, height) < 1:
+        raise ValueError(f"a frame has at least one pixel, got {width}x{height}")
+    if rule.kind == "stretch":
+        return Geometry(frame_size, (rule.width, rule.height), (rule.width, rule.height))
+    if rule.kind == "fit":
+        scale = min(rule.width / width, rule.height / height)
+        content = (
+            min(rule.width, max(1, round(width * scale))),
+            min(rule.height, max(1, round(height * scale))),
+        )
+        return Geometry(frame_size, content, (rule.width, rule.height))
+    step = rule.multiple
+    wide = max(1, round(math.sqrt(rule.width * rule.height * width / height) / step)) * step
+    high = max(1, round(wide * height / width))
+    return Geometry(frame_size, (wide, high), (wide, math.ceil(high / step) * step))
+
+
+def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
+    """A (H, W, 3) uint8 picture at `size` (width, height), anti-aliased where it shrinks."""
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    if interpolation == "bicubic":
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    shrink = max(width / size[0], height / size[1])
+    method = cv2.INTER_AREA if shrink >= _AREA_FROM else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+
+
+def to_input(picture: NDArray[np.uint8], geometry: Geometry, rule: ResizeRule) -> NDArray[np.uint8]:
+    """A (H, W, 3) uint8 RGB frame as the network's (h, w, 3) uint8 RGB input."""
+    content = resize_picture(picture, geometry.content, rule.interpolation)
+    right = geometry.input[0] - geometry.content[0]
+    below = geometry.input[1] - geometry.content[1]
+    if right or below:
+        return np.asarray(cv2.copyMakeBorder(content, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return content
+
+
+def to_frame(values: NDArray[Any], geometry: Geometry, *, smooth: bool) -> NDArray[Any]:
+    """A network map (h', w') on any grid that spans the input, on the frame's (H, W) pixels.
+
+    smooth: bilinear for depth, density and confidence; nearest for labels.
+    """
+    rows, columns = values.shape
+    if geometry.content != geometry.input:
+        # Bilinear sampling between whole cells needs the map at the input's size before the crop.
+        if (columns, rows) != geometry.input:
+            method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+            values = cv2.resize(values, geometry.input, interpolation=method)
+        values = values[: geometry.content[1], : geometry.content[0]]
+    if values.shape[::-1] == geometry.frame:
+        return values
+    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(values, geometry.frame, interpolation=method))
+
+
+def focal_length_px(horizontal_fov_degrees: float, width: int) -> float:
+    """The focal length in pixels of a camera whose picture is `width` pixels wide."""
+    if not 1.0 <= horizontal_fov_degrees <= 179.0:
+        raise ValueError(
+            f"a horizontal field of view is between 1 and 179 degrees, got {horizontal_fov_degrees:g}"
+        )
+    return width / 2 / math.tan(math.radians(horizontal_fov_degrees) / 2)
