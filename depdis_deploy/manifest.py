@@ -92,9 +92,7 @@ class Manifest:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Manifest:
         """The inverse of `to_metadata`; ManifestError says what is missing or malformed."""
-        found = {
-            key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)
-        }
+        found = {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
         missing = [key for key in ("format_version", *cls.__dataclass_fields__) if key not in found]
         if missing:
             raise ManifestError(f"its metadata lacks {', '.join(_PREFIX + key for key in missing)}")

@@ -51,9 +51,7 @@ def plan(frame_size: tuple[int, int], rule: ResizeRule) -> Geometry:
     return Geometry(frame_size, (wide, high), (wide, math.ceil(high / step) * step))
 
 
-def resize_picture(
-    picture: NDArray[np.uint8], size: tuple[int, int], interpolation: str
-) -> NDArray[np.uint8]:
+def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
     """A (H, W, 3) uint8 picture at `size` (width, height), anti-aliased where it shrinks."""
     height, width = picture.shape[:2]
     if (width, height) == size:

@@ -83,10 +83,7 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
             [mesh.faces + np.int32(start) for mesh, start in zip(meshes, vertex_start, strict=False)]
         ),
         np.concatenate(
-            [
-                mesh.face_material + np.int32(start)
-                for mesh, start in zip(meshes, material_start, strict=False)
-            ]
+            [mesh.face_material + np.int32(start) for mesh, start in zip(meshes, material_start, strict=False)]
         ),
         tuple(material for mesh in meshes for material in mesh.materials),
     )
@@ -128,9 +125,7 @@ class Builder:
         across = np.cross(normal, along / width)
         offsets = corners - corners[0]
         uv = np.stack([offsets @ (along / width), offsets @ across], axis=1)
-        self.triangles(
-            corners, [[0, 1, 2], [0, 2, 3]], material, uv=uv, normals=np.repeat(normal[None], 4, 0)
-        )
+        self.triangles(corners, [[0, 1, 2], [0, 2, 3]], material, uv=uv, normals=np.repeat(normal[None], 4, 0))
 
     def box(self, low: Point, high: Point, material: Material, *, bottom: bool = False) -> None:
         """An upright box between two opposite corners, without its underside unless `bottom`."""
