@@ -2,7 +2,7 @@
 
 The regions stand in real_regions.json; the pictures belong to other packages and are given by path:
 
-    python benchmarks/regions.py bikes.mp4 vtest.avi bus.jpg leuvenA.jpg [--model model.onnx] [--out result.json]
+    python benchmarks/regions.py bikes.mp4 vtest.avi bus.jpg leuvenA.jpg --model model.onnx --out result.json
 
 A region's score is the share of its pixels that are labelled right, a class's the mean over its regions.
 """

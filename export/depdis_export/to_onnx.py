@@ -1,0 +1,112 @@
+"""A network and its manifest -> one self-describing ONNX file."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from depdis_deploy.manifest import Manifest
+
+from .deployable import Deployable, output_names
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18
+# Smaller initializers (biases, batch-norm statistics) stay in fp32: they weigh nothing and lose most.
+_HALF_FROM_DIMENSIONS = 2
+
+
+def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelProto:
+    """The ONNX graph of a deployable network.
+
+    Static (batch, height, width) of the manifest's resize rule, or all three dynamic where `manifest.dynamic`
+    (height and width in multiples of `manifest.resize.multiple`).
+    """
+    rule = manifest.resize
+    # torch.export takes a dimension of size 1 for a constant, so a dynamic batch is traced with 2.
+    frames = torch.zeros((2 if manifest.dynamic else batch, rule.height, rule.width, 3), dtype=torch.uint8)
+    dynamic = None
+    if manifest.dynamic:
+        rows, columns = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
+        dynamic = {
+            "frames": {
+                0: torch.export.Dim("batch", min=1, max=256),
+                1: rule.multiple * rows,
+                2: rule.multiple * columns,
+            }
+        }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            deployable,
+            (frames,),
+            dynamo=True,
+            dynamic_shapes=dynamic,
+            input_names=["frames"],
+            output_names=list(output_names(deployable.network)),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    name_dimensions(model, manifest)
+    return model
+
+
+def name_dimensions(model: onnx.ModelProto, manifest: Manifest) -> None:
+    """Readable names for dynamic dimensions of the input, none for computed ones of the outputs."""
+    if not manifest.dynamic:
+        return
+    for dimension, name in zip(
+        model.graph.input[0].type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False
+    ):
+        dimension.dim_param = name
+    for output in model.graph.output:
+        dims = output.type.tensor_type.shape.dim
+        grid = ("height", "width") if output.name == "labels" else (f"{output.name}_rows", f"{output.name}_columns")
+        for dimension, name in zip(dims, ("batch", *grid), strict=True):
+            dimension.dim_param = name
+
+
+def store_weights_as_half(model: onnx.ModelProto) -> None:
+    """Keep weights as fp16 with a Cast behind, which the runtime folds when it loads: half the file.
+
+    The weights must already be fp16 values (`checkpoint.round_to_half`), so that nothing changes; ValueError
+    where one is not.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    casts = []
+    for initializer in model.graph.initializer:
+        if (
+            initializer.data_type != onnx.TensorProto.FLOAT
+            or len(initializer.dims) < _HALF_FROM_DIMENSIONS
+            or np.prod(initializer.dims) < 64
+        ):
+            continue
+        values = numpy_helper.to_array(initializer)
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            raise ValueError(f"weights {initializer.name} are not fp16 values: round the network first")
+        full_name = initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(half, full_name + ".half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [full_name + ".half"], [full_name], to=onnx.TensorProto.FLOAT)
+        )
+    for index, node in enumerate(casts):
+        model.graph.node.insert(index, node)
+
+
+def describe(model: onnx.ModelProto, manifest: Manifest) -> None:
+    """Write the manifest into the file's metadata, replacing what stood there."""
+    import onnx
+
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, manifest.to_metadata())
+    model.producer_name = "depdis-export"
