@@ -1,0 +1,252 @@
+"""Networks on disk: our checkpoints and weights, and the files that the paper's authors released.
+
+Nothing is executed on loading: pickles are read with `weights_only=True`, weights alone as safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from depdis_deploy.files import written_whole
+from depdis_deploy.manifest import Manifest, ManifestError
+
+from .branches import Network
+from .network import build_network
+from .released import is_released, read_released
+
+FORMAT = "depdis-checkpoint"
+FORMAT_VERSION = 1
+_PLAIN = (Tensor, str, bytes, int, float, bool, type(None))
+
+
+class CheckpointError(ValueError):
+    """A file that no network can be read from; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file held.
+
+    kind: `checkpoint` (ours, with everything a training needs to go on), `weights` (ours, safetensors) or
+        `released` (the authors').
+    config, step, state: the resolved configuration, the iterations done, optimiser and random state; empty
+        for the other kinds.
+    notes: what the reader should be told, such as branches that the file lacks.
+    """
+
+    network: Network
+    manifest: Manifest | None
+    step: int
+    config: Mapping[str, Any]
+    state: Mapping[str, Any]
+    kind: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def load_network(path: Path | str) -> Network:
+    """The network in a file of ours or of the authors, in evaluation mode and float32.
+
+    Raises CheckpointError as `read_checkpoint` does.
+    """
+    return read_checkpoint(path).network.eval()
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read any of the three kinds of file; the content decides which, the suffix only safetensors.
+
+    Raises CheckpointError for a file that is missing, truncated, of something else, or that would execute code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected a checkpoint (.pt, .pth or .safetensors)")
+    if path.suffix == ".safetensors":
+        return _read_weights(path)
+    content = load_plain(path)
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        return _from_ours(path, content)
+    if is_released(content):
+        network, notes = _said_of(path, read_released, content)
+        return Checkpoint(network, None, 0, {}, {}, "released", notes)
+    raise CheckpointError(
+        f"{path}: neither a checkpoint of depdis-train nor one of the authors' released files "
+        f"({_looks_like(content)})"
+    )
+
+
+def load_plain(path: Path) -> Any:
+    """A torch file of tensors and plain values; CheckpointError for anything that would run code."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: refused: {_why_unpicklable(error)}") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be read, truncated or not a torch file ({reason})") from None
+
+
+def write_checkpoint(
+    path: Path | str,
+    network: Network,
+    manifest: Manifest | None,
+    *,
+    config: Mapping[str, Any],
+    step: int,
+    state: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint of a training (.pt), whole or not at all.
+
+    config: plain values; state: tensors and plain values (optimiser, random state), nested in dicts, lists
+    and tuples. Raises TypeError for anything that `weights_only=True` would refuse to read back.
+    """
+    content = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "network": _description(network),
+        "weights": network.state_dict(),
+        "manifest": None if manifest is None else manifest.to_metadata(),
+        "config": dict(config),
+        "step": step,
+        "state": dict(state),
+    }
+    _check_plain(content, "checkpoint")
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def write_weights(path: Path | str, network: Network, manifest: Manifest | None) -> None:
+    """Write the weights alone in float16 as safetensors, the manifest in its metadata.
+
+    Call `round_to_half` before scores are taken, so that they are those of the file.
+    """
+    from safetensors.torch import save_file
+
+    weights = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "network": json.dumps(_description(network))}
+    if manifest is not None:
+        metadata |= manifest.to_metadata()
+    with written_whole(path) as temporary:
+        save_file(weights, temporary, metadata)
+
+
+@torch.no_grad()
+def round_to_half(network: Network) -> None:
+    """Round every weight and statistic to a float16 value in place, kept as float32.
+
+    Raises ValueError when a value does not fit in float16.
+    """
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            rounded = value.half().to(value.dtype)
+            if not torch.isfinite(rounded).all():
+                raise ValueError(f"{name} holds values beyond float16's range of 65504: write it as float32")
+            value.copy_(rounded)
+
+
+def _read_weights(path: Path) -> Checkpoint:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read, truncated or not safetensors ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: its metadata does not say which network it is: not written by this package"
+        )
+    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    network = _said_of(path, _rebuild, json.loads(metadata["network"]), weights)
+    return Checkpoint(network, _said_of(path, _manifest, metadata), 0, {}, {}, "weights")
+
+
+def _from_ours(path: Path, content: Mapping[str, Any]) -> Checkpoint:
+    if content.get("version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint version {content.get('version')}, this package reads {FORMAT_VERSION}: "
+            "install the package version that wrote it"
+        )
+    network = _said_of(path, _rebuild, content["network"], content["weights"])
+    manifest = None if content["manifest"] is None else _said_of(path, _manifest, content["manifest"])
+    return Checkpoint(network, manifest, content["step"], content["config"], content["state"], "checkpoint")
+
+
+def _rebuild(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Network:
+    network = build_network(
+        int(description["num_classes"]), str(description["backbone"]), tuple(description["branches"])
+    )
+    _check_shapes(network, weights)
+    network.load_state_dict(weights)
+    return network
+
+
+def _check_shapes(network: Network, weights: Mapping[str, Tensor]) -> None:
+    own = network.state_dict()
+    missing, unknown = own.keys() - weights.keys(), weights.keys() - own.keys()
+    differing = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    for what, names in (("lacks", missing), ("has unknown", unknown), ("has other shapes of", differing)):
+        if names:
+            first = ", ".join(sorted(names)[:3])
+            raise CheckpointError(
+                f"it {what} {len(names)} of the weights of a {network.backbone} with {network.num_classes} "
+                f"classes and branches {', '.join(network.branches) or 'none'} ({first}, ...)"
+            )
+
+
+def _manifest(metadata: Mapping[str, str]) -> Manifest | None:
+    return Manifest.from_metadata(metadata) if any(key.startswith("depdis.") for key in metadata) else None
+
+
+def _said_of(path: Path, function: Any, *arguments: Any) -> Any:
+    """The function's result; its ValueError becomes a CheckpointError that names the file."""
+    try:
+        return function(*arguments)
+    except (ManifestError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _description(network: Network) -> dict[str, Any]:
+    return {
+        "num_classes": network.num_classes,
+        "backbone": network.backbone,
+        "branches": list(network.branches),
+    }
+
+
+def _check_plain(value: Any, where: str) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(item, f"{where}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_plain(item, f"{where}[{index}]")
+    elif type(value) not in _PLAIN and not isinstance(value, Tensor):
+        raise TypeError(
+            f"{where} is a {type(value).__name__}; a checkpoint holds tensors and plain values only"
+        )
+
+
+def _why_unpicklable(error: pickle.UnpicklingError) -> str:
+    message = str(error)
+    if "Unsupported global" in message or "GLOBAL" in message:
+        name = message.split("GLOBAL ", 1)[-1].split(" ", 1)[0]
+        return f"loading it would run code ({name}); only tensors and plain values are read"
+    return f"it is not a file of tensors and plain values ({message.strip().splitlines()[0][:120]})"
+
+
+def _looks_like(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return "it holds " + (", ".join(str(key) for key in list(content)[:4]) or "nothing") + ", ..."
+    return f"it holds a {type(content).__name__}"

@@ -1,0 +1,91 @@
+"""The losses of the paper as functions of tensors, and the depth loss of the small network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from depdis_deploy.taxonomy import IGNORE
+
+# Inverse depth of 655.35 m and of 0 m.
+_Z_MIN, _Z_MAX = 1.0, 65536.0
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy over labelled pixels, 0 when none is (eq. 2).
+
+    logits: (B, C, H, W); labels: (B, H, W) integers 0..C-1, 255 ignored; weights: (C,) of the classes, with
+    which the mean is weighted too (the release weights the Cityscapes protocols, the paper does not).
+    Raises ValueError when shapes do not agree or a label is out of range.
+    """
+    if labels.shape != logits.shape[:1] + logits.shape[2:]:
+        raise ValueError(
+            f"labels of shape {tuple(labels.shape)} do not fit logits of shape {tuple(logits.shape)}: "
+            "expected (B, H, W) for (B, C, H, W)"
+        )
+    labels = labels.long()
+    labelled = labels != IGNORE
+    if not torch.compiler.is_compiling() and ((labels >= logits.shape[1]) & labelled).any():
+        raise ValueError(
+            f"labels are 0..{logits.shape[1] - 1} or {IGNORE}, got {int(labels[labelled].max())}: "
+            "is this another taxonomy than the network's?"
+        )
+    total = F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
+    if weights is None:
+        weight = labelled.sum().to(total.dtype)
+    else:
+        weight = weights[labels.masked_fill(~labelled, 0)].mul(labelled).sum()
+    return total / weight.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def berhu(prediction: Tensor, target: Tensor) -> Tensor:
+    """The reverse Huber loss of eq. 3, 6, 7 and 8, averaged over all elements.
+
+    |e| up to L, (e^2 + L^2) / 2L beyond, with L = 0.2 max|e| over the batch as a constant of the gradient.
+    An error of 0 everywhere gives 0. Raises ValueError when the shapes differ.
+    """
+    _check_same_shape(prediction, target)
+    error = (prediction - target).abs()
+    limit = 0.2 * error.detach().max()
+    # Where nothing is wrong the limit is 0 and the quadratic part is not taken: keep its division finite.
+    divisor = (2 * limit).clamp(min=torch.finfo(error.dtype).tiny)
+    return torch.where(error <= limit, error, (error.square() + limit.square()) / divisor).mean()
+
+
+def log_depth(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """|log z - log z*| averaged over valid elements: the depth loss of the small network.
+
+    prediction, target: inverse depth, any equal shape; both are clipped to 1..65536 from below and above, so
+    that sky is a target like any other. Relative errors count alike at every distance, where berHu on
+    inverse depth (the paper's) looks at the nearest metres only and needs the large network's units.
+    valid: boolean, the shape of the target, all by default. With none valid the loss is 0.
+    """
+    _check_same_shape(prediction, target)
+    # Below the least inverse depth the prediction's gradient must survive, so only the target is clipped there.
+    floor = torch.finfo(prediction.dtype).tiny
+    error = (prediction.clamp(min=floor).log() - target.clamp(_Z_MIN, _Z_MAX).log()).abs()
+    if valid is None:
+        return error.mean()
+    _check_same_shape(valid, target)
+    return error.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def self_information(probabilities: Tensor) -> Tensor:
+    """-p log2(p + 1e-30) / log2(C) element by element: the discriminator's input before eq. 9's density.
+
+    (B, C, H, W) -> the same shape. Raises ValueError for fewer than two classes.
+    """
+    num_classes = probabilities.shape[1] if probabilities.ndim == 4 else 0
+    if num_classes < 2:
+        raise ValueError(f"expected (B, C, H, W) with C >= 2, got {tuple(probabilities.shape)}")
+    return -probabilities * torch.log2(probabilities + 1e-30) / math.log2(num_classes)
+
+
+def _check_same_shape(prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"prediction and target differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
