@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from depdis_training.network import Network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from depdis_deploy.manifest import Manifest
+from depdis_training.network import Network
 
 INVERSE_DEPTH_SCALE = 65536.0
 

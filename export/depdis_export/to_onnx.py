@@ -68,7 +68,11 @@ def name_dimensions(model: onnx.ModelProto, manifest: Manifest) -> None:
         dimension.dim_param = name
     for output in model.graph.output:
         dims = output.type.tensor_type.shape.dim
-        grid = ("height", "width") if output.name == "labels" else (f"{output.name}_rows", f"{output.name}_columns")
+        grid = (
+            ("height", "width")
+            if output.name == "labels"
+            else (f"{output.name}_rows", f"{output.name}_columns")
+        )
         for dimension, name in zip(dims, ("batch", *grid), strict=True):
             dimension.dim_param = name
 

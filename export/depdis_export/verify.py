@@ -123,7 +123,9 @@ def verify(
 
 def table(figures: Sequence[Parity]) -> str:
     """The figures as a text table."""
-    lines = [f"{'batch':>5} {'size':>10} {'labels equal':>13} {'inverse depth':>14} {'density/255':>12} {'conf':>8}"]
+    lines = [
+        f"{'batch':>5} {'size':>10} {'labels equal':>13} {'inverse depth':>14} {'density/255':>12} {'conf':>8}"
+    ]
     for row in figures:
         inverse = "absent" if row.inverse_depth is None else f"{row.inverse_depth:.1e}"
         density = "absent" if row.density is None else f"{row.density:.4f}"

