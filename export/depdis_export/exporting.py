@@ -55,7 +55,7 @@ def released_manifest(classes: int, size: tuple[int, int] | None) -> Manifest:
 
 
 def resized(manifest: Manifest, size: tuple[int, int] | None, *, dynamic: bool) -> Manifest:
-    """The manifest for the wanted input: a graph of one size letterboxes what it was trained to keep in shape."""
+    """The manifest for the wanted input: a graph of one size letterboxes where the aspect is to be kept."""
     rule = manifest.resize
     width, height = size or (rule.width, rule.height)
     kind = rule.kind
@@ -118,7 +118,7 @@ def export(
     deployable = Deployable(network, manifest, LABEL_STRIDE[network.backbone])
     model = build(deployable, manifest, batch)
     if half_weights:
-        store_weights_as_half(model)
+        store_weights_as_half(model, network)
     describe(model, manifest)
     with written_whole(destination) as temporary:
         temporary.write_bytes(model.SerializeToString())

@@ -6,9 +6,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir
+import onnx_ir.passes.common
+import onnxscript.optimizer
 import torch
 
 from depdis_deploy.manifest import Manifest
+from depdis_training.network import Network
 
 from .deployable import Deployable, output_names
 
@@ -51,11 +55,27 @@ def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelP
             opset_version=OPSET,
             external_data=False,
             verbose=False,
+            # Its optimizer folds batch norm into the convolutions, whose weights would then not be fp16 values.
+            optimize=False,
         )
     assert program is not None
+    tidy(program.model)
     model = program.model_proto
     name_dimensions(model, manifest)
     return model
+
+
+def tidy(model: onnx_ir.Model) -> None:
+    """Fold constants and drop what is not used."""
+    passes = onnx_ir.passes.common
+    onnxscript.optimizer.inline(model)
+    onnxscript.optimizer.fold_constants(model, onnx_shape_inference=True)
+    onnx_ir.passes.Sequential(
+        passes.RemoveUnusedNodesPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.RemoveUnusedOpsetsPass(),
+    )(model)
 
 
 def name_dimensions(model: onnx.ModelProto, manifest: Manifest) -> None:
@@ -77,7 +97,7 @@ def name_dimensions(model: onnx.ModelProto, manifest: Manifest) -> None:
             dimension.dim_param = name
 
 
-def store_weights_as_half(model: onnx.ModelProto) -> None:
+def store_weights_as_half(model: onnx.ModelProto, network: Network) -> None:
     """Keep weights as fp16 with a Cast behind, which the runtime folds when it loads: half the file.
 
     The weights must already be fp16 values (`checkpoint.round_to_half`), so that nothing changes; ValueError
@@ -86,12 +106,13 @@ def store_weights_as_half(model: onnx.ModelProto) -> None:
     import onnx
     from onnx import numpy_helper
 
+    weights = {f"network.{name}" for name in network.state_dict()}
     casts = []
     for initializer in model.graph.initializer:
         if (
             initializer.data_type != onnx.TensorProto.FLOAT
             or len(initializer.dims) < _HALF_FROM_DIMENSIONS
-            or np.prod(initializer.dims) < 64
+            or initializer.name not in weights
         ):
             continue
         values = numpy_helper.to_array(initializer)
