@@ -1,0 +1,39 @@
+"""Data sets in their own layouts: SYNTHIA, Cityscapes, Mapillary Vistas, CamVid, folders and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import Taxonomy
+
+from .camvid import CamVid
+from .cityscapes import Cityscapes
+from .frames import Frames
+from .mapillary import mapillary_v12, mapillary_v20
+from .samples import Dataset, Sample
+from .synthia import Synthia
+
+LAYOUTS: dict[str, Callable[[Path, str, Taxonomy], Dataset]] = {
+    "synthia": Synthia,
+    "cityscapes": Cityscapes,
+    "mapillary-v1.2": mapillary_v12,
+    "mapillary-v2.0": mapillary_v20,
+    "camvid": CamVid,
+    "frames": Frames,
+}
+
+
+def open_dataset(layout: str, root: Path | str, split: str, taxonomy: Taxonomy) -> Dataset:
+    """The data set at `root`, its labels as indices into `taxonomy`.
+
+    Checks that the folders and files of the layout are there; the files' contents are checked when they are
+    read. InputError names what is wrong; ValueError a taxonomy that the set has no labels for.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"no data set layout {layout!r}; there are {', '.join(LAYOUTS)}")
+    return LAYOUTS[layout](Path(root), split, taxonomy)
+
+
+__all__ = ["LAYOUTS", "Dataset", "Sample", "open_dataset"]

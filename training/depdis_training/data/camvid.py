@@ -1,0 +1,49 @@
+"""CamVid in the layout of SegNet's tutorial: train/, val/, test/ with pictures, trainannot/ and so on with
+8-bit labels of the same names (0 sky ... 10 bicyclist, 11 void)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import Taxonomy
+
+from . import reading
+from .label_maps import label_table
+from .samples import Sample
+
+SPLITS = ("train", "val", "test")
+
+
+class CamVid:
+    """One split, pictures as PNG or JPEG. Labels are given where the set has them: a target's are optional."""
+
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+        if split not in SPLITS:
+            raise InputError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
+        self.taxonomy = taxonomy
+        self._label_table = label_table("camvid", taxonomy)
+        self._pictures = reading.files(reading.folder(root, split, what="CamVid"), reading.PICTURE_SUFFIXES)
+        self._names = [path.stem for path in self._pictures]
+        self._labels = root / f"{split}annot"
+        self._has_labels = self._labels.is_dir()
+        if self._has_labels:
+            reading.require((self._labels / f"{name}.png" for name in self._names), str(root))
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        name = self._names[index]
+        image = reading.read_rgb(self._pictures[index])
+        if not self._has_labels:
+            return Sample(name, image)
+        label_file = self._labels / f"{name}.png"
+        labels = reading.mapped(reading.read_indices(label_file), *self._label_table, label_file)
+        reading.same_size(name, picture=image, labels=labels)
+        return Sample(name, image, labels)

@@ -1,0 +1,96 @@
+"""Cityscapes, and generated streets in its layout.
+
+leftImg8bit/SPLIT/CITY/X_leftImg8bit.png, gtFine/SPLIT/CITY/X_gtFine_labelIds.png,
+disparity/SPLIT/CITY/X_disparity.png and camera/SPLIT/CITY/X_camera.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import Taxonomy
+
+from . import reading
+from .label_maps import label_table
+from .samples import FARTHEST_M, Sample
+
+SPLITS = ("train", "val", "test")
+
+
+class Cityscapes:
+    """One split. Labels and depth are those of `val` alone: the training pictures' labels are never read,
+    since adaptation has none. Depth is given where the set has disparity and camera files."""
+
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+        if split not in SPLITS:
+            raise InputError(f"Cityscapes has no split {split!r}; it has {', '.join(SPLITS)}")
+        self.taxonomy = taxonomy
+        self._root, self._split = root, split
+        self._label_table = label_table("cityscapes", taxonomy)
+        pictures = reading.folder(root, "leftImg8bit", split, what="Cityscapes")
+        suffix = "_leftImg8bit.png"
+        found = [path for path in reading.files(pictures, (".png",), "*/*") if path.name.endswith(suffix)]
+        if not found:
+            raise InputError(f"{pictures}: holds no city/*{suffix} files")
+        self._places = [path.relative_to(pictures).as_posix().removesuffix(suffix) for path in found]
+        self._names = [place.rsplit("/", 1)[-1] for place in self._places]
+        if split == "val":
+            reading.folder(root, "gtFine", split, what="Cityscapes")
+            reading.require((self._file(place, "gtFine", "gtFine_labelIds.png") for place in self._places), str(root))
+        self._has_depth = split == "val" and (root / "disparity" / split).is_dir()
+        if self._has_depth:
+            reading.require((self._file(place, "disparity", "disparity.png") for place in self._places), str(root))
+        self._has_cameras = (root / "camera" / split).is_dir()
+        if self._has_depth or self._has_cameras:
+            reading.require((self._file(place, "camera", "camera.json") for place in self._places), str(root))
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        place, name = self._places[index], self._names[index]
+        image = reading.read_rgb(self._file(place, "leftImg8bit", "leftImg8bit.png"))
+        labels = depth_m = focal_px = None
+        if self._split == "val":
+            label_file = self._file(place, "gtFine", "gtFine_labelIds.png")
+            labels = reading.mapped(reading.read_indices(label_file), *self._label_table, label_file)
+        if self._has_cameras:
+            focal_px, baseline_m = _camera(self._file(place, "camera", "camera.json"))
+            if self._has_depth:
+                depth_m = _depth(self._file(place, "disparity", "disparity.png"), focal_px * baseline_m)
+        reading.same_size(name, picture=image, labels=labels, depth=depth_m)
+        return Sample(name, image, labels, depth_m, focal_px)
+
+    def _file(self, place: str, kind: str, ending: str) -> Path:
+        return self._root / kind / self._split / f"{place}_{ending}"
+
+
+def _camera(path: Path) -> tuple[float, float]:
+    """The focal length in pixels and the baseline in metres."""
+    camera = reading.read_json(path)
+    try:
+        return float(camera["intrinsic"]["fx"]), float(camera["extrinsic"]["baseline"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: no intrinsic.fx and extrinsic.baseline, which a camera file has") from None
+
+
+def _depth(path: Path, focal_baseline: float) -> NDArray[np.float32]:
+    """(H, W) float32 metres from 16-bit p: disparity (p - 1) / 256 pixels; 0 where p <= 1, nothing measured."""
+    values = reading.read_png(path)
+    if values.dtype != np.uint16 or values.ndim != 2:
+        raise InputError(f"{path}: disparity is one channel of 16 bits, got {values.dtype} {values.shape}")
+    if not values.any():
+        raise InputError(f"{path}: every disparity is 0; the file holds no depth")
+    disparity = (values.astype(np.float32) - 1) / 256
+    valid = disparity > 0
+    depth_m = np.divide(np.float32(focal_baseline), disparity, out=np.zeros_like(disparity), where=valid)
+    return np.minimum(depth_m, np.float32(FARTHEST_M))

@@ -1,0 +1,144 @@
+"""Files of data sets -> arrays, with one clear line for each way in which they can be wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from depdis_deploy.command import InputError
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def folder(root: Path, *parts: str, what: str) -> Path:
+    """root/parts, which has to be a folder; `what` says which data set expects it."""
+    path = root.joinpath(*parts)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the root of the {what} set")
+    if not path.is_dir():
+        raise InputError(f"{root}: no folder {'/'.join(parts)}, which a {what} set has; is this its root?")
+    return path
+
+
+def files(where: Path, suffixes: Iterable[str], pattern: str = "*") -> list[Path]:
+    """The files below `where` with one of the suffixes, sorted; hidden ones left out. At least one."""
+    wanted = tuple(suffixes)
+    found = sorted(
+        path
+        for path in where.glob(pattern)
+        if path.suffix.lower() in wanted and not path.name.startswith(".")
+    )
+    if not found:
+        raise InputError(f"{where}: holds no {' or '.join(wanted)} files")
+    return found
+
+
+def require(paths: Iterable[Path], what: str) -> None:
+    """Raise if some of the files are missing: how many, and the first by name."""
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(f"{what}: {len(missing)} files missing, the first is {missing[0]}")
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """A picture as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
+    if path.suffix.lower() == ".png":
+        return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    try:
+        # Pillow refuses a truncated JPEG; OpenCV fills it with grey.
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error}); copy it anew") from None
+
+
+def read_png(path: Path) -> NDArray[Any]:
+    """A PNG's own values: (H, W) or (H, W, channels in BGR order), 8 or 16 bit."""
+    return _decoded(path, cv2.IMREAD_UNCHANGED)
+
+
+def read_indices(path: Path) -> NDArray[np.uint8]:
+    """The values of an 8-bit PNG, grey or palette, as (H, W) uint8."""
+    try:
+        with Image.open(path) as picture:
+            if picture.mode in ("P", "L"):
+                return np.asarray(picture)
+            mode = picture.mode
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
+    raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def read_depth_cm(path: Path) -> NDArray[np.float32]:
+    """A 16-bit PNG of centimetres as (H, W) float32 metres, 0 unknown, 65535 the sky's 655.35."""
+    values = read_png(path)
+    if values.dtype != np.uint16 or values.ndim != 2:
+        bits = values.dtype.itemsize * 8
+        channels = 1 if values.ndim == 2 else values.shape[2]
+        raise InputError(
+            f"{path}: depth is one channel of 16 bits in centimetres, this file has {channels} of {bits} bits"
+        )
+    if not values.any():
+        raise InputError(f"{path}: every depth is 0; the file holds no depth")
+    return values.astype(np.float32) / np.float32(100)
+
+
+def same_size(name: str, **pictures: NDArray[Any] | None) -> None:
+    """Raise unless all pictures of one sample have the same height and width."""
+    sizes = {what: values.shape[1::-1] for what, values in pictures.items() if values is not None}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{what} {width}x{height}" for what, (width, height) in sizes.items())
+        raise InputError(f"{name}: sizes differ: {listed}")
+
+
+def mapped(
+    ids: NDArray[Any], table: NDArray[np.uint8], known: NDArray[np.bool_], path: Path
+) -> NDArray[np.uint8]:
+    """Label ids through a (256,) table; InputError names an id that the data set does not have."""
+    narrow = ids.astype(np.uint8) if ids.dtype != np.uint8 else ids
+    if ids.size and int(ids.max()) > 255:
+        raise InputError(f"{path}: label id {int(ids.max())} is out of range")
+    if not known[narrow].all():
+        wrong = np.unique(narrow[~known[narrow]])
+        raise InputError(
+            f"{path}: label id {int(wrong[0])} is out of range; this set's ids go to {int(np.flatnonzero(known)[-1])}"
+        )
+    return table[narrow]
+
+
+def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) -> dict[str, float]:
+    """The focal lengths in pixels by picture from a cameras.json; all of the pictures have to be in it."""
+    try:
+        return {name: float(cameras[name]["focal_px"]) for name in names}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no focal_px for {error}") from None
+
+
+def _decoded(path: Path, flags: int) -> NDArray[Any]:
+    try:
+        data = np.fromfile(path, np.uint8)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    # The decoder prints to stderr by itself at what the missing end shows beforehand.
+    whole = data.size > 0 and b"IEND" in data[-16:].tobytes()
+    values = cv2.imdecode(data, flags) if whole else None
+    if values is None:
+        raise InputError(f"{path}: corrupt or no PNG; copy it anew")
+    return values

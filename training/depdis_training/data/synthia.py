@@ -1,0 +1,80 @@
+"""SYNTHIA-RAND-CITYSCAPES, and generated streets in its layout.
+
+RGB/NAME.png; labels in parsed_LABELS/NAME.png (8 bit) or GT/LABELS/NAME.png (16 bit, three channels, the id
+in the red one); Depth/NAME.png (16 bit, centimetres; some copies nest Depth/Depth). Generated sets add
+cameras.json with each picture's focal length; the original gives none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import Taxonomy
+
+from . import reading
+from .label_maps import label_table
+from .samples import Sample
+
+SPLITS = ("train", "val", "all")
+
+
+class Synthia:
+    """The whole set under each of the split names, since SYNTHIA is not divided."""
+
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+        if split not in SPLITS:
+            raise InputError(f"SYNTHIA has no split {split!r}; {', '.join(SPLITS)} all mean the whole set")
+        self.taxonomy = taxonomy
+        self._label_table = label_table("synthia", taxonomy)
+        self._pictures = reading.folder(root, "RGB", what="SYNTHIA-RAND-CITYSCAPES")
+        pictures = reading.files(self._pictures, (".png",))
+        _refuse_synthia_rand(root, pictures)
+        self._depth = reading.folder(root, "Depth", what="SYNTHIA-RAND-CITYSCAPES")
+        if (self._depth / "Depth").is_dir():
+            self._depth = self._depth / "Depth"
+        self._parsed = (root / "parsed_LABELS").is_dir()
+        label_folder = ("parsed_LABELS",) if self._parsed else ("GT", "LABELS")
+        self._labels = reading.folder(root, *label_folder, what="SYNTHIA-RAND-CITYSCAPES")
+        reading.require((self._labels / path.name for path in pictures), f"labels of {root}")
+        reading.require((self._depth / path.name for path in pictures), f"depth of {root}")
+        self._names = [path.stem for path in pictures]
+        cameras = root / "cameras.json"
+        self._focal_px = (
+            reading.focal_lengths(reading.read_json(cameras), self._names, cameras) if cameras.exists() else {}
+        )
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        name = self._names[index]
+        image = reading.read_rgb(self._pictures / f"{name}.png")
+        label_file = self._labels / f"{name}.png"
+        ids = reading.read_png(label_file)
+        if not self._parsed:
+            if ids.ndim != 3:
+                raise InputError(f"{label_file}: labels in GT/LABELS have three channels, this file has one")
+            ids = ids[..., 2]
+        elif ids.ndim != 2:
+            raise InputError(f"{label_file}: labels in parsed_LABELS have one channel, got {ids.shape[2]}")
+        labels = reading.mapped(np.ascontiguousarray(ids), *self._label_table, label_file)
+        depth_m = reading.read_depth_cm(self._depth / f"{name}.png")
+        reading.same_size(name, picture=image, labels=labels, depth=depth_m)
+        return Sample(name, image, labels, depth_m, self._focal_px.get(name))
+
+
+def _refuse_synthia_rand(root: Path, pictures: Sequence[Path]) -> None:
+    """The set of 13,407 pictures, which is easily taken for this one, names its files ap_000_..."""
+    if (root / "GTTXT").is_dir() or (pictures[0].name.startswith("ap_") and not (root / "Depth").is_dir()):
+        raise InputError(
+            f"{root}: this is SYNTHIA-RAND, which has no depth; what is needed is SYNTHIA-RAND-CITYSCAPES "
+            "(9,400 pictures in RGB, Depth and GT)"
+        )
