@@ -1,0 +1,76 @@
+import pytest
+
+from depdis_deploy.command import UsageError
+from depdis_training.config import build_config, bundled_names, load_config
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_every_configuration_of_the_package_loads_and_survives_json(name):
+    config = load_config(name)
+    assert config.name == name
+    assert build_config(config.plain()) == config
+
+
+def test_a_file_and_settings_change_only_what_they_say(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("training: {iterations: 7}\nsource: {street: {pictures: 3}}\n")
+    config = load_config(str(path), ["optimizer.head_rate=1e-4", "augment.crop=[64, 96]"], {"seed": 5})
+    plain = load_config(str(path)).plain()
+    assert (config.name, config.seed, config.training.iterations) == ("mine", 5, 7)
+    assert config.source.street.pictures == 3
+    assert config.optimizer.head_rate == 1e-4
+    assert config.augment.crop == (64, 96)
+    changed = config.plain()
+    changed["optimizer"]["head_rate"] = plain["optimizer"]["head_rate"]
+    changed["augment"]["crop"] = plain["augment"]["crop"]
+    changed["seed"] = plain["seed"]
+    assert changed == plain
+
+
+@pytest.mark.parametrize(
+    ("setting", "nearest"),
+    [
+        ("training.iteration=3", "training.iterations"),
+        ("iterations=3", "training.iterations"),
+        ("source.street.picture=3", "source.street.pictures"),
+        ("losses.dept=1", "losses.depth"),
+        ("head_rates=1", "optimizer.head_rate"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
+    with pytest.raises(UsageError, match="unknown configuration key") as error:
+        load_config("street", [setting])
+    assert nearest in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("training.iterations=many", "training.iterations"),
+        ("training.batch=0", "training.batch"),
+        ("augment.scale=[2, 1]", "augment"),
+        ("network.backbone=vgg16", "network.backbone"),
+        ("source=3", "source"),
+        ("training", "key=value"),
+        ("training.batch=[", "not YAML"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_by_name(setting, part):
+    with pytest.raises(UsageError) as error:
+        load_config("street", [setting])
+    assert part in str(error.value)
+
+
+def test_an_unknown_configuration_names_those_there_are():
+    with pytest.raises(UsageError, match=r"bundled, street, street-camvid"):
+        load_config("streets")
+
+
+def test_a_street_set_can_be_switched_off():
+    config = load_config("street", ["source.street=null"])
+    assert config.source.street is None
+
+
+def test_the_tree_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        load_config("street").seed = 3

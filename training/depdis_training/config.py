@@ -1,0 +1,297 @@
+"""The defaults tree of a training, and how an experiment's file and `--set` differ from it."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml  # type: ignore[import-untyped]
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from depdis_deploy import taxonomy
+from depdis_deploy.command import UsageError
+from depdis_deploy.manifest import ResizeRule
+
+TAXONOMIES = {
+    "cityscapes-16": taxonomy.CITYSCAPES_16,
+    "cityscapes-7": taxonomy.CITYSCAPES_7,
+    "camvid-11": taxonomy.CAMVID_11,
+}
+
+TaxonomyName = Literal["cityscapes-16", "cityscapes-7", "camvid-11"]
+Size = tuple[int, int]
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, keyword-only, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StreetData(Section):
+    """A generated street set, made on first use. Sizes are (width, height) in pixels."""
+
+    domain: Literal["source", "target", "random"] = "source"
+    pictures: int = Field(default=500, ge=1)
+    size: Size = (320, 160)
+    seed: int = Field(default=0, ge=0)
+
+
+class Data(Section):
+    """A data set: its layout on disk, where it lies, and the taxonomy that its labels are read in.
+
+    street: how to generate it where `root` is not given; null for a set that has to be there.
+    """
+
+    layout: str
+    root: str | None = None
+    split: str = "train"
+    taxonomy: TaxonomyName = "cityscapes-16"
+    street: StreetData | None = None
+
+
+class Network(Section):
+    """pretrained: start the backbone from ImageNet (efficientnet_lite0 brings its file along)."""
+
+    backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
+    branches: tuple[Literal["density", "depth"], ...] = ("density", "depth")
+    pretrained: bool = True
+
+
+class Input(Section):
+    """How pictures become network input outside training, and the camera for which depth is in metres.
+
+    canonical_focal_px: the focal length in pixels of the network's input for which the network learns
+        metres; null where source and target have one and the same camera.
+    """
+
+    kind: Literal["stretch", "fit", "area"] = "area"
+    width: int = Field(default=640, ge=32)
+    height: int = Field(default=320, ge=32)
+    multiple: int = Field(default=32, ge=1)
+    interpolation: Literal["linear", "bicubic"] = "linear"
+    canonical_focal_px: float | None = Field(default=400.0, gt=0)
+
+    def rule(self) -> ResizeRule:
+        """The manifest's form of it."""
+        return ResizeRule(**self.model_dump(exclude={"canonical_focal_px"}))
+
+
+class Augment(Section):
+    """Random views of the training pictures.
+
+    crop: (width, height) of the network's input in training; scale: range of the magnification before the
+    crop; flip: probability; colour: strength of brightness, contrast and saturation jitter, 0 none.
+    """
+
+    crop: Size = (352, 256)
+    scale: tuple[float, float] = (0.7, 1.6)
+    flip: float = Field(default=0.5, ge=0, le=1)
+    colour: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Augment:
+        if min(self.crop) < 32:
+            raise ValueError(f"a crop is at least 32x32, got {self.crop[0]}x{self.crop[1]}")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale is a range of positive magnifications, got {self.scale}")
+        return self
+
+
+class Losses(Section):
+    """Weights of the named losses; those of branches that the network lacks are not used.
+
+    class_weights: of the cross-entropy: `balanced` is N/(C N_i), `sqrt` its square root, at most
+        `class_weight_cap`. stride: the cross-entropy is taken on every stride-th pixel.
+    """
+
+    segmentation: float = Field(default=1.0, ge=0)
+    depth: float = Field(default=0.5, ge=0)
+    density: float = Field(default=0.5, ge=0)
+    class_weights: Literal["none", "balanced", "sqrt"] = "sqrt"
+    class_weight_cap: float = Field(default=3.0, gt=0)
+    stride: int = Field(default=2, ge=1)
+
+
+class Mixtures(Section):
+    """The class-wise depth distributions (eq. 5), fitted on `pictures` training inputs.
+
+    per_class: points kept of each class. scale: of the density map, or `data`: from a quantile of p.
+    variance_floor: added below needles such as the sky at inverse depth 1.
+    """
+
+    components: int = Field(default=5, ge=1)
+    per_class: int = Field(default=10_000, ge=100)
+    pictures: int = Field(default=400, ge=1)
+    scale: float | Literal["data"] = "data"
+    variance_floor: float = Field(default=1.0, ge=0)
+
+
+class Optimizer(Section):
+    """AdamW with a rate for the backbone and one for the rest, a linear warm-up, then poly decay."""
+
+    backbone_rate: float = Field(default=1e-3, gt=0)
+    head_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warm_up: int = Field(default=50, ge=0)
+    power: float = Field(default=0.9, gt=0)
+    clip_norm: float = Field(default=5.0, gt=0)
+
+
+class Training(Section):
+    """Length and rhythm, in iterations.
+
+    precision: `auto` is bf16 where the hardware has it by its flags, else fp32; a resumed run keeps what it
+        began with. average: decay of the exponential average of the weights that is validated and
+        delivered, 0 none.
+    """
+
+    iterations: int = Field(default=600, ge=1)
+    batch: int = Field(default=8, ge=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    average: float = Field(default=0.0, ge=0, lt=1)
+    log_every: int = Field(default=10, ge=1)
+    checkpoint_every: int = Field(default=50, ge=1)
+    validate_every: int = Field(default=200, ge=1)
+    validation_pictures: int = Field(default=40, ge=1)
+
+
+class Config(Section):
+    """One training. `target` is what it is validated on."""
+
+    name: str
+    seed: int = Field(default=0, ge=0)
+    source: Data = Data(layout="synthia", street=StreetData())
+    target: Data = Data(
+        layout="cityscapes", split="val", street=StreetData(domain="target", pictures=100, seed=1)
+    )
+    network: Network = Network()
+    input: Input = Input()
+    augment: Augment = Augment()
+    losses: Losses = Losses()
+    mixtures: Mixtures = Mixtures()
+    optimizer: Optimizer = Optimizer()
+    training: Training = Training()
+
+    def plain(self) -> dict[str, Any]:
+        """The resolved tree as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+def bundled_names() -> list[str]:
+    """The names of the configurations inside the package."""
+    folder = resources.files(__package__) / "configs"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Config:
+    """The configuration `name` (one of the package's, or a YAML file's path) with `key=value` settings.
+
+    changes: dotted keys with values, over the settings (what a command's own options say). Raises
+    UsageError for an unknown name or key (naming the nearest right one) or a value that does not fit.
+    """
+    tree, title = _read(name)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes key=value, got {setting!r}")
+        _put(tree, key.strip(), _parsed(text, f"--set {setting}"))
+    for key, value in (changes or {}).items():
+        _put(tree, key, value)
+    defaults = Config(name=title).model_dump()
+    return build_config(_merged(defaults, tree))
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """A whole tree (as `Config.plain` gives it) as a Config; UsageError names what does not fit."""
+    _refuse_unknown(tree, Config, "")
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"configuration key {where}: {message}, got {first['input']!r}") from None
+
+
+def _read(name: str) -> tuple[dict[str, Any], str]:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UsageError(f"no configuration file {name}")
+        text, title = path.read_text(encoding="utf-8"), path.stem
+    elif name in bundled_names():
+        text = (resources.files(__package__) / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+        title = name
+    else:
+        raise UsageError(
+            f"no configuration named {name!r}; there are {', '.join(bundled_names())}, or give a .yaml file"
+        )
+    tree = _parsed(text, name)
+    if tree is not None and not isinstance(tree, dict):
+        raise UsageError(f"{name}: a configuration is a mapping of keys to values")
+    return dict(tree or {}), title
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: not YAML: {error}") from None
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = tree.get(parent)
+        tree[parent] = inner = dict(inner) if isinstance(inner, dict) else {}
+        tree = inner
+    tree[last] = value
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((found for found in map(_section, get_args(annotation)) if found), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _keys(model: type[BaseModel], before: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        inner = _section(field.annotation)
+        keys += [before + name] if inner is None else [before + name, *_keys(inner, f"{before}{name}.")]
+    return keys
+
+
+def _refuse_unknown(tree: Mapping[str, Any], model: type[BaseModel], before: str) -> None:
+    for key, value in tree.items():
+        if key not in model.model_fields:
+            raise UsageError(f"unknown configuration key {before}{key}; nearest: {_nearest(before + str(key))}")
+        inner = _section(model.model_fields[key].annotation)
+        if inner is not None and isinstance(value, Mapping):
+            _refuse_unknown(value, inner, f"{before}{key}.")
+
+
+def _nearest(key: str) -> str:
+    keys = _keys(Config)
+    leaf = key.rsplit(".", 1)[-1]
+    found = [known for known in keys if known.rsplit(".", 1)[-1] == leaf]
+    found = found or difflib.get_close_matches(key, keys, 1, 0.0)
+    by_leaf = difflib.get_close_matches(leaf, [known.rsplit(".", 1)[-1] for known in keys], 1, 0.8)
+    if not any(known.rsplit(".", 1)[-1] == leaf for known in found) and by_leaf:
+        found = [known for known in keys if known.rsplit(".", 1)[-1] == by_leaf[0]]
+    return " or ".join(found)

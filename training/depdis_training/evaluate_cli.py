@@ -1,0 +1,129 @@
+"""`depdis-evaluate`: class IoU, depth and density errors of checkpoints, exported models and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from depdis_deploy import command
+
+if TYPE_CHECKING:
+    from depdis_deploy.manifest import Manifest
+
+    from .scoring import Model
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+_EXPORTED = (".onnx", ".engine", ".xml")
+
+
+@app.command(epilog="Example: depdis-evaluate runs/street-depdis-source_branches-s0 --config street")
+def evaluate(
+    models: Annotated[list[Path], typer.Argument(help="Checkpoints, exported models or run folders.")],
+    config: Annotated[str, typer.Option(help="The configuration whose target is scored on.")],
+    target: Annotated[Path | None, typer.Option(help="Root of the data set to score on.")] = None,
+    split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
+    ] = None,
+    pictures: Annotated[int | None, typer.Option(help="Score on the first N pictures only.", min=1)] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Another input size than the model's own, as 640x320 (checkpoints only).")
+    ] = None,
+    cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
+    align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
+    out: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.txt.")] = None,
+    data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
+) -> None:
+    """Score models on labelled pictures. The table goes to stdout."""
+    from .config import load_config
+
+    if align not in ("none", "median"):
+        raise command.UsageError(f"--align is none or median, got {align!r}")
+    changes: dict[str, Any] = {} if target is None else {"target.root": str(target)}
+    changes |= {} if split is None else {"target.split": split}
+    resolved = load_config(config, settings or [], changes)
+
+    import json
+
+    from depdis_deploy.files import written_whole
+
+    from .depth_distribution import DepthDistribution
+    from .evaluation import as_table
+    from .pipeline import open_data
+    from .scoring import figures, score
+
+    dataset = open_data(resolved.target, "target", "--target", data)
+    results: dict[str, Any] = {}
+    for title, path in _expanded(models):
+        model, manifest = _open(path, size)
+        distribution = DepthDistribution.from_dict(manifest.density) if manifest.density else None
+        scores = score(
+            model, dataset, manifest, distribution=distribution, pictures=pictures, cap_m=cap, align=align,
+            what=title, quiet=False,
+        )  # fmt: skip
+        results[title] = figures(scores)
+    table = as_table({}, {title: result["figures"] for title, result in results.items()})
+    print(table)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in (("scores.json", json.dumps(results, indent=1)), ("scores.txt", table)):
+            with written_whole(out / name) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _expanded(models: list[Path]) -> list[tuple[str, Path]]:
+    """Titles and files; a run folder stands for its last and its best snapshot."""
+    found = []
+    for path in models:
+        if path.is_dir():
+            snapshots = [path / name for name in ("last.pt", "best.pt") if (path / name).exists()]
+            if not snapshots:
+                raise command.InputError(f"{path}: a run folder holds last.pt or best.pt, this one neither")
+            found += [(f"{path.name}/{snapshot.stem}", snapshot) for snapshot in snapshots]
+        else:
+            found.append((path.name, path))
+    return found
+
+
+def _open(path: Path, size: str | None) -> tuple[Model, Manifest]:
+    from dataclasses import replace
+
+    from .scoring import exported_model, torch_model
+
+    if path.suffix in _EXPORTED:
+        if size is not None:
+            raise command.UsageError("--size is for checkpoints; an exported model has its own")
+        return exported_model(path)
+    from .checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(path)
+    if checkpoint.manifest is None:
+        raise command.InputError(
+            f"{path} does not say how its input is made: export it with depdis-export --imgsz and score "
+            "the exported model"
+        )
+    manifest = checkpoint.manifest
+    if size is not None:
+        width, height = _size(size)
+        manifest = replace(manifest, resize=replace(manifest.resize, width=width, height=height))
+    return torch_model(checkpoint.network, manifest), manifest
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def main() -> None:
+    """Entry point."""
+    command.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Batches for training: batch k is a pure function of the seed and k, so that resuming needs only the step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from depdis_deploy.manifest import IMAGENET_MEAN_BGR
+
+from .augment import draw_view, jitter_colour, take_view
+from .data.samples import FARTHEST_M, Dataset, Sample
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images (B, 3, H, W) float32, BGR 0..255 minus the ImageNet mean; labels (B, H, W) uint8, 255 ignored;
+    inverse_depth (B, H, W) float32, 65536/(cm + 1) of the canonical depth, 0 where unknown."""
+
+    images: Tensor
+    labels: Tensor
+    inverse_depth: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(self.images.to(device), self.labels.to(device), self.inverse_depth.to(device))
+
+
+def network_images(pictures: NDArray[np.uint8]) -> Tensor:
+    """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 BGR minus the mean, channels-last in memory."""
+    values = pictures[..., ::-1].astype(np.float32) - np.array(IMAGENET_MEAN_BGR, np.float32)
+    return torch.from_numpy(values).permute(0, 3, 1, 2)
+
+
+def canonical_depth(sample: Sample, canonical_focal_px: float | None) -> NDArray[np.float32]:
+    """The sample's depth in metres as the canonical camera would see it; 0 where unknown, sky unchanged.
+
+    A pixel of a camera with focal length f at depth d looks like one at d * f_canonical / f.
+    """
+    if sample.depth_m is None:
+        return np.zeros(sample.image.shape[:2], np.float32)
+    if canonical_focal_px is None:
+        return sample.depth_m
+    if sample.focal_px is None:
+        raise ValueError(
+            f"{sample.name}: its focal length is not known, which canonical depth needs; "
+            "set input.canonical_focal_px to null to learn the depth of this one camera"
+        )
+    depth_m = sample.depth_m * np.float32(canonical_focal_px / sample.focal_px)
+    return np.where(sample.depth_m >= FARTHEST_M, np.float32(FARTHEST_M), np.minimum(depth_m, FARTHEST_M))
+
+
+def inverse_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Metres to z = 65536/(cm + 1); 0 (unknown) stays 0."""
+    return np.where(depth_m > 0, np.float32(65536) / (depth_m * np.float32(100) + 1), np.float32(0))
+
+
+class Batches:
+    """The training batches of a data set: random pictures without repetition, in random views.
+
+    Picture p of the whole training (p = k * size + its place in batch k) is entry p mod n of the
+    permutation of epoch p div n; its view is drawn from (seed, p).
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, size: int, seed: int, crop: tuple[int, int], scale: tuple[float, float],
+        flip: float, colour: float, canonical_focal_px: float | None,
+    ) -> None:  # fmt: skip
+        self.dataset, self.size, self.seed = dataset, size, seed
+        self.crop, self.scale, self.flip, self.colour = crop, scale, flip, colour
+        self.canonical_focal_px = canonical_focal_px
+
+    def __call__(self, step: int) -> Batch:
+        """Batch number `step`, counted from 0."""
+        samples = [self._sample(step * self.size + place) for place in range(self.size)]
+        labels = np.stack([self._labels(sample) for sample in samples])
+        depths_m = np.stack([canonical_depth(sample, self.canonical_focal_px) for sample in samples])
+        return Batch(
+            network_images(np.stack([sample.image for sample in samples])),
+            torch.from_numpy(labels),
+            torch.from_numpy(inverse_depth(depths_m)),
+        )
+
+    def _sample(self, place: int) -> Sample:
+        epoch, entry = divmod(place, len(self.dataset))
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.dataset))
+        sample = self.dataset[int(order[entry])]
+        rng = np.random.default_rng([self.seed, 1, place])
+        height, width = sample.image.shape[:2]
+        view = draw_view(rng, (width, height), self.crop, self.scale, self.flip)
+        sample = take_view(sample, view, self.crop)
+        return Sample(
+            sample.name,
+            jitter_colour(rng, sample.image, self.colour),
+            sample.labels,
+            sample.depth_m,
+            sample.focal_px,
+        )
+
+    @staticmethod
+    def _labels(sample: Sample) -> NDArray[np.uint8]:
+        if sample.labels is None:
+            raise ValueError(f"{sample.name}: training needs labels, this picture has none")
+        return sample.labels
+
+
+def ahead(
+    make: Callable[[int], Item], first: int, end: int, *, threads: int = 1, depth: int = 3
+) -> Generator[Item]:
+    """make(first), ..., make(end - 1) in order, up to `depth` of them made ahead in background threads."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
+        waiting: deque[Future[Item]] = deque()
+        following = first
+        try:
+            for _ in range(first, end):
+                while following < end and len(waiting) < depth:
+                    waiting.append(pool.submit(make, following))
+                    following += 1
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

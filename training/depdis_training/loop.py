@@ -1,0 +1,143 @@
+"""The training loop: steps, log, validation, checkpoints and signals, for any learner."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from depdis_deploy.command import Terminated
+from depdis_deploy.progress import Progress
+
+from .loading import ahead
+
+BatchType = TypeVar("BatchType")
+BatchIn = TypeVar("BatchIn", contravariant=True)
+
+
+class DivergedError(ValueError):
+    """A loss is no longer a finite number."""
+
+
+class Learner(Protocol[BatchIn]):
+    """What is trained: one optimizer step from a batch to named losses. The loop knows no method by name."""
+
+    def update(self, step: int, batch: BatchIn) -> Mapping[str, Tensor]:
+        """Do step number `step`, counted from 0; the losses are detached, `total` is what was minimised."""
+
+    def rate(self) -> float:
+        """The present learning rate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """After how many steps something happens."""
+
+    log: int
+    checkpoint: int
+    validate: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What happens then; `step` counts the steps that are done."""
+
+    log: Callable[[int, Mapping[str, float]], None]
+    checkpoint: Callable[[int], None]
+    validate: Callable[[int], None]
+
+
+@dataclass
+class _Stop:
+    reason: BaseException | None = None
+
+
+class Loop(Generic[BatchType]):
+    """Steps `first` to `iterations` of a learner. Batch k is `batch_at(k)`, made ahead in a thread.
+
+    Randomness inside a step depends on the seed and the step alone, so that a run that goes on from a
+    checkpoint does what an undisturbed one does.
+    """
+
+    def __init__(
+        self, learner: Learner[BatchType], batch_at: Callable[[int], BatchType], *, iterations: int, seed: int,
+        every: Intervals, hooks: Hooks,
+    ) -> None:  # fmt: skip
+        self.learner, self.batch_at = learner, batch_at
+        self.iterations, self.seed, self.every, self.hooks = iterations, seed, every, hooks
+
+    def run(self, first: int, what: str) -> None:
+        """Go on from step `first` to the end.
+
+        Ctrl-C and SIGTERM end it after the step in hand, with a checkpoint, as KeyboardInterrupt and
+        Terminated. A loss that is not finite raises DivergedError before a checkpoint is touched.
+        """
+        progress = Progress(what, self.iterations, unit="steps", done=first)
+        pending: list[Mapping[str, Tensor]] = []
+        note, waited, begun = "", 0.0, time.monotonic()
+        batches = ahead(self.batch_at, first, self.iterations)
+        with _stop_requests() as stop:
+            for step in range(first, self.iterations):
+                asked = time.monotonic()
+                batch = next(batches)
+                waited += time.monotonic() - asked
+                torch.manual_seed((self.seed << 32) + step)
+                pending.append(self.learner.update(step, batch))
+                done = step + 1
+                last = done == self.iterations or stop.reason is not None
+                saves = last or done % self.every.checkpoint == 0
+                validates = done == self.iterations or done % self.every.validate == 0
+                if saves or validates or done % self.every.log == 0:
+                    means = self._means(pending, done)
+                    pending = []
+                    share = waited / (time.monotonic() - begun)
+                    self.hooks.log(done, {**means, "rate": self.learner.rate(), "waiting_share": share})
+                    note = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+                    note += f", waiting for data {share:.0%}"
+                progress.advance(note=note)
+                if validates:
+                    self.hooks.validate(done)
+                if saves:
+                    self.hooks.checkpoint(done)
+                if stop.reason is not None:
+                    progress.close(note)
+                    batches.close()
+                    raise stop.reason
+        progress.close(note)
+
+    @staticmethod
+    def _means(pending: list[Mapping[str, Tensor]], done: int) -> dict[str, float]:
+        means = {name: float(torch.stack([losses[name] for losses in pending]).mean()) for name in pending[0]}
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            raise DivergedError(
+                f"the {bad[0]} loss became infinite or NaN in the {len(pending)} steps before step {done}: "
+                "lower optimizer.backbone_rate and optimizer.head_rate, or set training.precision=fp32, "
+                "in a new run; the last checkpoint is as it was"
+            )
+        return means
+
+
+@contextmanager
+def _stop_requests() -> Iterator[_Stop]:
+    """Within the block the first SIGINT or SIGTERM is noted, a second one of a kind acts as ever."""
+    stop = _Stop()
+    reasons: dict[int, BaseException] = {signal.SIGINT: KeyboardInterrupt(), signal.SIGTERM: Terminated()}
+
+    def request(signum: int, frame: Any) -> None:
+        stop.reason = reasons[signum]
+        signal.signal(signum, before[signum])
+
+    before = {signum: signal.signal(signum, request) for signum in reasons}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
