@@ -1,9 +1,10 @@
-"""The small network's decoder: a feature pyramid summed at stride 8, and the three heads."""
+"""The small network's decoder: a feature pyramid and the three heads."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,6 @@ from torch import Tensor, nn
 
 from .branches import NetworkOutput
 
-WIDTH = 128
-HIDDEN = 64
 # Inverse depth 65536 / (cm + 1) lies between 1 (655.35 m, sky) and 65536 (0 m).
 _LOG_Z_MAX = math.log(65536.0)
 # Where training starts: 20 m, the median of a street, and a third of the density's scale.
@@ -20,57 +19,69 @@ _LOG_Z_START = math.log(65536.0 / 2001.0)
 _DENSITY_START = 1 / 3
 
 
-def _normed(convolution: nn.Conv2d) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels, momentum=0.05), nn.ReLU())
+@dataclass(frozen=True, kw_only=True)
+class DecoderDesign:
+    """What `benchmarks/decoder.py` chose between; the defaults are its choice.
 
+    width: channels at stride 8; mixes: separable 3x3 convolutions there; context: whether the mean over the
+    picture takes part; detail: channels at stride 4, where the branches end, or 0 to end them at stride 8;
+    hidden: channels of the density and depth heads.
+    """
 
-def _separable(channels: int) -> nn.Sequential:
-    """A 3x3 depthwise convolution and a 1x1 that mixes the channels."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.BatchNorm2d(channels, momentum=0.05),
-        *_normed(nn.Conv2d(channels, channels, 1, bias=False)),
-    )
+    width: int = 128
+    mixes: int = 2
+    context: bool = True
+    detail: int = 64
+    hidden: int = 32
 
 
 class Decoder(nn.Module):
-    """Features at strides 4, 8, 16, 32 -> the three branches at stride 8.
+    """Features at strides 4, 8, 16, 32 -> the three branches at stride 4.
 
-    Stride 4 enters by a depthwise 3x3 of stride 2 (poles and signs are narrower than a cell of stride 8); the
-    coarser levels by a 1x1 and bilinear up-sampling; the mean over the picture is added as a context.
+    Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, with the mean over the
+    picture as context; stride 4 adds what is narrower than a cell of stride 8: poles, signs, limbs.
     """
 
-    def __init__(self, channels: Sequence[int], num_classes: int, branches: Sequence[str]) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        branches: Sequence[str],
+        design: DecoderDesign,
+    ) -> None:
         super().__init__()
-        fine, *levels = channels
-        self.fine = nn.Sequential(
-            nn.Conv2d(fine, fine, 3, stride=2, padding=1, groups=fine, bias=False),
-            nn.BatchNorm2d(fine, momentum=0.05),
-            nn.Conv2d(fine, WIDTH, 1, bias=False),
-            nn.BatchNorm2d(WIDTH, momentum=0.05),
-        )
-        self.lateral = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(level, WIDTH, 1, bias=False), nn.BatchNorm2d(WIDTH, momentum=0.05))
-            for level in levels
-        )
-        self.context = nn.Conv2d(levels[-1], WIDTH, 1)
-        self.mix = nn.Sequential(_separable(WIDTH), _separable(WIDTH))
-        self.segmentation = nn.Conv2d(WIDTH, num_classes, 1)
-        self.density = _Head(WIDTH + 2, _DENSITY_START) if "density" in branches else None
-        self.depth = _Head(WIDTH, _LOG_Z_START) if "depth" in branches else None
+        finest, *levels = channels
+        width = design.width
+        self.lateral = nn.ModuleList(_project(level, width) for level in levels)
+        self.context = nn.Conv2d(levels[-1], width, 1) if design.context else None
+        self.mix = nn.Sequential(*(_separable(width) for _ in range(design.mixes)))
+        self.detail = _Detail(finest, width, design.detail) if design.detail else None
+        last = design.detail or width
+        self.segmentation = nn.Conv2d(last, num_classes, 1)
+        # Density takes the position too (see `_positions`).
+        self.density = _Head(last + 2, design.hidden, _DENSITY_START) if "density" in branches else None
+        self.depth = _Head(last, design.hidden, _LOG_Z_START) if "depth" in branches else None
 
     def forward(self, features: Sequence[Tensor]) -> NetworkOutput:
-        fine, *levels = features
-        x = self.lateral[-1](levels[-1]) + self.context(levels[-1].mean(dim=(2, 3), keepdim=True))
-        for lateral, level in zip(self.lateral[-2::-1], levels[-2::-1], strict=True):
-            x = lateral(level) + F.interpolate(x, level.shape[2:], mode="bilinear", align_corners=True)
-        x = self.mix(F.relu(x + self.fine(fine)))  # (B, WIDTH, h, w)
+        finest, *levels = features
+        x = self.mix(F.relu(self._sum(levels)))  # (B, width, H / 8, W / 8)
+        if self.detail is not None:
+            x = self.detail(x, finest)  # (B, detail, H / 4, W / 4)
         density = depth = None
         if self.density is not None:
             density = self.density(torch.cat((x, _positions(x)), dim=1)) * 255.0
         if self.depth is not None:
-            depth = self._bounded(self.depth(x)).exp()
+            # Under bf16 autocast the exponential must not be rounded to 8 bits.
+            depth = self._bounded(self.depth(x).float()).exp()
         return NetworkOutput(self.segmentation(x), density, depth)
+
+    def _sum(self, levels: Sequence[Tensor]) -> Tensor:
+        x: Tensor = self.lateral[-1](levels[-1])
+        if self.context is not None:
+            x = x + self.context(levels[-1].mean(dim=(2, 3), keepdim=True))
+        for lateral, level in zip(self.lateral[-2::-1], levels[-2::-1], strict=True):
+            x = lateral(level) + _upsample(x, level)
+        return x
 
     def _bounded(self, log_z: Tensor) -> Tensor:
         """log z within its range. In training the gradient passes the bounds, or a wrong pixel beyond them,
@@ -79,21 +90,54 @@ class Decoder(nn.Module):
         return log_z + (bounded - log_z).detach() if self.training else bounded
 
 
+class _Detail(nn.Module):
+    """Features at stride 8 and the encoder's at stride 4 -> `detail` channels at stride 4."""
+
+    def __init__(self, finest: int, width: int, detail: int) -> None:
+        super().__init__()
+        self.coarse = _project(width, detail)
+        self.fine = _project(finest, detail)
+        self.mix = _separable(detail)
+
+    def forward(self, x: Tensor, finest: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(F.relu(_upsample(self.coarse(x), finest) + self.fine(finest)))
+        return mixed
+
+
 class _Head(nn.Sequential):
     """(B, channels, h, w) -> (B, 1, h, w), starting at `start`."""
 
-    def __init__(self, channels: int, start: float) -> None:
-        last = nn.Conv2d(HIDDEN, 1, 1)
+    def __init__(self, channels: int, hidden: int, start: float) -> None:
+        last = nn.Conv2d(hidden, 1, 1)
         nn.init.normal_(last.weight, 0.0, 0.01)
         assert last.bias is not None
         nn.init.constant_(last.bias, start)
-        super().__init__(nn.Conv2d(channels, HIDDEN, 1), nn.ReLU(), last)
+        super().__init__(nn.Conv2d(channels, hidden, 1), nn.ReLU(), last)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, momentum=0.05)
+
+
+def _project(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), _norm(width))
+
+
+def _upsample(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=True)
+
+
+def _separable(channels: int) -> nn.Sequential:
+    """A depthwise 3x3 convolution and a 1x1 that mixes the channels."""
+    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+    return nn.Sequential(depthwise, _norm(channels), *_project(channels, channels), nn.ReLU())
 
 
 def _positions(x: Tensor) -> Tensor:
-    """(B, 2, h, w): column and row from -1 to 1. Density is a function of position (eq. 5), and a convolution
-    knows none."""
+    """(B, 2, h, w): column and row from -1 to 1. Density is a function of position (eq. 5), of which
+    convolutions know little."""
     batch, _, rows, columns = x.shape
     column = torch.arange(columns, device=x.device, dtype=x.dtype) * (2.0 / max(columns - 1, 1)) - 1.0
     row = torch.arange(rows, device=x.device, dtype=x.dtype) * (2.0 / max(rows - 1, 1)) - 1.0
-    return torch.stack((column.expand(batch, rows, columns), row[:, None].expand(batch, rows, columns)), dim=1)
+    across, down = column.expand(batch, rows, columns), row[:, None].expand(batch, rows, columns)
+    return torch.stack((across, down), dim=1)

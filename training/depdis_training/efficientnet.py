@@ -1,4 +1,4 @@
-"""The small real-time network: EfficientNet-Lite0, a light decoder at stride 8, the same three branches."""
+"""The small real-time network: EfficientNet-Lite0, a light decoder, the same three branches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from depdis_deploy.manifest import IMAGENET_MEAN_BGR
 
 from .branches import BRANCHES, Network, NetworkOutput
-from .decoder import Decoder
+from .decoder import Decoder, DecoderDesign
 
 # (blocks, kernel, stride of the first, expansion, channels) of each stage.
 _STAGES = (
@@ -27,7 +27,6 @@ _STAGES = (
 _STEM = 32
 # The last stage before each halving, hence the finest features of strides 4, 8, 16 and 32.
 _TAPS = (1, 2, 4, 6)
-STRIDE = 8
 # The ImageNet weights expect RGB (levels - 127) / 128.
 _CENTRE, _SPREAD = 127.0, 128.0
 
@@ -89,12 +88,19 @@ class Encoder(nn.Module):
 
 
 class EfficientNetLite(Network):
-    """EfficientNet-Lite0 with a decoder that ends at stride 8; any input size, the grid is ceil(size / 8)."""
+    """EfficientNet-Lite0 with a light decoder; any input size, the grid is ceil(size / 4)."""
 
-    def __init__(self, num_classes: int = 16, branches: Iterable[str] = BRANCHES) -> None:
+    def __init__(
+        self,
+        num_classes: int = 16,
+        branches: Iterable[str] = BRANCHES,
+        design: DecoderDesign | None = None,
+    ) -> None:
         super().__init__(num_classes, "efficientnet_lite0", branches)
         self.encoder = Encoder()
-        self.decoder = Decoder(Encoder.channels, num_classes, self.branches)
+        design = DecoderDesign() if design is None else design
+        self.decoder = Decoder(Encoder.channels, num_classes, self.branches, design)
+        self.stride = 4 if design.detail else 8
         # BGR minus the mean -> BGR minus the centre; the stem's weights are kept in BGR order.
         mean = torch.tensor(IMAGENET_MEAN_BGR).reshape(1, 3, 1, 1)
         self.register_buffer("shift", mean - _CENTRE, persistent=False)
@@ -106,7 +112,7 @@ class EfficientNetLite(Network):
         return output
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        return math.ceil(height / STRIDE), math.ceil(width / STRIDE)
+        return math.ceil(height / self.stride), math.ceil(width / self.stride)
 
     def is_head(self, parameter_name: str) -> bool:
         return parameter_name.startswith("decoder.")
