@@ -2,9 +2,9 @@
 
     python benchmarks/decoder.py [--rounds 5]
 
-Every variant is exported with random weights as it is deployed (uint8 frames in; labels made in the graph at half
-size, then nearest) and timed in onnxruntime in interleaved rounds, so that what else the machine does hits all
-alike. Writes benchmarks/results/decoder.json and decoder.md.
+Every variant is exported with random weights as it is deployed (uint8 frames in; labels made in the graph at
+half size, then nearest) and timed in onnxruntime in interleaved rounds, so that what else the machine does hits
+all alike. Writes benchmarks/results/decoder.json and decoder.md.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from depdis_training.efficientnet import EfficientNetLite
 
 HEIGHT, WIDTH = 320, 640
 RESULTS = Path(__file__).parent / "results"
-STRIDE_8 = {"detail": 0, "hidden": 64}
 VARIANTS = {
-    "stride 8, 1 mix, no context": DecoderDesign(mixes=1, context=False, **STRIDE_8),
-    "stride 8, context": DecoderDesign(mixes=1, **STRIDE_8),
-    "stride 8, context, 2 mixes": DecoderDesign(**STRIDE_8),
+    "stride 8, 1 mix, no context": DecoderDesign(mixes=1, context=False, detail=0, hidden=64),
+    "stride 8, context": DecoderDesign(mixes=1, detail=0, hidden=64),
+    "stride 8, context, 2 mixes": DecoderDesign(detail=0, hidden=64),
     "stride 4 with 128 channels": DecoderDesign(detail=128),
     "stride 4 with 96 channels": DecoderDesign(detail=96),
     "stride 4 with 64 channels (chosen)": DecoderDesign(),
@@ -70,7 +69,7 @@ def export(network: nn.Module, path: Path) -> None:
 def gmac(network: nn.Module) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, HEIGHT, WIDTH))
-    return counter.get_total_flops() / 2e9
+    return float(counter.get_total_flops()) / 2e9
 
 
 def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
