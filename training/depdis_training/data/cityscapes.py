@@ -41,10 +41,14 @@ class Cityscapes:
         self._names = [place.rsplit("/", 1)[-1] for place in self._places]
         if split == "val":
             reading.folder(root, "gtFine", split, what="Cityscapes")
-            reading.require((self._file(place, "gtFine", "gtFine_labelIds.png") for place in self._places), str(root))
+            reading.require(
+                (self._file(place, "gtFine", "gtFine_labelIds.png") for place in self._places), str(root)
+            )
         self._has_depth = split == "val" and (root / "disparity" / split).is_dir()
         if self._has_depth:
-            reading.require((self._file(place, "disparity", "disparity.png") for place in self._places), str(root))
+            reading.require(
+                (self._file(place, "disparity", "disparity.png") for place in self._places), str(root)
+            )
         self._has_cameras = (root / "camera" / split).is_dir()
         if self._has_depth or self._has_cameras:
             reading.require((self._file(place, "camera", "camera.json") for place in self._places), str(root))

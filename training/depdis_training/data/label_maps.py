@@ -17,7 +17,7 @@ _TAXONOMIES = {"cityscapes-16": CITYSCAPES_16, "cityscapes-7": CITYSCAPES_7, "ca
 
 
 class LabelTable(NamedTuple):
-    """table: (256,) uint8, a data set's id -> the taxonomy's index or 255. known: (256,) bool, the set's ids."""
+    """table: (256,) uint8, a set's id -> the taxonomy's index or 255. known: (256,) bool, the set's ids."""
 
     table: NDArray[np.uint8]
     known: NDArray[np.bool_]

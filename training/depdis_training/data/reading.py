@@ -31,9 +31,7 @@ def files(where: Path, suffixes: Iterable[str], pattern: str = "*") -> list[Path
     """The files below `where` with one of the suffixes, sorted; hidden ones left out. At least one."""
     wanted = tuple(suffixes)
     found = sorted(
-        path
-        for path in where.glob(pattern)
-        if path.suffix.lower() in wanted and not path.name.startswith(".")
+        path for path in where.glob(pattern) if path.suffix.lower() in wanted and not path.name.startswith(".")
     )
     if not found:
         raise InputError(f"{where}: holds no {' or '.join(wanted)} files")
@@ -112,15 +110,12 @@ def mapped(
     ids: NDArray[Any], table: NDArray[np.uint8], known: NDArray[np.bool_], path: Path
 ) -> NDArray[np.uint8]:
     """Label ids through a (256,) table; InputError names an id that the data set does not have."""
-    narrow = ids.astype(np.uint8) if ids.dtype != np.uint8 else ids
-    if ids.size and int(ids.max()) > 255:
-        raise InputError(f"{path}: label id {int(ids.max())} is out of range")
-    if not known[narrow].all():
-        wrong = np.unique(narrow[~known[narrow]])
-        raise InputError(
-            f"{path}: label id {int(wrong[0])} is out of range; this set's ids go to {int(np.flatnonzero(known)[-1])}"
-        )
-    return table[narrow]
+    largest = int(ids.max())
+    if largest > 255 or not known[ids].all():
+        wrong = largest if largest > 255 else int(ids[~known[ids]][0])
+        highest = int(np.flatnonzero(known[:255])[-1])
+        raise InputError(f"{path}: label id {wrong} is out of range; this set's ids are 0 to {highest}")
+    return np.asarray(table[ids], np.uint8)
 
 
 def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) -> dict[str, float]:

@@ -1,0 +1,105 @@
+"""`depdis-data`: make data sets."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from depdis_deploy import command
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+class Domain(StrEnum):
+    source = "source"
+    target = "target"
+    random = "random"
+
+
+class Layout(StrEnum):
+    synthia = "synthia"
+    cityscapes = "cityscapes"
+    mapillary_v12 = "mapillary-v1.2"
+    mapillary_v20 = "mapillary-v2.0"
+
+
+class Split(StrEnum):
+    both = "both"
+    train = "train"
+    val = "val"
+
+
+@app.callback()
+def data() -> None:
+    """Make data sets for training."""
+
+
+@app.command(epilog="Example: depdis-data street data/street --pictures 500 --size 640x320 --domain random")
+def street(
+    out: Annotated[
+        Path, typer.Argument(help="Folder of the set: new, empty, or an unfinished one to go on with.")
+    ],
+    pictures: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many; for --drive, frames at 25 a second. [default: 500, 250]"),
+    ] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "640x320",
+    domain: Annotated[
+        Domain, typer.Option(help="Two fixed appearances, or a new one for every picture (random).")
+    ] = Domain.source,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Whose folders and file formats. [default: cityscapes for target, else synthia]"),
+    ] = None,
+    split: Annotated[
+        Split, typer.Option(help="Where the layout has splits: both (the last sixth is val), or all in one.")
+    ] = Split.both,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [default: one a core]")] = None,
+    drive: Annotated[
+        bool,
+        typer.Option(
+            "--drive", help="A clip of a moving camera, drive.mp4, with its labels and depth beside it."
+        ),
+    ] = False,
+) -> None:
+    """Write a generated street data set with labels and depth, in a real set's own layout.
+
+    Interrupted, the same command goes on where it was.
+    """
+    command.raise_on_sigterm()
+    width, height = _size(size)
+    if drive:
+        if layout is not None or split is not Split.both:
+            raise command.UsageError("--drive writes a clip, which has no --layout and no --split")
+        from .street.drive_writer import write_drive
+
+        write_drive(out, frames=pictures or 250, size=(width, height), domain=domain.value, seed=seed)
+        typer.echo(f"{out / 'drive.mp4'}, labels and depth beside it", err=True)
+        return
+    from .street.writer import write_street
+
+    chosen = layout or (Layout.cityscapes if domain is Domain.target else Layout.synthia)
+    write_street(
+        out, pictures=pictures or 500, size=(width, height), domain=domain.value, layout=chosen.value,
+        seed=seed, split=split.value, workers=workers,
+    )  # fmt: skip
+    typer.echo(f"{out}: a street set in the layout {chosen.value}", err=True)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not found:
+        raise command.UsageError(f"--size is WIDTHxHEIGHT such as 640x320, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def main() -> None:
+    """Entry point of `depdis-data`."""
+    command.run(app)

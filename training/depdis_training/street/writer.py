@@ -1,0 +1,252 @@
+"""A generated street set on disk: drawn in parallel, written whole, resumable, never half overwritten."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.files import written_whole
+from depdis_deploy.progress import Progress
+
+from .formats import FORMATS
+
+DOMAINS = ("source", "target", "random")
+SPLITS = ("both", "train", "val")
+VALIDATION_SHARE = 6  # with both splits, the last sixth of the pictures is for validation
+SMALLEST_SIDE = 32
+
+_DESCRIPTION = "street.json"
+_FINISHED = "street.finished"  # a line for each finished picture: its stem and its focal length in pixels
+# What only writes files; a change of it changes no picture.
+_NOT_GENERATOR = ("writer.py", "formats.py", "drive_writer.py")
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreetSet:
+    """What determines every byte of a set. size: (width, height) in pixels; split: train, val or both."""
+
+    domain: str
+    layout: str
+    pictures: int
+    size: tuple[int, int]
+    seed: int
+    split: str = "both"
+
+    def __post_init__(self) -> None:
+        for value, allowed, what in (
+            (self.domain, DOMAINS, "domain"),
+            (self.layout, tuple(FORMATS), "layout"),
+            (self.split, SPLITS, "split"),
+        ):
+            if value not in allowed:
+                raise UsageError(f"a street set's {what} is one of {', '.join(allowed)}, got {value!r}")
+        if self.pictures < 1 or self.seed < 0:
+            raise UsageError(
+                f"expected at least 1 picture and a seed from 0, got {self.pictures} and {self.seed}"
+            )
+        if min(self.size) < SMALLEST_SIDE:
+            raise UsageError(f"pictures are at least {SMALLEST_SIDE} pixels wide and high, got {self.size}")
+
+    def split_of(self, index: int) -> str:
+        """The split that picture `index` belongs to."""
+        if self.split != "both":
+            return self.split
+        return "val" if index >= self.pictures - self.pictures // VALIDATION_SHARE else "train"
+
+
+@dataclass(frozen=True)
+class _Job:
+    root: Path
+    street_set: StreetSet
+    index: int
+
+
+def generator_version() -> str:
+    """Twelve hexadecimal digits of the generator's source: sets of different versions are not mixed."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name not in _NOT_GENERATOR:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def write_street(
+    root: Path, *, pictures: int, size: tuple[int, int], domain: str, layout: str, seed: int = 0,
+    split: str = "both", workers: int | None = None, quiet: bool = False,
+) -> None:  # fmt: skip
+    """Write a generated set at `root` in a real set's layout, or go on with one that was interrupted.
+
+    A picture depends on domain, seed, index and size alone, so workers (None: one a core) change nothing.
+    InputError: `root` holds something else, a set of another description, or is being written already.
+    """
+    street_set = StreetSet(
+        domain=domain, layout=layout, pictures=pictures, size=size, seed=seed, split=split
+    )  # fmt: skip
+    form = FORMATS[layout]
+    with claimed(root, {"kind": "pictures", **asdict(street_set)}) as finished_file:
+        focal_px = _finished(root, street_set, finished_file)
+        jobs = [_Job(root, street_set, index) for index in range(pictures) if form.stem(index) not in focal_px]
+        if jobs:
+            progress = Progress("street", pictures, unit="pictures", done=pictures - len(jobs), quiet=quiet)
+            for stem, value in _drawn(jobs, workers or len(os.sched_getaffinity(0))):
+                focal_px[stem] = value
+                finished_file.write(f"{stem} {value!r}\n")
+                finished_file.flush()
+                progress.advance()
+            progress.close()
+        # In order, so that the number of workers leaves no trace.
+        _rewrite(finished_file, dict(sorted(focal_px.items())))
+        write_files(root, form.common(focal_px))
+
+
+def write_files(root: Path, contents: dict[str, bytes]) -> None:
+    """Each file below `root` whole, its folders made as needed."""
+    for name, content in contents.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(content)
+
+
+@contextmanager
+def claimed(root: Path, description: dict[str, object]) -> Iterator[IO[str]]:
+    """Hold a folder for this process alone, and its list of finished pictures, open for reading and appending.
+
+    An empty or missing folder becomes one of this description (plus the generator's version); one that holds
+    the same is taken up again; any other is refused with InputError.
+    """
+    wanted = json.loads(json.dumps({**description, "generator": generator_version()}))
+    if (root / _DESCRIPTION).exists():
+        _require_same(root, wanted)
+    elif root.exists() and any(root.iterdir()):
+        raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
+    else:
+        write_files(root, {_DESCRIPTION: (json.dumps(wanted, indent=1) + "\n").encode()})
+    with (root / _FINISHED).open("a+", encoding="utf-8") as finished:
+        try:
+            fcntl.flock(finished, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{root} is being written by another process; wait for it to end") from None
+        for left in root.rglob(".*.part.*"):
+            left.unlink()
+        yield finished
+
+
+def _require_same(root: Path, wanted: dict[str, object]) -> None:
+    try:
+        found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
+        differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{root / _DESCRIPTION} is not this command's; give a new or an empty folder"
+        ) from None
+    if differing == ["generator"]:
+        raise InputError(
+            f"{root} was written by another version of the generator; give a new folder, or remove this one"
+        )
+    if differing:
+        raise InputError(
+            f"{root} holds another street set (of other {', '.join(differing)}); "
+            "give a new folder, or remove this one"
+        )
+
+
+def _finished(root: Path, street_set: StreetSet, finished: IO[str]) -> dict[str, float]:
+    """Stem -> focal length of the pictures whose files are all there; the list is left with just those."""
+    form = FORMATS[street_set.layout]
+    split = {form.stem(index): street_set.split_of(index) for index in range(street_set.pictures)}
+    finished.seek(0)
+    focal_px = {}
+    for line in finished:
+        stem, _, value = line.partition(" ")
+        # A line cut off by a crash has no end.
+        if (
+            line.endswith("\n")
+            and stem in split
+            and all((root / path).is_file() for path in form.paths(stem, split[stem]))
+        ):
+            focal_px[stem] = float(value)
+    _rewrite(finished, focal_px)
+    return focal_px
+
+
+def _rewrite(finished: IO[str], focal_px: dict[str, float]) -> None:
+    finished.truncate(0)
+    finished.writelines(f"{stem} {value!r}\n" for stem, value in focal_px.items())
+    finished.flush()
+
+
+def _draw(job: _Job) -> tuple[str, float]:
+    """Draw and write one picture; its stem and its focal length in pixels."""
+    from . import picture
+
+    street_set, form = job.street_set, FORMATS[job.street_set.layout]
+    drawn = picture(street_set.domain, street_set.seed, job.index, street_set.size)
+    stem = form.stem(job.index)
+    paths = form.paths(stem, street_set.split_of(job.index))
+    write_files(job.root, dict(zip(paths, form.encoded(drawn), strict=True)))
+    return stem, float(drawn.focal_px)
+
+
+def _drawn(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[str, float]]:
+    """Draw the pictures in as many processes, and yield them as they are finished."""
+    if workers == 1 or len(jobs) == 1:
+        yield from map(_draw, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker)
+        try:
+            for future in as_completed([pool.submit(_draw, job) for job in jobs]):
+                yield future.result()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a drawing process was ended from outside (is the memory full?); the same command goes on"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the parent's to handle; a worker whose parent was killed ends too."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside use one thread each: the pictures are what runs in parallel."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
