@@ -7,13 +7,12 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from depdis_training.depth_distribution import published_mixtures
-
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import Manifest, ResizeRule
 from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16
 from depdis_training.checkpoint import read_checkpoint, round_to_half
+from depdis_training.depth_distribution import DepthDistribution
 
 from .deployable import Deployable, output_names
 from .to_onnx import build, describe, store_weights_as_half
@@ -42,15 +41,17 @@ def released_manifest(classes: int, size: tuple[int, int] | None) -> Manifest:
                 "a released 7-class file does not say its input size: give --imgsz 1280x760 (full) or "
                 "--imgsz 640x320 (small)"
             )
-        mixtures = published_mixtures("7_small" if size == SMALL_SIZE else "7")
+        mixtures = DepthDistribution.published(
+            "synthia-cityscapes-7-small" if size == SMALL_SIZE else "synthia-cityscapes-7"
+        )
         taxonomy = CITYSCAPES_7
     else:
-        taxonomy, mixtures = CITYSCAPES_16, published_mixtures("16")
+        taxonomy, mixtures = CITYSCAPES_16, DepthDistribution.published("synthia-cityscapes-16")
     width, height = size or PAPER_SIZE
     return Manifest(
         taxonomy=taxonomy,
         resize=ResizeRule(kind="stretch", width=width, height=height, multiple=1, interpolation="bicubic"),
-        density=mixtures.as_dict(),
+        density=mixtures.to_dict(),
     )
 
 
