@@ -36,7 +36,7 @@ def class_iou(confusion: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"a confusion matrix is square, got the shape {counts.shape}")
     hits = np.diag(counts)
     union = counts.sum(0) + counts.sum(1) - hits
-    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    return np.asarray(np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0))
 
 
 def mean_iou(confusion: ArrayLike) -> float:

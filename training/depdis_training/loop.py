@@ -91,9 +91,10 @@ class Loop(Generic[BatchType]):
                 torch.manual_seed((self.seed << 32) + step)
                 pending.append(self.learner.update(step, batch))
                 done = step + 1
-                last = done == self.iterations or stop.reason is not None
-                saves = last or done % self.every.checkpoint == 0
-                validates = done == self.iterations or done % self.every.validate == 0
+                # asked once: a signal that comes later in this turn is for the next one, which then saves
+                stopping, last = stop.reason, done == self.iterations
+                saves = last or stopping is not None or done % self.every.checkpoint == 0
+                validates = last or done % self.every.validate == 0
                 if saves or validates or done % self.every.log == 0:
                     means = self._means(pending, done)
                     pending = []
@@ -106,10 +107,10 @@ class Loop(Generic[BatchType]):
                     self.hooks.validate(done)
                 if saves:
                     self.hooks.checkpoint(done)
-                if stop.reason is not None:
+                if stopping is not None:
                     progress.close(note)
                     batches.close()
-                    raise stop.reason
+                    raise stopping
         progress.close(note)
 
     @staticmethod
@@ -118,7 +119,7 @@ class Loop(Generic[BatchType]):
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             raise DivergedError(
-                f"the {bad[0]} loss became infinite or NaN in the {len(pending)} steps before step {done}: "
+                f"the {bad[0]} loss became infinite or NaN before step {done}: "
                 "lower optimizer.backbone_rate and optimizer.head_rate, or set training.precision=fp32, "
                 "in a new run; the last checkpoint is as it was"
             )

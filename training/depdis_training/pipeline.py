@@ -38,8 +38,9 @@ PANEL_PICTURES = 4
 
 
 def say(text: str) -> None:
-    """A line of the command's log."""
-    print(text, file=sys.stderr, flush=True)
+    """A line of the command's log; on a terminal it takes the place of the progress line."""
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(start + text, file=sys.stderr, flush=True)
 
 
 def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:

@@ -43,6 +43,8 @@ def train(
     folder = out or Path("runs") / f"{resolved.name}-{METHOD}-{VARIANT}-s{resolved.seed}"
     command.raise_on_sigterm()
 
+    import logging
+
     import cv2
     import torch
 
@@ -52,6 +54,8 @@ def train(
         torch.set_num_threads(threads)
     # pictures are small and read in a thread of their own: OpenCV's threads would only take the cores away
     cv2.setNumThreads(0)
+    # what Fabric has to say about precision is in the run's own first lines
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     run(resolved, folder, data)
 
 
