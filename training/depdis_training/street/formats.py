@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depdis_deploy.taxonomy import CITYSCAPES_16
-
 from depdis_training.data.label_maps import class_names, written_ids
 from depdis_training.data.samples import FARTHEST_M
 

@@ -102,11 +102,15 @@ def write_street(
         jobs = [_Job(root, street_set, index) for index in range(pictures) if form.stem(index) not in focal_px]
         if jobs:
             progress = Progress("street", pictures, unit="pictures", done=pictures - len(jobs), quiet=quiet)
-            for stem, value in _drawn(jobs, workers or len(os.sched_getaffinity(0))):
-                focal_px[stem] = value
-                finished_file.write(f"{stem} {value!r}\n")
-                finished_file.flush()
-                progress.advance()
+            try:
+                for stem, value in _drawn(jobs, workers or len(os.sched_getaffinity(0))):
+                    focal_px[stem] = value
+                    finished_file.write(f"{stem} {value!r}\n")
+                    finished_file.flush()
+                    progress.advance()
+            except BaseException:
+                progress.close("unfinished: the same command goes on")
+                raise
             progress.close()
         # In order, so that the number of workers leaves no trace.
         _rewrite(finished_file, dict(sorted(focal_px.items())))
@@ -208,25 +212,23 @@ def _drawn(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[str, float]]:
         yield from map(_draw, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker)
-        try:
-            for future in as_completed([pool.submit(_draw, job) for job in jobs]):
-                yield future.result()
-        except BrokenProcessPool:
-            raise ChildProcessError(
-                "a drawing process was ended from outside (is the memory full?); the same command goes on"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker)
+    try:
+        with _started_for_workers():
+            futures = [pool.submit(_draw, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        raise ChildProcessError("a drawing process was ended from outside; is the memory full?") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the parent's to handle; a worker whose parent was killed ends too."""
+    """One thread for OpenCV too, and a worker whose parent was killed ends."""
     import cv2
 
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -238,13 +240,15 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started inside use one thread each: the pictures are what runs in parallel."""
+def _started_for_workers() -> Iterator[None]:
+    """What the processes started inside inherit: one thread each, and Ctrl-C left to the parent."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
