@@ -42,7 +42,9 @@ def require(paths: Iterable[Path], what: str) -> None:
     """Raise if some of the files are missing: how many, and the first by name."""
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        raise InputError(f"{what}: {len(missing)} files missing, the first is {missing[0]}")
+        count = "1 file" if len(missing) == 1 else f"{len(missing)} files"
+        first = ", the first" if len(missing) > 1 else ""
+        raise InputError(f"{what}: {count} missing{first}: {missing[0]}")
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
