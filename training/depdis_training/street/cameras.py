@@ -1,0 +1,92 @@
+"""Where a picture is taken from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from depdis_training.street.layout import Layout
+from depdis_training.street.palette import Domain
+from depdis_training.street.renderer import Camera
+
+# A benchmark's two cameras: height m, horizontal field of view degrees, pitch degrees.
+_FIXED = {"source": (1.45, 72.0, -1.0), "target": (1.75, 62.0, -3.0)}
+
+
+def own_lane(layout: Layout) -> float:
+    """The x of the middle of the lane in which the camera's vehicle drives."""
+    if layout.lanes == 1:
+        return 0.0
+    return layout.drive_sign * layout.lane_width * (layout.lanes / 2 - 0.5 if layout.lanes < 4 else 0.5)
+
+
+def draw_camera(rng: np.random.Generator, domain: Domain, layout: Layout, size: tuple[int, int]) -> Camera:
+    """A camera at z = 0 of the street: a domain's own, or one of any car or pedestrian."""
+    if domain != "random":
+        height, fov, pitch = _FIXED[domain]
+        x = own_lane(layout) + float(rng.normal(0, 0.25))
+        return _camera(x, height, float(rng.normal(0, 3)), pitch + float(rng.normal(0, 0.4)), 0.0, fov, size)
+    place, side = rng.random(), layout.sides[int(rng.integers(2))]
+    base = 0.0
+    if place < 0.72:
+        x = own_lane(layout) + float(rng.normal(0, 0.5))
+    elif place < 0.86 or side.pavement < 1.5:
+        x = float(rng.uniform(-layout.left.kerb + 0.6, layout.right.kerb - 0.6))
+    else:
+        x, base = side.sign * float(rng.uniform(side.kerb + 0.4, side.frontage - 0.4)), 0.12
+    height = float(rng.uniform(1.0, 2.0)) if rng.random() < 0.85 else float(rng.uniform(2.0, 4.5))
+    turn = rng.random()
+    if turn < 0.68:
+        yaw = float(rng.normal(0, 4))
+    elif turn < 0.88:
+        yaw = float(rng.normal(0, 20))
+    else:
+        yaw = float(rng.choice([-1, 1]) * rng.uniform(30, 90))
+    fov = float(rng.uniform(42, 75) if rng.random() < 0.6 else rng.uniform(60, 100))
+    pitch = float(rng.normal(-0.5, 3.0)) - (4.0 if height > 2.5 else 0.0)
+    return _camera(x, height + base, yaw, pitch, float(rng.normal(0, 1.0)), fov, size)
+
+
+def _camera(
+    x: float, y: float, yaw: float, pitch: float, roll: float, fov: float, size: tuple[int, int]
+) -> Camera:  # fmt: skip
+    """Angles in degrees, the field of view across the picture's width."""
+    width, height = size
+    focal = width / 2 / math.tan(math.radians(fov) / 2)
+    return Camera(
+        x=x, y=y, z=0.0, yaw=math.radians(yaw), pitch=math.radians(pitch), roll=math.radians(roll),
+        focal_px=focal, width=width, height=height,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """What of the plan a camera can see, with a margin: objects elsewhere need not be built."""
+
+    x: float
+    z: float
+    yaw: float
+    half_angle: float
+    reach: float = 150.0
+
+    @staticmethod
+    def of(camera: Camera, reach: float = 150.0) -> View:
+        """The plan view of a camera."""
+        half = math.atan(camera.width / 2 / camera.focal_px)
+        return View(camera.x, camera.z, camera.yaw, half + 0.06, reach)
+
+    def distance(self, x: float, z: float) -> float:
+        """Metres from the camera, in plan."""
+        return math.hypot(x - self.x, z - self.z)
+
+    def sees(self, x: float, z: float, radius: float) -> bool:
+        """Whether an object of that radius may show, or throw its shadow into the near field."""
+        distance = self.distance(x, z)
+        if distance < radius + 4.0:
+            return True
+        if distance > self.reach + radius:
+            return False
+        off = abs((math.atan2(x - self.x, z - self.z) - self.yaw + math.pi) % (2 * math.pi) - math.pi)
+        return off < self.half_angle + math.asin(min(1.0, radius / distance))
