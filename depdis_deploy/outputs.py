@@ -1,0 +1,126 @@
+"""Where results go: the output folder, names that never collide, NDJSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from .command import InputError
+from .sources import Source
+
+KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
+BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
+RUNS = Path("runs") / "infer"
+
+
+def make_folder(outdir: Path | None, *, exist_ok: bool) -> Path:
+    """The output folder, made if missing: `outdir`, or the next number under runs/infer.
+
+    InputError: it holds something (without exist_ok), is a file, or cannot be written to.
+    """
+    try:
+        if outdir is None:
+            return _next_numbered()
+        if outdir.exists() and not outdir.is_dir():
+            raise InputError(f"{outdir}: expected an output folder, got a file; choose another --outdir")
+        if not exist_ok and outdir.is_dir() and any(outdir.iterdir()):
+            raise InputError(
+                f"{outdir}: the output folder is not empty; choose another --outdir, or add --exist-ok to "
+                "replace files of the same names"
+            )
+        outdir.mkdir(parents=True, exist_ok=True)
+        trial = outdir / f".write-test.{os.getpid()}"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{outdir or RUNS}: results cannot be written there ({error.strerror}); choose another --outdir"
+        ) from None
+    return outdir
+
+
+def _next_numbered() -> Path:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    number = max((int(path.name) for path in RUNS.iterdir() if path.name.isdecimal()), default=0)
+    while True:
+        number += 1
+        try:
+            (RUNS / str(number)).mkdir()
+        except FileExistsError:  # another run took it in between
+            continue
+        return RUNS / str(number)
+
+
+class Names:
+    """Hands out stems: the second of two equal ones gets `-2`, and so on."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def claim(self, stem: str) -> str:
+        """`stem`, or the first free one of stem-2, stem-3, ..."""
+        free, number = stem, 1
+        # a video's growing file is <stem>.part.mp4
+        while free.removesuffix(".part") in self._taken:
+            number += 1
+            free = f"{stem}-{number}"
+        self._taken.add(free.removesuffix(".part"))
+        return free
+
+
+def group_names(sources: Sequence[Source]) -> tuple[list[str], list[str]]:
+    """For each source the stem of its own files and the stem of the NDJSON file that it goes to.
+
+    The pictures of one folder, glob or list share an NDJSON file named after it; anything else has its own.
+    """
+    stems, records = Names(), Names()
+    own: list[str] = []
+    lines: list[str] = []
+    shared: dict[int, str] = {}
+    for source in sources:
+        own.append(stems.claim(source.stem))
+        if source.kind == "picture" and source.group is not None:
+            if source.word not in shared:
+                shared[source.word] = records.claim(source.group)
+            lines.append(shared[source.word])
+        else:
+            lines.append(records.claim(own[-1]))
+    return own, lines
+
+
+def refuse_overwriting(sources: Sequence[Source], stems: Sequence[str], folder: Path) -> None:
+    """InputError where a result would replace the video that it is made from."""
+    files = [Path(source.location) for source in sources if source.kind == "video"]
+    for stem in stems:
+        for target in (folder / f"{stem}.mp4", folder / f"{stem}.part.mp4"):
+            if target.exists() and any(file.exists() and target.samefile(file) for file in files):
+                raise InputError(f"{target}: the result would replace its source; choose another --outdir")
+
+
+class Records:
+    """NDJSON files by stem: one JSON object a line, complete lines only, made with the first line."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._begun: set[str] = set()
+        self._stem = ""
+        self._file: IO[str] | None = None
+
+    def write(self, stem: str, line: str) -> None:
+        """Append one line to `<stem>.ndjson`. OSError: the disk is full; lines written before stay."""
+        if self._file is None or stem != self._stem:
+            self.close()
+            path = self._folder / f"{stem}.ndjson"
+            self._file = path.open("a" if stem in self._begun else "w", encoding="utf-8")
+            self._stem = stem
+            self._begun.add(stem)
+        self._file.write(line + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file being written."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

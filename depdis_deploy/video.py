@@ -1,0 +1,208 @@
+"""H.264 out: a fragmented file that plays at any moment, made into an ordinary one at the end."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import cv2
+import numpy as np
+
+from .files import written_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Without B-frames a fragment never waits for a later frame, and decoding order is showing order.
+_PRESET, _QUALITY = "veryfast", "23"
+_KEY_EVERY_S = 2
+_MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
+# Every frame is a fragment of its own: whatever ends the process, all that was encoded plays.
+_FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
+_BT601_LIMITED = {"colorspace": 6, "color_range": 1}  # what OpenCV's conversion writes
+
+
+def part_path(path: Path) -> Path:
+    """The name of the file that grows while the video `path` is being made."""
+    return path.with_name(path.stem + ".part.mp4")
+
+
+def even_size(panel: NDArray[np.uint8]) -> tuple[int, int]:
+    """(width, height) of the video that holds a (H, W, 3) panel: yuv420p wants even ones."""
+    height, width = panel.shape[:2]
+    return width + width % 2, height + height % 2
+
+
+def to_yuv(panel: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A (H, W, 3) RGB panel as planar I420, (3 / 2 H', W') for `size` (W', H').
+
+    An odd panel is padded; one that does not match otherwise (its source changed its size) is scaled.
+    """
+    height, width = panel.shape[:2]
+    picture: Any = panel
+    if even_size(panel) != size:
+        picture = cv2.resize(panel, size, interpolation=cv2.INTER_LINEAR)
+    elif (width, height) != size:
+        picture = cv2.copyMakeBorder(panel, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
+
+
+class VideoWriter:
+    """Encodes I420 frames to `part_path(path)`; `finish` makes `path` of it.
+
+    size: (width, height), even; time_base: seconds of a pts tick; rate: nominal frames a second.
+    OSError: the disk is full or the file cannot be written; what was encoded stays in the part.
+    """
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], *, time_base: Fraction, rate: Fraction, aspect: Fraction,
+        threads: int = 1,
+    ) -> None:  # fmt: skip
+        self.path, self.part, self.size = path, part_path(path), size
+        self._time_base = time_base
+        self._container: Any = av.open(str(self.part), "w", format="mp4", options=_FRAGMENTED)
+        stream: Any = self._container.add_stream("libx264", rate=rate)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.options = {"preset": _PRESET, "crf": _QUALITY, "bf": "0"}
+        context.time_base = time_base
+        context.sample_aspect_ratio = aspect
+        context.thread_count = threads
+        context.gop_size = max(1, round(rate * _KEY_EVERY_S))
+        for name, value in _BT601_LIMITED.items():
+            setattr(context, name, value)
+        self._stream = stream
+        self.frames = 0
+        self._last = 0
+
+    def write(self, yuv: NDArray[np.uint8], pts: int) -> None:
+        """Encode one (3 / 2 H, W) I420 frame shown from `pts`, which starts at 0 and grows."""
+        frame = av.VideoFrame.from_numpy_buffer(yuv, format="yuv420p")
+        frame.pts, frame.time_base = pts, self._time_base
+        self._container.mux(self._stream.encode(frame))
+        self._last, self.frames = pts, self.frames + 1
+
+    def close(self) -> None:
+        """Write what the encoder holds back and close the part."""
+        try:
+            self._container.mux(self._stream.encode())
+        finally:
+            self._container.close()
+
+    def abandon(self) -> None:
+        """Close the part after a failed write, keeping what it holds."""
+        with suppress(Exception):
+            self.close()
+
+    def finish(self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0) -> str | None:
+        """Make `path`, an MP4 with its index in front and the sound of `audio`, and remove the part.
+
+        end_pts: until when the last frame is shown; audio_start_s: the time in `audio` at which pts 0 lies.
+        Returns a sentence when the sound could not be kept. OSError: no room; the part is kept.
+        """
+        lost = None
+        if audio is not None:
+            try:
+                with av.open(str(audio), metadata_errors="replace") as sound:
+                    self._remux(end_pts, sound, audio_start_s)
+            except (ValueError, av.error.FFmpegError) as error:
+                if isinstance(error, OSError):
+                    raise
+                lost, audio = f"{self.path.name}: the sound of {audio} could not be kept ({error})", None
+        if audio is None:
+            self._remux(end_pts, None, 0.0)
+        with suppress(OSError):
+            self.part.unlink()
+        return lost
+
+    def _remux(self, end_pts: int, sound: Any, sound_start_s: float) -> None:
+        with (
+            written_whole(self.path) as temporary,
+            av.open(str(self.part)) as part,
+            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as out,
+        ):
+            video_in = part.streams.video[0]
+            video_out = out.add_stream_from_template(video_in)
+            flows = [self._video_packets(part, video_in, video_out, end_pts)]
+            if sound is not None:
+                flows.append(audio_packets(sound, out, sound_start_s, float(end_pts * self._time_base)))
+            for packet in heapq.merge(*flows, key=lambda packet: packet.dts * packet.time_base):
+                out.mux(packet)
+
+    def _video_packets(self, part: Any, video_in: Any, video_out: Any, end_pts: int) -> Iterator[Any]:
+        """The part's packets, the last one shown until `end_pts`."""
+        scale = self._time_base / video_in.time_base
+        last = round(self._last * scale)
+        for packet in part.demux(video_in):
+            if packet.dts is None:
+                continue
+            if packet.pts >= last:
+                packet.duration = max(1, round(end_pts * scale) - packet.pts)
+            packet.stream = video_out
+            yield packet
+
+
+def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterator[Any]:
+    """The first audio stream from `start_s` on, for `end_s` seconds, as packets for `out`.
+
+    Copied where MP4 holds its codec, encoded as AAC otherwise. The output stream is added at once, since
+    a container's header wants all streams before the first packet.
+    """
+    stream = source.streams.audio[0]
+    if stream.codec_context.name in _MP4_AUDIO:
+        return _copied(source, stream, out.add_stream_from_template(stream), start_s, end_s)
+    rate = stream.codec_context.sample_rate
+    encoder = out.add_stream("aac", rate=rate if rate in (44100, 48000, 32000, 22050, 16000) else 48000)
+    encoder.codec_context.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+    return _encoded(source, stream, encoder, start_s, end_s)
+
+
+def _copied(source: Any, stream: Any, target: Any, start_s: float, end_s: float) -> Iterator[Any]:
+    shift = round(start_s / stream.time_base)
+    for packet in _whole_packets(source, stream):
+        if packet.pts is None or packet.dts is None or packet.pts < shift:
+            continue
+        packet.pts -= shift
+        packet.dts -= shift
+        if packet.pts * packet.time_base >= end_s:
+            return
+        packet.stream = target
+        yield packet
+
+
+def _encoded(source: Any, stream: Any, target: Any, start_s: float, end_s: float) -> Iterator[Any]:
+    context = target.codec_context
+    resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.sample_rate)
+    for frame in _sound_frames(source, stream):
+        if frame.time is None or frame.time < start_s:
+            continue
+        if frame.time - start_s >= end_s:
+            break
+        frame.pts -= round(start_s / frame.time_base)
+        for piece in resampler.resample(frame):
+            yield from target.encode(piece)
+    for piece in resampler.resample(None):
+        yield from target.encode(piece)
+    yield from target.encode(None)
+
+
+def _whole_packets(source: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets up to where the file is cut off or damaged."""
+    try:
+        yield from source.demux(stream)
+    except (ValueError, av.error.FFmpegError):
+        return
+
+
+def _sound_frames(source: Any, stream: Any) -> Iterator[Any]:
+    for packet in _whole_packets(source, stream):
+        try:
+            yield from packet.decode()
+        except (ValueError, av.error.FFmpegError):
+            continue

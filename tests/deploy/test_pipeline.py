@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from depdis_deploy.pipeline import ReadAhead, in_order
+
+
+def doubled(group: Sequence[int]) -> list[int]:
+    time.sleep(0.002 * (group[0] % 3))
+    return [2 * item for item in group]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order_and_none_is_lost(workers: int, batch: int) -> None:
+    ahead = ReadAhead(range(50), 3)
+    groups = in_order(ahead, doubled, workers=workers, batch=batch, stopped=threading.Event())
+    assert [item for group in groups for item in group] == [2 * item for item in range(50)]
+
+
+def test_reading_stays_a_bounded_way_ahead() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(1000):
+            read.append(item)
+            yield item
+
+    ahead = ReadAhead(items(), 3)
+    results = in_order(ahead, doubled, workers=2, batch=1, stopped=threading.Event())
+    for _ in range(5):
+        next(results)
+    time.sleep(0.05)
+    assert len(read) <= 5 + 2 * 2 + 3 + 2
+    results.close()
+    ahead.close()
+
+
+def test_an_error_of_the_reader_comes_after_the_results_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise OSError("disk gone")
+
+    results = in_order(ReadAhead(items(), 2), doubled, workers=2, batch=2, stopped=threading.Event())
+    got: list[int] = []
+    with pytest.raises(OSError, match="disk gone"):
+        got.extend(item for group in results for item in group)
+    assert got == [0, 2, 4, 6, 8]
+
+
+def test_an_error_of_a_worker_is_raised() -> None:
+    def broken(group: Sequence[int]) -> int:
+        return 1 // (group[0] - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(ReadAhead(range(9), 2), broken, workers=2, batch=1, stopped=threading.Event()))
+
+
+def test_stopping_hands_over_what_is_under_way() -> None:
+    stopped = threading.Event()
+    ahead = ReadAhead(iter(int, 1), 3)  # endless
+    results = in_order(ahead, doubled, workers=2, batch=1, stopped=stopped)
+    for _ in range(4):
+        next(results)
+    stopped.set()
+    assert len(list(results)) <= 2 * 2
+    ahead.close()
+
+
+def test_a_live_source_loses_its_oldest_frames_instead_of_waiting() -> None:
+    ahead = ReadAhead(range(100), 4, drop=True)
+    time.sleep(0.1)
+    stopped = threading.Event()
+    kept = list(iter(lambda: ahead.get(stopped), None))
+    assert kept == sorted(kept)
+    assert kept[-1] == 99
+    assert ahead.dropped == 100 - len(kept) > 0

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from clips import level, make_clip, write_picture
+
+from depdis_deploy.command import InputError
+from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
+from depdis_deploy.sources import Source, find_sources, open_sources
+
+
+def found(*words: object) -> list[tuple[str, str, str | None]]:
+    return [
+        (source.kind, Path(source.location).name, source.group)
+        for source in find_sources([str(w) for w in words])
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "street"
+    folder.mkdir()
+    for name in ("b.png", "a.JPG", "c.mp4", "notes.md", ".hidden.png"):
+        (folder / name).write_bytes(b"x")
+    (folder / "inner").mkdir()
+    return folder
+
+
+def test_a_folder_gives_its_pictures_and_videos_sorted(folder: Path) -> None:
+    assert found(folder) == [
+        ("picture", "a.JPG", "street"), ("picture", "b.png", "street"), ("video", "c.mp4", "street"),
+    ]  # fmt: skip
+
+
+def test_links_that_leave_a_folder_are_not_followed_and_that_is_said(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (folder / "out.png").symlink_to(tmp_path / "secret.png")
+    (folder / "in.png").symlink_to(folder / "b.png")
+    notes: list[str] = []
+    names = [Path(source.location).name for source in find_sources([str(folder)], notes.append)]
+    assert names == ["a.JPG", "b.png", "c.mp4", "in.png"]
+    assert len(notes) == 1
+    assert "1 symbolic link" in notes[0]
+
+
+def test_a_glob_a_list_and_a_lone_picture_keep_command_line_order(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = tmp_path / "mine.txt"
+    listing.write_text("\ufeff# chosen\n\nstreet/b.png\r\nmissing.png\n", "utf-8")
+    assert found(folder / "b.png", f"{folder}/*.[Jm]*", listing) == [
+        ("picture", "b.png", None), ("picture", "a.JPG", "pictures"), ("video", "c.mp4", "pictures"),
+        ("picture", "b.png", "mine"), ("picture", "missing.png", "mine"),
+    ]  # fmt: skip
+    monkeypatch.setattr("sys.stdin", io.StringIO("x/y.png\nz.mkv\n"))
+    assert found("-") == [("picture", "y.png", "stdin"), ("video", "z.mkv", "stdin")]
+
+
+def test_numbers_addresses_and_files_without_suffix(tmp_path: Path) -> None:
+    write_picture(tmp_path / "p.png").rename(tmp_path / "picture")
+    assert found(tmp_path / "picture") == [("picture", "picture", None)]
+    camera, stream = find_sources(["0", "rtsp://me:secret@camera.local:554/live/1"])
+    assert (camera.kind, camera.stem, camera.live) == ("camera", "camera0", True)
+    assert (stream.kind, stream.stem) == ("stream", "camera.local_live_1")
+    assert stream.label == "rtsp://camera.local:554/live/1"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "no pictures or videos"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: os.mkfifo(path.with_suffix(".sock")), "no such file"),
+    ],
+)
+def test_what_cannot_be_a_source_is_refused(tmp_path: Path, make: object, says: str) -> None:
+    path = tmp_path / "thing"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(InputError, match=says):
+        find_sources([str(path)])
+
+
+def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("# nothing\n\n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
+    for word, says in (("empty.txt", "no path"), ("binary.txt", "binary"), ("*.png", "no picture or video")):
+        with pytest.raises(InputError, match=says):
+            find_sources([str(tmp_path / word)])
+    with pytest.raises(InputError, match="rtsp://host"):
+        find_sources(["http://host/x.mp4"])
+
+
+def test_equal_stems_are_counted_in_order() -> None:
+    names = Names()
+    assert [names.claim(stem) for stem in ("a", "a", "a-2", "b", "a", "b.part")] == [
+        "a", "a-2", "a-2-2", "b", "a-3", "b.part-2",
+    ]  # fmt: skip
+
+
+def test_pictures_of_one_word_share_a_record_file() -> None:
+    sources = [
+        Source("picture", "x/a.png", "x", 0),
+        Source("video", "x/a.mp4", "x", 0),
+        Source("picture", "x/b.png", "x", 0),
+        Source("picture", "y/x/a.png", "x", 1),
+        Source("picture", "x.png", None, 2),
+        Source("camera", "0", None, 3),
+    ]
+    stems, records = group_names(sources)
+    assert stems == ["a", "a-2", "b", "a-3", "x", "camera0"]
+    assert records == ["x", "a-2", "x", "x-2", "x-3", "camera0"]
+
+
+def test_output_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make_folder(None, exist_ok=False) == Path("runs/infer/1")
+    (tmp_path / "runs/infer/7").mkdir()
+    (tmp_path / "runs/infer/other").mkdir()
+    assert make_folder(None, exist_ok=False) == Path("runs/infer/8")
+    (tmp_path / "empty").mkdir()
+    assert make_folder(Path("empty"), exist_ok=False).is_dir()
+    assert make_folder(Path("new/deep"), exist_ok=False).is_dir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/x").touch()
+    with pytest.raises(InputError, match="--exist-ok"):
+        make_folder(Path("full"), exist_ok=False)
+    assert make_folder(Path("full"), exist_ok=True) == Path("full")
+    assert os.listdir("full") == ["x"]
+    for bad in ("full/x", "full/x/below"):
+        with pytest.raises(InputError, match="--outdir"):
+            make_folder(Path(bad), exist_ok=True)
+
+
+def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "drive.mp4", 2)
+    with pytest.raises(InputError, match="replace its source"):
+        refuse_overwriting([Source("video", str(clip))], ["drive"], tmp_path)
+    refuse_overwriting([Source("video", str(clip))], ["drive-2"], tmp_path)
+
+
+def test_open_sources_reads_anything_in_order_and_passes_over_the_broken(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_picture(folder / "a.png", index=9)
+    (folder / "b.png").write_text("not a picture")
+    make_clip(folder / "c.mp4", 7)
+    errors: list[str] = []
+    frames = list(open_sources(folder, stride=3, on_error=lambda error: errors.append(str(error))))
+    assert [(frame.index, frame.time_s) for frame in frames] == [(None, None), (0, 0.0), (3, 0.12), (6, 0.24)]
+    assert [int(frame.image[-3, -3, 0]) for frame in frames] == pytest.approx(
+        [level(i) for i in (9, 0, 3, 6)], abs=2
+    )
+    assert len(errors) == 1
+    assert "b.png" in errors[0]
+    with pytest.raises(ValueError, match=r"b\.png"):
+        list(open_sources(folder))
