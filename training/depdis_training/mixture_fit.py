@@ -115,16 +115,18 @@ def fit_mixtures(
 ) -> tuple[NDArray[np.float64], Points, Points]:
     """(weights (C, K), means (C, K, 3), variances (C, K, 3)) of each class's points.
 
-    A class with fewer points than components gets as many components as points, one with none weights of 0.
+    A class with fewer points than components gets a single component, one with no point weights of 0.
     """
     if components < 1:
         raise ValueError(f"a mixture has at least one component, got {components}")
     shape = (len(points), components)
     weights, means, variances = np.zeros(shape), np.zeros((*shape, 3)), np.ones((*shape, 3))
     for index, of_class in enumerate(points):
-        used = min(components, len(of_class))
-        if used:
-            weights[index, :used], means[index, :used], variances[index, :used] = _fit(of_class, used, seed)
+        if len(of_class) >= max(components, 2):
+            weights[index], means[index], variances[index] = _fit(of_class, components, seed)
+        elif len(of_class):
+            weights[index, 0], means[index, 0] = 1.0, of_class.mean(axis=0)
+            variances[index, 0] = np.maximum(of_class.var(axis=0), LEAST_VARIANCE)
     return weights, means, variances
 
 

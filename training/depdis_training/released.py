@@ -1,14 +1,13 @@
-"""The authors' twelve released files, and the ImageNet file that their training starts from."""
+"""The authors' twelve released files: which network they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from .branches import Network
 from .network import build_network
+from .weights import load_weights
 
 _CLASSIFIER = "layer6.conv2d_list.0.weight"
 RELEASED_CLASSES = (7, 16)
@@ -28,23 +27,13 @@ def read_released(content: Mapping[str, Any]) -> tuple[Network, tuple[str, ...]]
     A branch whose weights are missing is a branch that the network lacks. Raises ValueError where other
     weights are missing or unknown, or the class count is none that was released.
     """
-    weights: Mapping[str, Tensor] = content["model"]
+    weights = content["model"]
     num_classes = int(weights[_CLASSIFIER].shape[0])
     if num_classes not in RELEASED_CLASSES:
         counts = " or ".join(map(str, RELEASED_CLASSES))
         raise ValueError(f"it has {num_classes} classes; the released networks have {counts}")
     branches = tuple(branch for branch, key in _BRANCH_KEYS.items() if key in weights)
     network = build_network(num_classes, "resnet101", branches)
-    own = network.state_dict()
-    for what, names in (("lacks", own.keys() - weights.keys()), ("has unknown", weights.keys() - own.keys())):
-        if names:
-            raise ValueError(f"it {what} {len(names)} weights: {', '.join(sorted(names)[:3])}, ...")
-    for name, value in own.items():
-        if weights[name].shape != value.shape:
-            raise ValueError(
-                f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)} "
-                f"with {num_classes} classes"
-            )
-    network.load_state_dict(weights)
+    load_weights(network, weights)
     missing = [branch for branch in _BRANCH_KEYS if branch not in branches]
     return network, tuple(f"the file has no {branch} branch: a network without it" for branch in missing)

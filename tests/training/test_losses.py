@@ -1,0 +1,101 @@
+"""Losses against the formulas written out in numpy, and their gradients at the edges."""
+
+import numpy as np
+import pytest
+import torch
+
+from depdis_training.losses import berhu, cross_entropy, log_depth, self_information
+
+
+def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(2, 4, 3, 5)), rng.integers(0, 4, (2, 3, 5))
+    labels[0, 0] = 255
+    weights = np.array([0.5, 1.0, 2.0, 4.0])
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    losses, shares = [], []
+    for picture, row, column in zip(*np.nonzero(labels != 255), strict=True):
+        label = labels[picture, row, column]
+        losses.append(-log_p[picture, label, row, column])
+        shares.append(weights[label])
+    inputs = torch.from_numpy(logits), torch.from_numpy(labels)
+    assert cross_entropy(*inputs).item() == pytest.approx(np.mean(losses))
+    expected = np.average(losses, weights=shares)
+    assert cross_entropy(*inputs, torch.from_numpy(weights)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weights", [None, torch.ones(3)])
+def test_cross_entropy_without_a_labelled_pixel_is_zero(weights: torch.Tensor | None) -> None:
+    logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+    loss = cross_entropy(logits, torch.full((1, 2, 2), 255), weights)
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
+def test_cross_entropy_refuses_labels_of_another_taxonomy_and_size() -> None:
+    logits = torch.zeros(1, 7, 2, 2)
+    with pytest.raises(ValueError, match=r"0\.\.6 or 255, got 15"):
+        cross_entropy(logits, torch.full((1, 2, 2), 15))
+    with pytest.raises(ValueError, match="do not fit"):
+        cross_entropy(logits, torch.zeros(1, 4, 4, dtype=torch.long))
+
+
+def test_berhu_and_its_gradient_with_a_constant_limit() -> None:
+    error = np.array([0.0, 0.5, -1.0, 3.0, -10.0])
+    limit = 2.0
+    expected = [abs(e) if abs(e) <= limit else (e * e + limit * limit) / (2 * limit) for e in error]
+    prediction = torch.from_numpy(error + 7).requires_grad_()
+    loss = berhu(prediction, torch.full((5,), 7.0, dtype=torch.float64))
+    loss.backward()
+    assert loss.item() == pytest.approx(np.mean(expected))
+    gradient = [0.0, 1.0, -1.0, 3.0 / limit, -10.0 / limit]  # the limit itself has none
+    assert prediction.grad is not None
+    np.testing.assert_allclose(prediction.grad.numpy(), np.array(gradient) / 5)
+
+
+def test_berhu_of_no_error_is_zero() -> None:
+    prediction = torch.ones(2, 1, 3, 3, requires_grad=True)
+    loss = berhu(prediction, torch.ones(2, 1, 3, 3))
+    loss.backward()
+    assert loss.item() == 0
+    assert prediction.grad is not None
+    assert (prediction.grad == 0).all()
+
+
+def test_self_information() -> None:
+    p = torch.tensor([0.5, 0.25, 0.25, 0.0], dtype=torch.float64, requires_grad=True)
+    found = self_information(p.reshape(1, 4, 1, 1))
+    found.sum().backward()
+    np.testing.assert_allclose(found.detach().flatten().numpy(), [0.25, 0.25, 0.25, 0.0], atol=1e-12)
+    assert p.grad is not None
+    assert p.grad.isfinite().all()
+    uniform = self_information(torch.full((2, 16, 3, 3), 1 / 16))
+    torch.testing.assert_close(uniform.sum(1), torch.ones(2, 3, 3))
+
+
+def test_log_depth_is_the_mean_log_ratio_of_valid_pixels() -> None:
+    z = torch.tensor([1.0, 10.0, 100.0, 5.0])
+    target = torch.tensor([0.2, 20.0, 50.0, 500.0])  # below 1 is beyond sky: clipped
+    valid = torch.tensor([True, True, True, False])
+    assert log_depth(z, target, valid).item() == pytest.approx(2 * np.log(2) / 3, rel=1e-5)
+    assert log_depth(z, target, torch.zeros(4, dtype=torch.bool)).item() == 0
+
+
+def test_log_depth_has_finite_gradients_everywhere() -> None:
+    z = torch.tensor([0.0, 1e-30, 1.0, 65536.0], requires_grad=True)
+    log_depth(z, torch.tensor([1.0, 1.0, 1.0, 65536.0])).backward()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", [berhu, log_depth])
+def test_shapes_must_agree(loss) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match="shape"):
+        loss(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3))
+
+
+def test_self_information_needs_classes() -> None:
+    with pytest.raises(ValueError, match="C >= 2"):
+        self_information(torch.ones(1, 1, 2, 2))
