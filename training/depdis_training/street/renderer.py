@@ -1,0 +1,173 @@
+"""A mesh seen by a camera: its picture, labels and depth."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_training.street.appearance import Appearance
+from depdis_training.street.holes import HOLES
+from depdis_training.street.mesh import Material, Mesh
+from depdis_training.street.patterns import PATTERNS
+from depdis_training.street.raster import bounds, edges, rasterise, to_camera
+from depdis_training.street.response import developed, metered
+from depdis_training.street.shading import shade_picture
+from depdis_training.street.shadows import height_map, map_frame
+
+__all__ = ["HOLES", "PATTERNS", "SKY_DEPTH_M", "Camera", "Rendered", "render"]
+
+SKY_DEPTH_M = 655.35
+_SKY_LABEL = 9
+_FLAT_LABELS = (0, 1)  # road and pavement cast no shadow
+_NEAR_REACH_M, _FAR_REACH_M = 32.0, 200.0
+_SHADOW_SIZE, _ABOVE_SIZE = 1024, 512
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera; its optical axis meets the picture's centre.
+
+    x, y, z: metres. yaw: from +z towards +x; pitch: upwards; roll: the right side upwards; radians.
+    focal_px, width, height: pixels.
+    """
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+    pitch: float
+    roll: float
+    focal_px: float
+    width: int
+    height: int
+
+    def axes(self) -> NDArray[np.float64]:
+        """(3, 3): right, up and forward in world coordinates."""
+        sin_yaw, cos_yaw = math.sin(self.yaw), math.cos(self.yaw)
+        sin_pitch, cos_pitch = math.sin(self.pitch), math.cos(self.pitch)
+        sin_roll, cos_roll = math.sin(self.roll), math.cos(self.roll)
+        right = np.array([cos_yaw, 0.0, -sin_yaw])
+        up = np.array([-sin_pitch * sin_yaw, cos_pitch, -sin_pitch * cos_yaw])
+        forward = np.array([sin_yaw * cos_pitch, sin_pitch, cos_yaw * cos_pitch])
+        turned = np.stack([right * cos_roll + up * sin_roll, up * cos_roll - right * sin_roll, forward])
+        return np.round(turned * 2.0**40) / 2.0**40  # the same on every processor
+
+    def position(self) -> NDArray[np.float64]:
+        """(3,) metres."""
+        return np.array([self.x, self.y, self.z], np.float64)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """image uint8 (H, W, 3) RGB; labels uint8 (H, W); depth_m float32 (H, W) along the optical axis.
+
+    Labels and depth hold at the pixels' centres; the sky's depth is 655.35 m.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+
+
+def render(
+    mesh: Mesh, camera: Camera, appearance: Appearance, seed: int, *, supersample: int = 2, image: bool = True
+) -> Rendered:  # fmt: skip
+    """Draw a mesh. `seed` draws the sensor's noise; image=False leaves the picture black and is faster.
+
+    Raises ValueError for a material whose pattern or holes are unknown.
+    """
+    axes, position = camera.axes(), camera.position()
+    kinds, numbers = _material_tables(mesh.materials)
+    vertices, faces, uv = (np.ascontiguousarray(a) for a in (mesh.vertices, mesh.faces, mesh.uv))
+    extent = (0.5 * camera.width / camera.focal_px, 0.5 * camera.height / camera.focal_px)
+    points = to_camera(vertices, axes, position)
+    boxes = bounds(points, faces, extent)
+    rows = edges(points, faces, boxes)
+    pixel = 1.0 / camera.focal_px
+    geometry = (rows, boxes, faces, uv, mesh.face_material, kinds, numbers)
+    nearness, seen = rasterise(*geometry, camera.focal_px, pixel, camera.width, camera.height, True)
+    labels = np.append(kinds[mesh.face_material, 0], _SKY_LABEL).astype(np.uint8)[seen]
+    with np.errstate(divide="ignore"):
+        depth = np.where(seen < 0, SKY_DEPTH_M, np.minimum(1.0 / nearness, SKY_DEPTH_M)).astype(np.float32)
+    if not image:
+        return Rendered(np.zeros((*labels.shape, 3), np.uint8), labels, depth)
+    focal = camera.focal_px * supersample
+    size = (camera.width * supersample, camera.height * supersample)
+    _, seen = rasterise(*geometry, focal, pixel, *size, False)
+    maps = _height_maps(mesh, kinds, numbers, camera, appearance)
+    light = shade_picture(
+        seen, supersample, focal, rows, faces, mesh.face_material, uv, np.ascontiguousarray(mesh.normals), kinds,
+        numbers, axes, position, _light_table(appearance), appearance.sky_seed, *maps,
+    )  # fmt: skip
+    picture = developed(light, metered(light, seen, supersample), appearance, seed)
+    return Rendered(picture, labels, depth)
+
+
+def _material_tables(
+    materials: tuple[Material, ...],
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:  # fmt: skip
+    """What the kernels read: kinds (M, 4) label, pattern, holes, seed; numbers (M, 12)."""
+    kinds = np.zeros((max(1, len(materials)), 4), np.int32)
+    numbers = np.zeros((max(1, len(materials)), 12))
+    for i, m in enumerate(materials):
+        if m.pattern not in PATTERNS:
+            raise ValueError(f"no pattern is called {m.pattern!r}; there are {', '.join(PATTERNS)}")
+        if m.holes not in HOLES:
+            raise ValueError(f"no holes are called {m.holes!r}; there are {', '.join(HOLES[1:])}")
+        seed = zlib.crc32(f"{m.phase:.6f}".encode()) & 0xFFFF
+        kinds[i] = m.label, PATTERNS.index(m.pattern), HOLES.index(m.holes), seed
+        numbers[i] = [
+            *m.colour, *m.colour2, max(m.scale, 1e-3), m.phase, m.coverage, m.gloss, m.emission, m.grain,
+        ]  # fmt: skip
+    numbers[:, :6] = (np.clip(numbers[:, :6], 0.0, 255.0) / 255.0) ** 2.2
+    return kinds, numbers
+
+
+def _light_table(a: Appearance) -> NDArray[np.float64]:
+    """The appearance in the order that `sky` documents."""
+    sun = [c * a.sun_strength for c in a.sun_colour]
+    ambient = [c * a.ambient_strength for c in a.ambient_colour]
+    return np.array([
+        *a.zenith, *a.horizon, *a.sun_direction(), *sun, a.cloud_cover, a.cloud_size, a.cloud_lightness, *ambient,
+        a.fog_density, *a.fog_colour, a.shadow_softness, a.wetness,
+    ], np.float64)  # fmt: skip
+
+
+def _height_maps(
+    mesh: Mesh, kinds: NDArray[np.int32], numbers: NDArray[np.float64], camera: Camera, appearance: Appearance
+) -> list[NDArray[np.float32] | NDArray[np.float64]]:  # fmt: skip
+    """Near, far and from-above maps, each followed by its frame."""
+    sun = np.array(appearance.sun_direction())
+    up = np.array([0.0, 1.0, 0.0])
+    casts = ~np.isin(kinds[mesh.face_material, 0], _FLAT_LABELS)
+    faces, face_material = mesh.faces[casts], mesh.face_material[casts]
+    maps: list[NDArray[np.float32] | NDArray[np.float64]] = []
+    for direction, reach, size in (
+        (sun, _NEAR_REACH_M, _SHADOW_SIZE), (sun, _FAR_REACH_M, _SHADOW_SIZE), (up, 60.0, _ABOVE_SIZE),
+    ):  # fmt: skip
+        frame = map_frame(direction, _surveyed(camera, reach), size)
+        dark = direction is sun and appearance.sun_strength <= 0.0
+        heights = (
+            np.zeros((1, 1), np.float32)
+            if dark
+            else height_map(
+                mesh.vertices, faces, mesh.uv, face_material, kinds, numbers, frame, size,
+            )
+        )  # fmt: skip
+        maps += [heights, frame]
+    return maps
+
+
+def _surveyed(camera: Camera, reach: float) -> NDArray[np.float64]:
+    """World points (N, 3) that bound what the camera sees of a street within `reach` metres."""
+    wide = 0.5 * camera.width / camera.focal_px + 0.1
+    ahead = np.array([math.sin(camera.yaw), 0.0, math.cos(camera.yaw)])
+    across = np.array([ahead[2], 0.0, -ahead[0]])
+    return np.array([
+        [camera.x, height, camera.z] + forward * ahead + side * min(wide, 2.0) * max(forward, 2.0) * across
+        for forward in (-1.0, reach) for side in (-1.0, 1.0) for height in (-1.0, min(8.0, 0.2 * reach))
+    ])  # fmt: skip

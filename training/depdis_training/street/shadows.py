@@ -1,0 +1,140 @@
+"""Height maps: the scene seen from the sun for its shadows, and from straight above for the open sky's share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_training.street.holes import closed
+from depdis_training.street.kernel import kernel
+
+Doubles = NDArray[np.float64]
+_FLOOR = -1e6
+
+
+def map_frame(
+    direction: NDArray[np.float64], corners: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:  # fmt: skip
+    """(3, 4) affine map from the world to (column, row, height towards `direction`) of a size x size map.
+
+    The map just holds the world points `corners` (N, 3); direction is a unit vector.
+    """
+    side = np.array([1.0, 0.0, 0.0]) if abs(direction[1]) > 0.99 else np.cross([0.0, 1.0, 0.0], direction)
+    side = side / np.linalg.norm(side)
+    axes = np.stack([side, np.cross(direction, side), direction])
+    seen = corners @ axes[:2].T
+    low, high = seen.min(0), seen.max(0)
+    scale = size / np.maximum(high - low, 1e-6)
+    frame = np.empty((3, 4))
+    frame[:2, :3] = axes[:2] * scale[:, None]
+    frame[:2, 3] = -low * scale
+    frame[2] = [*axes[2], 0.0]
+    return frame
+
+
+@kernel
+def height_map(
+    vertices: Doubles, faces: NDArray[np.int32], uv: Doubles, face_material: NDArray[np.int32],
+    kinds: NDArray[np.int32], numbers: Doubles, frame: Doubles, size: int,
+) -> NDArray[np.float32]:  # fmt: skip
+    """(size, size) heights in metres towards the map's direction, of what lies highest."""
+    points = np.empty((len(vertices), 3))
+    for i in range(len(vertices)):
+        for k in range(3):
+            points[i, k] = (
+                frame[k, 0] * vertices[i, 0] + frame[k, 1] * vertices[i, 1] + frame[k, 2] * vertices[i, 2]
+                + frame[k, 3]
+            )  # fmt: skip
+    heights = np.full((size, size), np.float32(_FLOOR))
+    texel = 1.0 / math.sqrt(frame[0, 0] ** 2 + frame[0, 1] ** 2 + frame[0, 2] ** 2)
+    for t in range(len(faces)):
+        p, q, r = faces[t, 0], faces[t, 1], faces[t, 2]
+        px, py, qx, qy, rx, ry = (
+            points[p, 0], points[p, 1], points[q, 0], points[q, 1], points[r, 0], points[r, 1],
+        )  # fmt: skip
+        if max(px, qx, rx) < 0 or min(px, qx, rx) > size or max(py, qy, ry) < 0 or min(py, qy, ry) > size:
+            continue
+        area = (qx - px) * (ry - py) - (qy - py) * (rx - px)
+        if abs(area) < 1e-9:
+            continue
+        material = face_material[t]
+        top, bottom = max(0, int(math.ceil(min(py, qy, ry) - 0.5))), min(size - 1, int(max(py, qy, ry) - 0.5))
+        left, right = max(0, int(math.ceil(min(px, qx, rx) - 0.5))), min(size - 1, int(max(px, qx, rx) - 0.5))
+        for j in range(top, bottom + 1):
+            y = j + 0.5
+            for i in range(left, right + 1):
+                x = i + 0.5
+                b = ((x - px) * (ry - py) - (y - py) * (rx - px)) / area
+                c = ((qx - px) * (y - py) - (qy - py) * (x - px)) / area
+                a = 1.0 - b - c
+                if a < 0 or b < 0 or c < 0:
+                    continue
+                height = a * points[p, 2] + b * points[q, 2] + c * points[r, 2]
+                if height <= heights[j, i]:
+                    continue
+                if kinds[material, 2] > 0 and not closed(
+                    kinds[material, 2], a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0],
+                    a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1], numbers[material, 6], numbers[material, 8], texel,
+                    False, kinds[material, 3],
+                ):  # fmt: skip
+                    continue
+                heights[j, i] = height
+    return heights
+
+
+@kernel
+def lit(heights: NDArray[np.float32], frame: Doubles, x: float, y: float, z: float, blur: float) -> float:
+    """The share of sunlight that reaches a point, 0..1, or -1 outside the map; blur in metres."""
+    size = len(heights)
+    column = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3] - 0.5
+    row = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3] - 0.5
+    if column < 3 or row < 3 or column > size - 4 or row > size - 4:
+        return -1.0
+    height = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z
+    step_x = min(3.0, max(0.75, blur * math.sqrt(frame[0, 0] ** 2 + frame[0, 1] ** 2 + frame[0, 2] ** 2)))
+    step_y = min(3.0, max(0.75, blur * math.sqrt(frame[1, 0] ** 2 + frame[1, 1] ** 2 + frame[1, 2] ** 2)))
+    total = 0.0
+    for j in range(-1, 2):
+        for i in range(-1, 2):
+            cx = min(size - 2.0, max(0.0, column + i * step_x))
+            cy = min(size - 2.0, max(0.0, row + j * step_y))
+            a, b = int(cx), int(cy)
+            fx, fy = cx - a, cy - b
+            weight = (2.0 - abs(i)) * (2.0 - abs(j)) / 16.0
+            if heights[b, a] <= height:
+                total += weight * (1.0 - fx) * (1.0 - fy)
+            if heights[b, a + 1] <= height:
+                total += weight * fx * (1.0 - fy)
+            if heights[b + 1, a] <= height:
+                total += weight * (1.0 - fx) * fy
+            if heights[b + 1, a + 1] <= height:
+                total += weight * fx * fy
+    return total
+
+
+@kernel
+def open_sky(heights: NDArray[np.float32], frame: Doubles, x: float, y: float, z: float) -> float:
+    """The share of the sky's light that reaches a point, from heights seen from above, 0..1."""
+    size = len(heights)
+    column = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3]
+    row = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3]
+    if column < 1 or row < 1 or column > size - 1 or row > size - 1:
+        return 0.8
+    across = abs(frame[0, 0])
+    along = abs(frame[1, 2])
+    blocked = 0.0
+    for ring in range(3):
+        reach = 0.35 if ring == 0 else (1.1 if ring == 1 else 3.5)
+        for k in range(4):
+            dx, dz = (reach, 0.0) if k == 0 else ((-reach, 0.0) if k == 1 else ((0.0, reach) if k == 2 else (0.0, -reach)))
+            if ring == 1:
+                dx, dz = (dx + dz) * 0.7, (dz - dx) * 0.7
+            i = min(size - 1, max(0, int(column + dx * across)))
+            j = min(size - 1, max(0, int(row + dz * along)))
+            rise = heights[j, i] - y - 0.06
+            if rise > 0.0:
+                share = 0.36 if ring == 0 else 0.32
+                blocked += share * 0.25 * min(1.0, rise / reach)
+    return 1.0 - blocked
