@@ -1,38 +1,35 @@
-"""A tiny data set in SYNTHIA's layout: coloured blocks with depth, enough for every class to occur."""
+"""What the tests of training share."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+import torch
+from tiny_run import tiny_config, write_blocks
 
-IDS = (3, 4, 2, 21, 5, 7, 15, 9, 6, 1, 10, 17, 8, 19, 12, 11)  # SYNTHIA's of the 16 classes
-SKY = 9
-
-
-def write_blocks(root: Path, pictures: int = 10, width: int = 96, height: int = 64) -> Path:
-    for name in ("RGB", "parsed_LABELS", "Depth"):
-        (root / name).mkdir(parents=True)
-    colours = np.random.default_rng(0).integers(0, 256, (16, 3))
-    cameras = {}
-    for index in range(pictures):
-        rng = np.random.default_rng([1, index])
-        blocks = rng.permutation(np.arange(24) % 16).reshape(4, 6)
-        labels = np.kron(blocks, np.ones((height // 4, width // 6), int))
-        depth_m = 2.0 + labels + 20 * np.linspace(1, 0, height)[:, None]
-        depth_cm = np.where(labels == SKY, 65535, 100 * depth_m).astype(np.uint16)
-        image = np.clip(colours[labels] + rng.normal(0, 10, (height, width, 3)), 0, 255).astype(np.uint8)
-        file = f"{index:07d}.png"
-        cv2.imwrite(str(root / "RGB" / file), image[..., ::-1])
-        cv2.imwrite(str(root / "parsed_LABELS" / file), np.array(IDS, np.uint8)[labels])
-        cv2.imwrite(str(root / "Depth" / file), depth_cm)
-        cameras[f"{index:07d}"] = {"focal_px": 80.0 + index}
-    (root / "cameras.json").write_text(json.dumps(cameras))
-    return root
+from depdis_training.pipeline import train
 
 
 @pytest.fixture(scope="session")
 def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a set of 10 pictures, 96x64."""
     return write_blocks(tmp_path_factory.mktemp("blocks") / "set")
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, blocks: Path) -> Path:
+    """The folder of a finished run of `tiny_config`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("run")
+    train(tiny_config(folder, blocks), folder / "out", folder / "data")
+    torch.set_num_threads(before)
+    return folder / "out"

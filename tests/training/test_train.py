@@ -10,56 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import tiny_config
 
 from depdis_deploy.command import InputError, Terminated
 from depdis_training.checkpoint import load_network, read_checkpoint
-from depdis_training.config import load_config
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
 from depdis_training.pipeline import train
 from depdis_training.run_log import read_log
-
-TINY = """
-source: {layout: synthia, street: null}
-target: {layout: synthia, street: null}
-network: {pretrained: false}
-input: {kind: area, width: 96, height: 64, canonical_focal_px: 80}
-augment: {crop: [64, 48], scale: [0.8, 1.5], colour: 0.1}
-mixtures: {pictures: 8, components: 2, per_class: 500}
-optimizer: {warm_up: 2}
-training: {iterations: 24, batch: 2, average: 0.9, log_every: 2, checkpoint_every: 5, validate_every: 12,
-           validation_pictures: 3}
-"""
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _config(folder, blocks, *settings):
-    path = folder / "tiny.yaml"
-    path.write_text(TINY)
-    roots = {"source.root": str(blocks), "target.root": str(blocks)}
-    return load_config(str(path), settings, roots)
 
 
 def _run(config, folder):
     train(config, folder, folder.parent / "data")
     return read_checkpoint(folder / "last.pt")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, blocks):
-    """The folder of a finished run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("run")
-    train(_config(folder, blocks), folder / "out", folder / "data")
-    torch.set_num_threads(before)
-    return folder / "out"
 
 
 def _tensors(value, path="") -> dict[str, torch.Tensor]:
@@ -78,12 +40,12 @@ def _equal(one: Path, other: Path) -> bool:
     return mine.keys() == theirs.keys() and all(torch.equal(mine[key], theirs[key]) for key in mine)
 
 
-def test_a_run_learns_and_leaves_everything_behind(undisturbed):
-    names = {path.name for path in undisturbed.iterdir()}
+def test_a_run_learns_and_leaves_everything_behind(finished_run):
+    names = {path.name for path in finished_run.iterdir()}
     assert names >= {"config.json", "mixtures.json", "last.pt", "best.pt", "log.jsonl", "weights.safetensors"}
-    assert list((undisturbed / "tensorboard").iterdir())
-    assert (undisturbed / "panels" / "000024.png").exists()
-    entries = read_log(undisturbed / "log.jsonl")
+    assert list((finished_run / "tensorboard").iterdir())
+    assert (finished_run / "panels" / "000024.png").exists()
+    entries = read_log(finished_run / "log.jsonl")
     training = [entry for entry in entries if entry["kind"] == "train"]
     assert [entry["step"] for entry in training] == sorted({*range(2, 25, 2), 5, 15})
     assert set(training[0]) >= {"segmentation", "depth", "density", "total", "rate"}
@@ -93,9 +55,9 @@ def test_a_run_learns_and_leaves_everything_behind(undisturbed):
     assert {"mIoU 16 (%)", "depth abs_rel", "density MAE"} <= validation[0].keys()
 
 
-def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(undisturbed):
-    delivered = load_network(undisturbed / "weights.safetensors").state_dict()
-    last = read_checkpoint(undisturbed / "last.pt")
+def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(finished_run):
+    delivered = load_network(finished_run / "weights.safetensors").state_dict()
+    last = read_checkpoint(finished_run / "last.pt")
     assert last.step == 24
     assert last.config["training"]["precision"] in ("bf16", "fp32")
     assert last.manifest.canonical_focal_px == 80
@@ -122,11 +84,11 @@ def _killed(config_path, blocks, out, when, signum):
 
 @pytest.mark.parametrize(("signum", "status", "when"), [(signal.SIGKILL, -9, 8), (signal.SIGTERM, 143, 12)])
 def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
-    undisturbed, tmp_path, blocks, monkeypatch, signum, status, when
+    finished_run, tmp_path, blocks, monkeypatch, signum, status, when
 ):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
-    config = _config(tmp_path, blocks)
+    config = tiny_config(tmp_path, blocks)
     out = tmp_path / "out"
     code, error = _killed(tmp_path / "tiny.yaml", blocks, out, when, signum)
     assert code == status, error
@@ -136,35 +98,35 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
     if signum != signal.SIGKILL:
         assert stopped >= when  # nothing that was done is lost
     _run(config, out)
-    assert _equal(out / "last.pt", undisturbed / "last.pt")
-    assert _equal(out / "best.pt", undisturbed / "best.pt")
-    mine, theirs = (load_network(path / "weights.safetensors").state_dict() for path in (out, undisturbed))
+    assert _equal(out / "last.pt", finished_run / "last.pt")
+    assert _equal(out / "best.pt", finished_run / "best.pt")
+    mine, theirs = (load_network(path / "weights.safetensors").state_dict() for path in (out, finished_run))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     steps = [(entry["kind"], entry["step"]) for entry in read_log(out / "log.jsonl")]
     assert len(steps) == len(set(steps))
 
 
-def test_a_finished_run_is_left_alone(undisturbed, tmp_path, blocks, capsys):
-    before = (undisturbed / "last.pt").stat().st_mtime_ns
-    train(_config(tmp_path, blocks), undisturbed, tmp_path)
+def test_a_finished_run_is_left_alone(finished_run, tmp_path, blocks, capsys):
+    before = (finished_run / "last.pt").stat().st_mtime_ns
+    train(tiny_config(tmp_path, blocks), finished_run, tmp_path)
     assert "finished" in capsys.readouterr().err
-    assert (undisturbed / "last.pt").stat().st_mtime_ns == before
+    assert (finished_run / "last.pt").stat().st_mtime_ns == before
 
 
-def test_another_configuration_is_refused_by_the_keys_that_differ(undisturbed, tmp_path, blocks):
+def test_another_configuration_is_refused_by_the_keys_that_differ(finished_run, tmp_path, blocks):
     with pytest.raises(InputError, match=r"differs in optimizer\.head_rate, seed\)"):
-        train(_config(tmp_path, blocks, "optimizer.head_rate=0.1", "seed=4"), undisturbed, tmp_path)
+        train(tiny_config(tmp_path, blocks, "optimizer.head_rate=0.1", "seed=4"), finished_run, tmp_path)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, blocks):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="something else than a run"):
-        train(_config(tmp_path, blocks), tmp_path / "out", tmp_path)
+        train(tiny_config(tmp_path, blocks), tmp_path / "out", tmp_path)
 
 
 def test_a_missing_root_stops_in_one_line_that_names_the_option(tmp_path, blocks):
-    config = _config(tmp_path, blocks, "target.layout=camvid", "target.taxonomy=camvid-11")
+    config = tiny_config(tmp_path, blocks, "target.layout=camvid", "target.taxonomy=camvid-11")
     target = config.target.model_copy(update={"root": None})
     with pytest.raises(InputError, match="--target PATH"):
         train(config.model_copy(update={"target": target}), tmp_path / "out", tmp_path)
