@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import pickle
-import zipfile
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +88,13 @@ def load_plain(path: Path) -> Any:
     """A torch file of tensors and plain values; CheckpointError for anything that would run code."""
     _check_exists(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols, before a refusal that says more
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: refused: {_why_unpicklable(error)}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a torch file ({reason})") from None
+    except Exception as error:  # whatever arbitrary bytes lead the unpickler to
+        raise CheckpointError(f"{path}: truncated or not a torch file ({_first_line(error)})") from None
 
 
 def write_checkpoint(
@@ -196,7 +198,9 @@ def _read_weights(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: cannot be read, truncated or not safetensors ({error})") from None
+        raise CheckpointError(
+            f"{path}: cannot be read, truncated or not safetensors ({_first_line(error)})"
+        ) from None
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path}: its metadata does not say which network it is: not written by this package"
@@ -265,11 +269,17 @@ def _check_plain(value: Any, where: str) -> None:
 
 
 def _why_unpicklable(error: pickle.UnpicklingError) -> str:
-    message = str(error)
-    if "Unsupported global" in message or "GLOBAL" in message:
-        name = message.split("GLOBAL ", 1)[-1].split(" ", 1)[0]
-        return f"loading it would run code ({name}); only tensors and plain values are read"
-    return f"it is not a file of tensors and plain values ({message.strip().splitlines()[0][:120]})"
+    named = re.search(r"GLOBAL (\S+)", str(error))
+    if named:
+        return f"loading it would run code ({named[1]}); only tensors and plain values are read"
+    cause = re.search(r"Unpickler error: (.*)", str(error))
+    detail = f" ({cause[1].strip()})" if cause else ""
+    return f"a bare pickle, which could run code, or no torch file at all{detail}; only files of torch.save are read"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:120] if lines else type(error).__name__
 
 
 def _looks_like(content: Any) -> str:
