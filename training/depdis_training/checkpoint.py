@@ -272,9 +272,7 @@ def _why_unpicklable(error: pickle.UnpicklingError) -> str:
     named = re.search(r"GLOBAL (\S+)", str(error))
     if named:
         return f"loading it would run code ({named[1]}); only tensors and plain values are read"
-    cause = re.search(r"Unpickler error: (.*)", str(error))
-    detail = f" ({cause[1].strip()})" if cause else ""
-    return f"a bare pickle, which could run code, or no torch file at all{detail}; only files of torch.save are read"
+    return "a bare pickle, which could run code, or no torch file at all; only files of torch.save are read"
 
 
 def _first_line(error: Exception) -> str:
