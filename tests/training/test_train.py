@@ -13,10 +13,12 @@ import torch
 from tiny_run import tiny_config
 
 from depdis_deploy.command import InputError, Terminated
-from depdis_training.checkpoint import load_network, read_checkpoint
+from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
+from depdis_training.network import build_network
 from depdis_training.pipeline import train
 from depdis_training.run_log import read_log
+from depdis_training.start import start_from
 
 
 def _run(config, folder):
@@ -111,6 +113,18 @@ def test_a_finished_run_is_left_alone(finished_run, tmp_path, blocks, capsys):
     train(tiny_config(tmp_path, blocks), finished_run, tmp_path)
     assert "finished" in capsys.readouterr().err
     assert (finished_run / "last.pt").stat().st_mtime_ns == before
+
+
+def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_run, tmp_path):
+    network = build_network(16, "efficientnet_lite0")
+    start_from(network, finished_run / "weights.safetensors")
+    expected = load_network(finished_run / "weights.safetensors").state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+    with pytest.raises(CheckpointError, match="num_classes is 16, this configuration's network has 7"):
+        start_from(build_network(7, "efficientnet_lite0"), finished_run / "last.pt")
+    (tmp_path / "notes.pth").write_text("not weights")
+    with pytest.raises(CheckpointError, match=r"notes\.pth"):
+        start_from(network, tmp_path / "notes.pth")
 
 
 def test_another_configuration_is_refused_by_the_keys_that_differ(finished_run, tmp_path, blocks):

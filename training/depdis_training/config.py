@@ -55,11 +55,15 @@ class Data(Section):
 
 
 class Network(Section):
-    """pretrained: start the backbone from ImageNet (efficientnet_lite0 brings its file along)."""
+    """pretrained: start the backbone from ImageNet (efficientnet_lite0 brings its file along).
+
+    init: a file to start from instead: a checkpoint, or the backbone's ImageNet weights.
+    """
 
     backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
     branches: tuple[Literal["density", "depth"], ...] = ("density", "depth")
     pretrained: bool = True
+    init: str | None = None
 
 
 class Input(Section):

@@ -32,6 +32,7 @@ from .panel import sheet
 from .run_log import RunLog
 from .schedule import poly
 from .scoring import score, torch_model
+from .start import start_from
 from .supervised import Rates, SupervisedLearner, class_weights, sampled
 
 PANEL_PICTURES = 4
@@ -154,8 +155,7 @@ def fit_mixtures(path: Path, batches: Batches, network: Network, config: Config)
             per_class=settings.per_class, seed=config.seed, scale=settings.scale,
             variance_floor=settings.variance_floor,
         )  # fmt: skip
-        with written_whole(path) as temporary:
-            distribution.to_json(temporary)
+        distribution.to_json(path)
     return DepthDistribution.from_json(path)
 
 
@@ -195,7 +195,10 @@ class _Trainer:
         )  # fmt: skip
         torch.manual_seed(config.seed)
         settings, taxonomy = config.network, TAXONOMIES[config.source.taxonomy]
-        network = build_network(len(taxonomy), settings.backbone, settings.branches, settings.pretrained)
+        pretrained = settings.pretrained and settings.init is None
+        network = build_network(len(taxonomy), settings.backbone, settings.branches, pretrained)
+        if settings.init is not None:
+            start_from(network, Path(settings.init))
         augment = config.augment
         self.batches = Batches(
             source, size=config.training.batch, seed=config.seed, crop=augment.crop, scale=augment.scale,

@@ -28,6 +28,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="The seed of everything random.", min=0)] = None,
     source: Annotated[Path | None, typer.Option(help="Root of the source data set, to train on.")] = None,
     target: Annotated[Path | None, typer.Option(help="Root of the target data set, to validate on.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Start from a checkpoint, or from the backbone's ImageNet weights.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.  [default: runs/CONFIG-...-sSEED]")] = None,
     data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
     threads: Annotated[
@@ -39,6 +42,7 @@ def train(
 
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
     changes |= {f"{key}.root": str(root) for key, root in (("source", source), ("target", target)) if root}
+    changes |= {} if init is None else {"network.init": str(init)}
     resolved = load_config(config, settings or [], changes)
     folder = out or Path("runs") / f"{resolved.name}-{METHOD}-{VARIANT}-s{resolved.seed}"
     command.raise_on_sigterm()
