@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .clip import upright, video_stream
-from .command import InputError, one_line
+from .command import InputError
 from .sources import Frame, Source
 
 _TICKS = Fraction(1, 90_000)
@@ -103,9 +103,9 @@ class NetworkStream(_Live):
         except (ValueError, OSError, av.error.FFmpegError) as error:
             if isinstance(error, InputError):
                 raise
+            reason = getattr(error, "strerror", None) or "no answer"
             raise InputError(
-                f"{self.label}: the stream cannot be opened ({one_line(error)}); check the address and that "
-                "the camera answers"
+                f"{self.label}: the stream cannot be opened ({reason}); check the address and the camera"
             ) from None
 
     def _connect(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -30,6 +31,22 @@ _BT601_LIMITED = {"colorspace": 6, "color_range": 1}  # what OpenCV's conversion
 def part_path(path: Path) -> Path:
     """The name of the file that grows while the video `path` is being made."""
     return path.with_name(path.stem + ".part.mp4")
+
+
+def whole_fragments(path: Path) -> tuple[int, int]:
+    """How many complete fragments (`moof` and `mdat` boxes) a fragmented file starts with, and where they end."""
+    count = end = position = 0
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while len(header := file.read(8)) == 8:
+            length, kind = int.from_bytes(header[:4], "big"), header[4:]
+            position += length
+            if length < 8 or position > size:
+                break
+            if kind == b"mdat":
+                count, end = count + 1, position
+            file.seek(position)
+    return count, end
 
 
 def even_size(panel: NDArray[np.uint8]) -> tuple[int, int]:
@@ -95,10 +112,14 @@ class VideoWriter:
         finally:
             self._container.close()
 
-    def abandon(self) -> None:
-        """Close the part after a failed write, keeping what it holds."""
-        with suppress(Exception):
+    def abandon(self) -> int:
+        """Close the part after a failed write, cut off what is torn, and return how many frames it holds."""
+        with suppress(ValueError, OSError, av.error.FFmpegError):
             self.close()
+        frames, end = whole_fragments(self.part)
+        with suppress(OSError):
+            os.truncate(self.part, end)
+        return frames
 
     def finish(self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0) -> str | None:
         """Make `path`, an MP4 with its index in front and the sound of `audio`, and remove the part.

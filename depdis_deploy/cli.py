@@ -1,0 +1,77 @@
+"""`depdis-infer`: pictures and videos in; labels, depth and density out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from . import command
+
+EXAMPLE = """
+Example: depdis-infer drive.mp4 --panel quad --save video --save json
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EXAMPLE)
+def infer(
+    sources: Annotated[
+        Optional[list[str]],  # noqa: UP045 (typer reads it)
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="Pictures, videos, folders, quoted globs, lists of paths (.txt, or - for stdin), a camera's "
+            "number, rtsp:// addresses. None: the bundled clip.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="An exported model (.onnx).", show_default="the bundled one"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
+    outdir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for the results.", show_default="a new number under runs/infer"),
+    ] = None,
+    exist_ok: Annotated[
+        bool, typer.Option("--exist-ok", help="Write into a folder that holds files already.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Frames given to the network at once.")] = 1,
+    stride: Annotated[int, typer.Option(min=1, help="Take every N-th frame of a video.")] = 1,
+    save: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="What to write (repeat it): video, overlay, labels, depth, density, confidence, npz, json.",
+            show_default="video (overlay for pictures) and json",
+        ),
+    ] = None,
+    panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
+    camera_fov: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="DEGREES",
+            help="The camera's horizontal field of view, for depth in its metres.",
+            show_default="the model's canonical camera",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+) -> int:
+    """Segment street pictures and videos, with depth in metres and a density of how usual that depth is."""
+    command.raise_on_sigterm()
+    from .infer import run
+    from .job import Options
+
+    return run(
+        Options(
+            sources=tuple(sources or ()), model=model, device=device, outdir=outdir, exist_ok=exist_ok,
+            batch=batch, stride=stride, save=tuple(save or ()), panel=panel, camera_fov=camera_fov, quiet=quiet,
+        )
+    )  # fmt: skip
+
+
+def main() -> None:
+    """The console command."""
+    command.run(app)

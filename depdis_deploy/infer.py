@@ -1,0 +1,93 @@
+"""Sources -> predictions -> files: what `depdis-infer` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from .command import InputError, UsageError, one_line
+from .infer_pictures import Entry, infer_pictures
+from .infer_video import infer_video
+from .interruption import interruptible
+from .job import Job, Options, Unwritable
+from .outputs import BRANCH_KINDS, group_names, make_folder, refuse_overwriting
+from .predictor import Predictor
+from .sources import BUNDLED_CLIP, Source, find_sources
+
+_MOST_WORKERS = 8
+
+
+def run(options: Options) -> int:
+    """Do it all; returns 1 when some source could not be read, or not wholly, and 0 otherwise.
+
+    InputError, UsageError: nothing was done. KeyboardInterrupt, Terminated: what was done is kept.
+    """
+
+    def note(text: str) -> None:
+        if not options.quiet:
+            print(text, file=sys.stderr)
+
+    words = options.sources
+    if not words:
+        note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
+        words = (str(BUNDLED_CLIP),)
+    sources = find_sources(words, note)
+    stems, records = group_names(sources)
+    workers, threads = _workers(options, sources)
+    predictor = Predictor(options.model, options.device, options.camera_fov, threads=threads)
+    for kind in options.save:
+        if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
+            raise UsageError(f"--save {kind}: this model has no {kind} output")
+    if predictor.manifest.canonical_focal_px is not None and options.camera_fov is None:
+        note("depth is in metres of the model's canonical camera; give yours by --camera-fov DEGREES")
+    if options.outdir is not None:
+        refuse_overwriting(sources, stems, options.outdir)
+    folder = make_folder(options.outdir, exist_ok=options.exist_ok)
+    entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
+    with interruptible() as interruption:
+        job = Job(options, predictor, folder, workers, interruption)
+        try:
+            _all(job, entries)
+        finally:
+            job.records.close()
+            with suppress(OSError):
+                folder.rmdir()  # only an empty one: nothing could be read
+        if job.frames:
+            job.note(job.summary())
+        interruption.raise_if_any()
+    return 1 if job.faults else 0
+
+
+def _workers(options: Options, sources: Sequence[Source]) -> tuple[int, int]:
+    """(workers, threads of each): several workers of one thread each make the most of a CPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, _MOST_WORKERS)
+    if all(source.kind == "picture" for source in sources):
+        workers = min(workers, -(-len(sources) // options.batch))
+    return workers, max(1, cores // workers)
+
+
+def _all(job: Job, entries: Sequence[Entry]) -> None:
+    """Videos one by one, pictures that follow each other together. The disk being full ends it all."""
+    position = 0
+    try:
+        while position < len(entries) and not job.interruption.stopped.is_set():
+            end = position
+            while end < len(entries) and entries[end].source.kind == "picture":
+                end += 1
+            if end > position:
+                infer_pictures(job, entries[position:end])
+                position = end
+                continue
+            entry = entries[position]
+            position += 1
+            try:
+                infer_video(job, entry.source, entry.stem, entry.record)
+            except Unwritable:
+                raise
+            except InputError as error:
+                job.fault(one_line(error))
+    except (Unwritable, OSError) as error:
+        job.fault(one_line(error))

@@ -1,0 +1,115 @@
+"""What all sources of one `depdis-infer` share: options, model, output folder, faults, sums."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from .command import InputError, UsageError
+from .interruption import Interruption
+from .outputs import KINDS, Records
+from .pipeline import ReadAhead, in_order
+from .progress import duration
+from .stages import Stages
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
+
+PANELS = ("overlay", "side-by-side", "quad")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Unwritable(InputError):
+    """Results can no longer be written (the disk is full): no use going on with the next source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command line of `depdis-infer`."""
+
+    sources: tuple[str, ...] = ()
+    model: Path | None = None
+    device: str = "auto"
+    outdir: Path | None = None
+    exist_ok: bool = False
+    batch: int = 1
+    stride: int = 1
+    save: tuple[str, ...] = ()
+    panel: str = "overlay"
+    camera_fov: float | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.save if kind not in KINDS]
+        if unknown:
+            raise UsageError(f"--save {unknown[0]}: expected one of {', '.join(KINDS)}")
+        if self.panel not in PANELS:
+            raise UsageError(f"--panel {self.panel}: expected one of {', '.join(PANELS)}")
+        if self.camera_fov is not None and not 1 <= self.camera_fov <= 179:
+            raise UsageError(f"--camera-fov {self.camera_fov:g}: expected 1 to 179 degrees")
+
+    def kinds(self, *, picture: bool) -> frozenset[str]:
+        """What to write for a picture or for a video; a picture's `video` is its overlay."""
+        chosen = set(self.save) or {"video", "json"}
+        if picture and "video" in chosen:
+            chosen = chosen - {"video"} | {"overlay"}
+        return frozenset(chosen)
+
+
+class Job:
+    """The state of one call; only the main thread changes it."""
+
+    def __init__(
+        self, options: Options, predictor: Predictor, folder: Path, workers: int, interruption: Interruption
+    ) -> None:
+        self.options, self.predictor, self.folder, self.workers = options, predictor, folder, workers
+        self.interruption = interruption
+        self.records = Records(folder)
+        self.stages = Stages()
+        self.faults = self.frames = 0
+        self.written: dict[str, None] = {}  # in order, each once
+        self._begun = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Say something that is no fault."""
+        if not self.options.quiet:
+            print(text, file=sys.stderr)
+
+    def fault(self, text: str) -> None:
+        """Say what could not be read or written; the rest goes on, and the exit status will be 1."""
+        self.faults += 1
+        print(f"error: {text}", file=sys.stderr)
+
+    def record(self, stem: str, line: str) -> None:
+        """Add a line to an NDJSON file."""
+        self.records.write(stem, line)
+        self.written[f"{stem}.ndjson"] = None
+
+    def count(self, stages: Stages) -> None:
+        """One frame more is done."""
+        self.frames += 1
+        self.stages.add(stages)
+
+    def in_order(self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item]], Result]) -> Iterator[Result]:
+        """`work` on batches, in threads; ends early on an interruption."""
+        stopped = self.interruption.stopped
+        with closing(ahead):
+            yield from in_order(ahead, work, workers=self.workers, batch=self.options.batch, stopped=stopped)
+
+    def summary(self) -> str:
+        """Where everything is, and the speed of each stage."""
+        elapsed = time.monotonic() - self._begun
+        names = list(self.written)
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        rate = self.frames / elapsed if elapsed > 0 else 0.0
+        stages = self.stages.per_frame(self.frames)
+        return (
+            f"results in {self.folder}: {shown}\n"
+            f"{self.frames} frames in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"
+        )
