@@ -16,6 +16,9 @@ app = typer.Typer(
 )
 
 
+_EXAMPLE = "Example: depdis-data street data/street --pictures 500 --size 640x320 --domain random"
+
+
 class Domain(StrEnum):
     source = "source"
     target = "target"
@@ -35,15 +38,16 @@ class Split(StrEnum):
     val = "val"
 
 
-@app.callback()
+@app.callback(epilog=_EXAMPLE)
 def data() -> None:
     """Make data sets for training."""
 
 
-@app.command(epilog="Example: depdis-data street data/street --pictures 500 --size 640x320 --domain random")
+@app.command(epilog=_EXAMPLE)
 def street(
     out: Annotated[
-        Path, typer.Argument(help="Folder of the set: new, empty, or an unfinished one to go on with.")
+        Path,
+        typer.Argument(metavar="OUT", help="Its folder: new, empty, or an unfinished set to go on with."),
     ],
     pictures: Annotated[
         int | None,
@@ -76,8 +80,8 @@ def street(
     command.raise_on_sigterm()
     width, height = _size(size)
     if drive:
-        if layout is not None or split is not Split.both:
-            raise command.UsageError("--drive writes a clip, which has no --layout and no --split")
+        if layout is not None or split is not Split.both or workers is not None:
+            raise command.UsageError("--drive writes one clip: leave out --layout, --split and --workers")
         from .street.drive_writer import write_drive
 
         write_drive(out, frames=pictures or 250, size=(width, height), domain=domain.value, seed=seed)

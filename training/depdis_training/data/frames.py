@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,7 +36,7 @@ class Frames:
             raise InputError(f"a set of frames has no split {split!r}; {', '.join(SPLITS)} all mean the whole")
         self.taxonomy = taxonomy
         self._entries: list[tuple[str, Source | Path]] = []
-        self._cache: tempfile.TemporaryDirectory[str] | None = None
+        self._cache: Path | None = None
         for source in find_sources([str(root)]):
             if source.kind == "picture":
                 self._entries.append((source.stem, source))
@@ -59,7 +61,9 @@ class Frames:
         return Sample(name, next(frames_of(place)).image)
 
     def _sampled(self, source: Source) -> Iterator[tuple[str, Path]]:
-        self._cache = self._cache or tempfile.TemporaryDirectory(prefix="depdis-frames-")
+        if self._cache is None:
+            self._cache = Path(tempfile.mkdtemp(prefix="depdis-frames-"))
+            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
         last: NDArray[np.float32] | None = None
         due_s = 0.0
         for frame in frames_of(source):
@@ -71,6 +75,6 @@ class Frames:
                 continue
             last = small
             name = f"{source.stem}_{frame.index:06d}"
-            path = Path(self._cache.name) / f"{len(self._entries)}_{name}.png"
+            path = self._cache / f"{len(self._entries)}_{name}.png"
             path.write_bytes(cv2.imencode(".png", frame.image[..., ::-1])[1].tobytes())
             yield name, path

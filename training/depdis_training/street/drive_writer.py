@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
 
 from depdis_deploy.command import UsageError
+from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
-from depdis_deploy.video import VideoWriter, to_yuv
 
-from . import StreetPicture
+from . import StreetPicture, drive
 from .formats import depth_cm, label_palette, palette_png, png
+from .palette import Domain
 from .writer import DOMAINS, SMALLEST_SIDE, claimed, write_files
 
 RATE = 25  # frames a second
 CLIP = "drive.mp4"
+_ENCODING = {"preset": "slow", "crf": "20"}
 
 
 def write_drive(
-    root: Path, *, frames: int, size: tuple[int, int], domain: str, seed: int = 0, quiet: bool = False
+    root: Path, *, frames: int, size: tuple[int, int], domain: Domain, seed: int = 0, quiet: bool = False
 ) -> None:
     """Write drive.mp4 (H.264), labels/000000.png ... (8-bit palette, indices into the 16 classes) and
     depth/000000.png ... (16 bit, centimetres, 65535 the sky).
 
-    An interrupted drive is begun anew by the same call, since each frame follows from the one before; a
-    finished one is left as it is. InputError: `root` holds something else or another drive.
+    An interrupted drive is begun anew by the same call; a finished one is left as it is. InputError: `root`
+    holds something else or another drive.
     """
     if domain not in DOMAINS:
         raise UsageError(f"a drive's domain is one of {', '.join(DOMAINS)}, got {domain!r}")
@@ -37,26 +44,31 @@ def write_drive(
     description = {"kind": "drive", "domain": domain, "frames": frames, "size": size, "seed": seed}
     with claimed(root, description):
         # The clip gets its name last, so where it is everything is.
-        if (root / CLIP).exists():
-            return
-        pictures = _drawn(domain, seed, frames, size)
-        writer = VideoWriter(
-            root / CLIP, size, time_base=Fraction(1, RATE), rate=Fraction(RATE), aspect=Fraction(1)
-        )
-        try:
-            for index, picture in enumerate(tracked(pictures, "drive", frames, quiet=quiet)):
-                labels = palette_png(picture.labels, label_palette())
-                depth = png(depth_cm(picture.depth_m))
-                write_files(root, {f"labels/{index:06d}.png": labels, f"depth/{index:06d}.png": depth})
-                writer.write(to_yuv(picture.image), index)
-            writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
-        writer.finish()
+        if not (root / CLIP).exists():
+            with written_whole(root / CLIP) as temporary:
+                pictures = tracked(drive(domain, seed, frames, size, RATE), "drive", frames, quiet=quiet)
+                _write(root, temporary, pictures, size)
 
 
-def _drawn(domain: str, seed: int, frames: int, size: tuple[int, int]) -> Iterator[StreetPicture]:
-    from . import drive
+def _write(root: Path, clip: Path, pictures: Iterable[StreetPicture], size: tuple[int, int]) -> None:
+    with av.open(str(clip), "w", options={"movflags": "+faststart"}) as out:
+        stream = out.add_stream("libx264", rate=RATE, options=_ENCODING)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        # More threads would make other bytes of the same pictures.
+        stream.codec_context.thread_count = 1
+        for index, picture in enumerate(pictures):
+            write_files(
+                root,
+                {
+                    f"labels/{index:06d}.png": palette_png(picture.labels, label_palette()),
+                    f"depth/{index:06d}.png": png(depth_cm(picture.depth_m)),
+                },
+            )
+            out.mux(stream.encode(_frame(picture.image, index)))
+        out.mux(stream.encode())
 
-    yield from drive(domain, seed, frames, size, RATE)
+
+def _frame(image: NDArray[np.uint8], index: int) -> Any:
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    frame.pts, frame.time_base = index, Fraction(1, RATE)
+    return frame

@@ -9,21 +9,22 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, get_args
 
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
 from depdis_deploy.progress import Progress
 
 from .formats import FORMATS
+from .palette import Domain
 
-DOMAINS = ("source", "target", "random")
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
 SPLITS = ("both", "train", "val")
 VALIDATION_SHARE = 6  # with both splits, the last sixth of the pictures is for validation
 SMALLEST_SIDE = 32
@@ -39,7 +40,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 class StreetSet:
     """What determines every byte of a set. size: (width, height) in pixels; split: train, val or both."""
 
-    domain: str
+    domain: Domain
     layout: str
     pictures: int
     size: tuple[int, int]
@@ -85,7 +86,7 @@ def generator_version() -> str:
 
 
 def write_street(
-    root: Path, *, pictures: int, size: tuple[int, int], domain: str, layout: str, seed: int = 0,
+    root: Path, *, pictures: int, size: tuple[int, int], domain: Domain, layout: str, seed: int = 0,
     split: str = "both", workers: int | None = None, quiet: bool = False,
 ) -> None:  # fmt: skip
     """Write a generated set at `root` in a real set's layout, or go on with one that was interrupted.
@@ -127,7 +128,7 @@ def write_files(root: Path, contents: dict[str, bytes]) -> None:
 
 
 @contextmanager
-def claimed(root: Path, description: dict[str, object]) -> Iterator[IO[str]]:
+def claimed(root: Path, description: Mapping[str, object]) -> Iterator[IO[str]]:
     """Hold a folder for this process alone, and its list of finished pictures, open for reading and appending.
 
     An empty or missing folder becomes one of this description (plus the generator's version); one that holds
@@ -150,7 +151,7 @@ def claimed(root: Path, description: dict[str, object]) -> Iterator[IO[str]]:
         yield finished
 
 
-def _require_same(root: Path, wanted: dict[str, object]) -> None:
+def _require_same(root: Path, wanted: Mapping[str, object]) -> None:
     try:
         found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]

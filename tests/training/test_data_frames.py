@@ -1,0 +1,62 @@
+"""Frames of the user's own camera: folders of pictures and sampled videos."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.data import open_dataset
+
+
+def clip(path: Path, levels: list[int]) -> None:
+    """A video of 10 frames a second, frame i of the grey level `levels[i]`."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=Fraction(10))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index, level in enumerate(levels):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+
+
+def test_a_video_is_sampled_in_time_and_standing_scenes_once(tmp_path: Path) -> None:
+    path = tmp_path / "drive.mp4"
+    # Frames 0, 5, 10, ... are half a second apart; 10 and 15 show what 5 showed.
+    clip(path, [20] * 5 + [90] * 15 + [160] * 5 + [230] * 5)
+    frames = open_dataset("frames", path, "train", CITYSCAPES_16)
+    assert frames.names == ["drive_000000", "drive_000005", "drive_000020", "drive_000025"]
+    assert len(frames) == 4
+    for index, level in enumerate((20, 90, 160, 230)):
+        sample = frames[index]
+        assert sample.image.shape == (48, 64, 3)
+        assert np.abs(sample.image.astype(int) - level).mean() < 3
+        assert sample.labels is None
+        assert sample.depth_m is None
+
+
+def test_a_folder_of_pictures(tmp_path: Path) -> None:
+    image = np.zeros((6, 8, 3), np.uint8)
+    image[..., 0] = 200  # blue for OpenCV
+    for name in ("b.png", "a.png"):
+        assert cv2.imwrite(str(tmp_path / name), image)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    frames = open_dataset("frames", tmp_path, "train", CITYSCAPES_16)
+    assert frames.names == ["a", "b"]
+    assert np.array_equal(frames[1].image, image[..., ::-1])
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pictures or videos"):
+        open_dataset("frames", tmp_path, "train", CITYSCAPES_16)
+    with pytest.raises(InputError, match="no such file"):
+        open_dataset("frames", tmp_path / "none.mp4", "train", CITYSCAPES_16)
+    with pytest.raises(InputError, match="no split 'night'; train, val, all"):
+        open_dataset("frames", tmp_path, "night", CITYSCAPES_16)
