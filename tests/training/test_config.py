@@ -48,7 +48,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
     [
         ("training.iterations=many", "training.iterations"),
         ("training.batch=0", "training.batch"),
-        ("augment.scale=[2, 1]", "augment"),
+        ("augment.scale=[2, 1]", "augment.scale"),
+        ("augment.crop=[8, 64]", "augment.crop"),
+        ("input.canonical_focal_px=null", "augment.scale"),
         ("network.backbone=vgg16", "network.backbone"),
         ("source=3", "source"),
         ("training", "key=value"),

@@ -100,9 +100,9 @@ class Augment(Section):
     @model_validator(mode="after")
     def _check(self) -> Augment:
         if min(self.crop) < 32:
-            raise ValueError(f"a crop is at least 32x32, got {self.crop[0]}x{self.crop[1]}")
+            raise ValueError(f"augment.crop is at least 32x32, got {self.crop[0]}x{self.crop[1]}")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"scale is a range of positive magnifications, got {self.scale}")
+            raise ValueError(f"augment.scale is a range of positive magnifications, got {self.scale}")
         return self
 
 
@@ -181,6 +181,15 @@ class Config(Section):
     optimizer: Optimizer = Optimizer()
     training: Training = Training()
 
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if self.input.canonical_focal_px is None and self.augment.scale[0] != self.augment.scale[1]:
+            raise ValueError(
+                "without input.canonical_focal_px depth is that of one camera, which views of several "
+                f"magnifications are not: set augment.scale to one, as [1, 1]; it is {list(self.augment.scale)}"
+            )
+        return self
+
     def plain(self) -> dict[str, Any]:
         """The resolved tree as plain JSON values."""
         return self.model_dump(mode="json")
@@ -221,7 +230,9 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"configuration key {where}: {message}, got {first['input']!r}") from None
+        if first["type"] != "value_error":
+            message = f"configuration key {where}: {message}, got {first['input']!r}"
+        raise UsageError(message) from None
 
 
 def _read(name: str) -> tuple[dict[str, Any], str]:
