@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depdis_training.street.palette import Domain
 
@@ -59,6 +60,15 @@ class Appearance:
             across * math.sin(self.sun_azimuth), math.sin(self.sun_elevation),
             across * math.cos(self.sun_azimuth),
         )  # fmt: skip
+
+    def light(self) -> NDArray[np.float64]:
+        """(24,) float64 in the order that `sky.py` documents."""
+        sun = [colour * self.sun_strength for colour in self.sun_colour]
+        ambient = [colour * self.ambient_strength for colour in self.ambient_colour]
+        return np.array([
+            *self.zenith, *self.horizon, *self.sun_direction(), *sun, self.cloud_cover, self.cloud_size,
+            self.cloud_lightness, *ambient, self.fog_density, *self.fog_colour, self.shadow_softness, self.wetness,
+        ], np.float64)  # fmt: skip
 
 
 def appearance_for(domain: Domain, rng: np.random.Generator) -> Appearance:

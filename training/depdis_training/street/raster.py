@@ -99,7 +99,7 @@ def _span(rows: Doubles, t: int, y: float, first: float, last: float) -> tuple[f
 @kernel
 def rasterise(
     rows: Doubles, boxes: Doubles, faces: NDArray[np.int32], uv: Doubles, face_material: NDArray[np.int32],
-    kinds: NDArray[np.int32], numbers: Doubles, focal: float, pixel: float, width: int, height: int, coarse: bool,
+    materials: Doubles, focal: float, pixel: float, width: int, height: int, coarse: bool,
 ) -> tuple[Doubles, NDArray[np.int32]]:  # fmt: skip
     """1/z (height, width), 0 where only sky is seen, and the triangle seen, -1 for sky.
 
@@ -112,7 +112,7 @@ def rasterise(
         if boxes[t, 0] > boxes[t, 1]:
             continue
         material = face_material[t]
-        hole = kinds[material, 2]
+        hole = int(materials[material, 13])
         top = max(0, int(math.ceil(half_y - boxes[t, 3] * focal)))
         bottom = min(height - 1, int(math.floor(half_y - boxes[t, 2] * focal)))
         slope = rows[t, 0] + rows[t, 3] + rows[t, 6]
@@ -135,8 +135,8 @@ def rasterise(
                     u = (a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0]) / near
                     v = (a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1]) / near
                     if not closed(
-                        hole, u, v, numbers[material, 6], numbers[material, 8], pixel / near, coarse,
-                        kinds[material, 3],
+                        hole, u, v, materials[material, 6], materials[material, 8], pixel / near, coarse,
+                        int(materials[material, 14]),
                     ):  # fmt: skip
                         continue
                 nearness[j, i] = near

@@ -15,7 +15,7 @@ from depdis_training.street.mesh import Material, Mesh
 from depdis_training.street.patterns import PATTERNS
 from depdis_training.street.raster import bounds, edges, rasterise, to_camera
 from depdis_training.street.response import developed, metered
-from depdis_training.street.shading import shade_picture
+from depdis_training.street.shading import records, shade_picture
 from depdis_training.street.shadows import height_map, map_frame
 
 __all__ = ["HOLES", "PATTERNS", "SKY_DEPTH_M", "Camera", "Rendered", "render"]
@@ -23,7 +23,7 @@ __all__ = ["HOLES", "PATTERNS", "SKY_DEPTH_M", "Camera", "Rendered", "render"]
 SKY_DEPTH_M = 655.35
 _SKY_LABEL = 9
 _FLAT_LABELS = (0, 1)  # road and pavement cast no shadow
-_NEAR_REACH_M, _FAR_REACH_M = 32.0, 200.0
+_NEAR_REACH_M, _FAR_REACH_M, _ABOVE_REACH_M = 32.0, 200.0, 60.0
 _SHADOW_SIZE, _ABOVE_SIZE = 1024, 512
 
 
@@ -81,93 +81,73 @@ def render(
     Raises ValueError for a material whose pattern or holes are unknown.
     """
     axes, position = camera.axes(), camera.position()
-    kinds, numbers = _material_tables(mesh.materials)
+    materials = _material_table(mesh.materials)
     vertices, faces, uv = (np.ascontiguousarray(a) for a in (mesh.vertices, mesh.faces, mesh.uv))
     extent = (0.5 * camera.width / camera.focal_px, 0.5 * camera.height / camera.focal_px)
     points = to_camera(vertices, axes, position)
     boxes = bounds(points, faces, extent)
     rows = edges(points, faces, boxes)
+    geometry = (rows, boxes, faces, uv, mesh.face_material, materials)
     pixel = 1.0 / camera.focal_px
-    geometry = (rows, boxes, faces, uv, mesh.face_material, kinds, numbers)
     nearness, seen = rasterise(*geometry, camera.focal_px, pixel, camera.width, camera.height, True)
-    labels = np.append(kinds[mesh.face_material, 0], _SKY_LABEL).astype(np.uint8)[seen]
+    labels = np.append(materials[mesh.face_material, 7], _SKY_LABEL).astype(np.uint8)[seen]
     with np.errstate(divide="ignore"):
-        depth = np.where(seen < 0, SKY_DEPTH_M, np.minimum(1.0 / nearness, SKY_DEPTH_M)).astype(np.float32)
+        depth = np.minimum(1.0 / nearness, SKY_DEPTH_M).astype(np.float32)
     if not image:
         return Rendered(np.zeros((*labels.shape, 3), np.uint8), labels, depth)
     focal = camera.focal_px * supersample
-    size = (camera.width * supersample, camera.height * supersample)
-    _, seen = rasterise(*geometry, focal, pixel, *size, False)
-    maps = _height_maps(mesh, kinds, numbers, camera, appearance)
-    light = shade_picture(
-        seen, supersample, focal, rows, faces, mesh.face_material, uv, np.ascontiguousarray(mesh.normals), kinds,
-        numbers, axes, position, _light_table(appearance), appearance.sky_seed, *maps,
-    )  # fmt: skip
-    picture = developed(light, metered(light, seen, supersample), appearance, seed)
-    return Rendered(picture, labels, depth)
+    _, seen = rasterise(*geometry, focal, pixel, camera.width * supersample, camera.height * supersample, False)
+    table = records(seen, rows, faces, mesh.face_material, uv, np.ascontiguousarray(mesh.normals))
+    maps, frames = _height_maps(mesh, materials, camera, appearance)
+    view = np.concatenate([appearance.light(), axes.ravel(), position, *(frame.ravel() for frame in frames)])
+    light = shade_picture(seen, supersample, focal, table, materials, view, appearance.sky_seed, *maps)
+    return Rendered(developed(light, metered(light, seen, supersample), appearance, seed), labels, depth)
 
 
-def _material_tables(
-    materials: tuple[Material, ...],
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:  # fmt: skip
-    """What the kernels read: kinds (M, 4) label, pattern, holes, seed; numbers (M, 12)."""
-    kinds = np.zeros((max(1, len(materials)), 4), np.int32)
-    numbers = np.zeros((max(1, len(materials)), 12))
+def _material_table(materials: tuple[Material, ...]) -> NDArray[np.float64]:
+    """What the kernels read of the materials (M, 15).
+
+    Linear colours 0:3 and 3:6, scale 6, label 7, coverage 8, gloss 9, emission 10, grain 11, pattern 12, holes 13,
+    seed 14.
+    """
+    table = np.zeros((max(1, len(materials)), 15))
     for i, m in enumerate(materials):
         if m.pattern not in PATTERNS:
             raise ValueError(f"no pattern is called {m.pattern!r}; there are {', '.join(PATTERNS)}")
         if m.holes not in HOLES:
             raise ValueError(f"no holes are called {m.holes!r}; there are {', '.join(HOLES[1:])}")
-        seed = zlib.crc32(f"{m.phase:.6f}".encode()) & 0xFFFF
-        kinds[i] = m.label, PATTERNS.index(m.pattern), HOLES.index(m.holes), seed
-        numbers[i] = [
-            *m.colour, *m.colour2, max(m.scale, 1e-3), m.phase, m.coverage, m.gloss, m.emission, m.grain,
+        table[i] = [
+            *m.colour, *m.colour2, max(m.scale, 1e-3), m.label, m.coverage, m.gloss, m.emission, m.grain,
+            PATTERNS.index(m.pattern), HOLES.index(m.holes), zlib.crc32(f"{m.phase:.6f}".encode()) & 0xFFFF,
         ]  # fmt: skip
-    numbers[:, :6] = (np.clip(numbers[:, :6], 0.0, 255.0) / 255.0) ** 2.2
-    return kinds, numbers
-
-
-def _light_table(a: Appearance) -> NDArray[np.float64]:
-    """The appearance in the order that `sky` documents."""
-    sun = [c * a.sun_strength for c in a.sun_colour]
-    ambient = [c * a.ambient_strength for c in a.ambient_colour]
-    return np.array([
-        *a.zenith, *a.horizon, *a.sun_direction(), *sun, a.cloud_cover, a.cloud_size, a.cloud_lightness, *ambient,
-        a.fog_density, *a.fog_colour, a.shadow_softness, a.wetness,
-    ], np.float64)  # fmt: skip
+    table[:, :6] = (np.clip(table[:, :6], 0.0, 255.0) / 255.0) ** 2.2
+    return table
 
 
 def _height_maps(
-    mesh: Mesh, kinds: NDArray[np.int32], numbers: NDArray[np.float64], camera: Camera, appearance: Appearance
-) -> list[NDArray[np.float32] | NDArray[np.float64]]:  # fmt: skip
-    """Near, far and from-above maps, each followed by its frame."""
-    sun = np.array(appearance.sun_direction())
-    up = np.array([0.0, 1.0, 0.0])
-    casts = ~np.isin(kinds[mesh.face_material, 0], _FLAT_LABELS)
+    mesh: Mesh, materials: NDArray[np.float64], camera: Camera, appearance: Appearance
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]]]:  # fmt: skip
+    """The near, far and from-above height maps, and their frames (3, 4)."""
+    casts = ~np.isin(materials[mesh.face_material, 7], _FLAT_LABELS)
     faces, face_material = mesh.faces[casts], mesh.face_material[casts]
-    maps: list[NDArray[np.float32] | NDArray[np.float64]] = []
+    sun, up = np.array(appearance.sun_direction()), np.array([0.0, 1.0, 0.0])
+    shadow_size = _SHADOW_SIZE if appearance.sun_strength > 0.0 else 1
+    maps, frames = [], []
     for direction, reach, size in (
-        (sun, _NEAR_REACH_M, _SHADOW_SIZE), (sun, _FAR_REACH_M, _SHADOW_SIZE), (up, 60.0, _ABOVE_SIZE),
+        (sun, _NEAR_REACH_M, shadow_size), (sun, _FAR_REACH_M, shadow_size), (up, _ABOVE_REACH_M, _ABOVE_SIZE),
     ):  # fmt: skip
         frame = map_frame(direction, _surveyed(camera, reach), size)
-        dark = direction is sun and appearance.sun_strength <= 0.0
-        heights = (
-            np.zeros((1, 1), np.float32)
-            if dark
-            else height_map(
-                mesh.vertices, faces, mesh.uv, face_material, kinds, numbers, frame, size,
-            )
-        )  # fmt: skip
-        maps += [heights, frame]
-    return maps
+        maps.append(height_map(mesh.vertices, faces, mesh.uv, face_material, materials, frame, size))
+        frames.append(frame)
+    return maps, frames
 
 
 def _surveyed(camera: Camera, reach: float) -> NDArray[np.float64]:
     """World points (N, 3) that bound what the camera sees of a street within `reach` metres."""
-    wide = 0.5 * camera.width / camera.focal_px + 0.1
+    wide = min(2.0, 0.5 * camera.width / camera.focal_px + 0.1)
     ahead = np.array([math.sin(camera.yaw), 0.0, math.cos(camera.yaw)])
     across = np.array([ahead[2], 0.0, -ahead[0]])
     return np.array([
-        [camera.x, height, camera.z] + forward * ahead + side * min(wide, 2.0) * max(forward, 2.0) * across
+        [camera.x, height, camera.z] + forward * ahead + side * wide * max(forward, 2.0) * across
         for forward in (-1.0, reach) for side in (-1.0, 1.0) for height in (-1.0, min(8.0, 0.2 * reach))
     ])  # fmt: skip

@@ -11,43 +11,68 @@ from depdis_training.street.kernel import kernel
 from depdis_training.street.noise import layered, value_noise
 from depdis_training.street.patterns import paint
 from depdis_training.street.shadows import lit, open_sky
-from depdis_training.street.sky import Light, gradient, sky
+from depdis_training.street.sky import gradient, sky
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Heights = NDArray[np.float32]
-FOLIAGE = 11
+# The kernels get few arrays, because each costs time at every call: a triangle's record (25,) holds its ray
+# functions 0:9, uv 9:15, normals 15:24, material 24; `view` holds the light (as `sky` says) and, behind it,
+# the camera's axes 24:33 and position 33:36 and the height maps' frames: near 36, far 48, above 60.
+RECORD = 25
+_FOLIAGE = 11
 
 
 @kernel
-def _reflected(light: Light, dx: float, dy: float, dz: float, channel: int) -> float:
-    """What a mirror shows: the sky above a rough skyline of dark fronts, the street below."""
+def records(
+    seen: Ints, rows: Doubles, faces: Ints, face_material: Ints, uv: Doubles, normals: Doubles
+) -> Doubles:  # fmt: skip
+    """(T, 25): what shading needs of every triangle that is seen."""
+    table = np.empty((len(faces), RECORD))
+    filled = np.zeros(len(faces), np.bool_)
+    for t in seen.flat:
+        if t < 0 or filled[t]:
+            continue
+        filled[t] = True
+        table[t, :9] = rows[t]
+        for i in range(3):
+            corner = faces[t, i]
+            for k in range(2):
+                table[t, 9 + 2 * i + k] = uv[corner, k]
+            for k in range(3):
+                table[t, 15 + 3 * i + k] = normals[corner, k]
+        table[t, 24] = face_material[t]
+    return table
+
+
+@kernel
+def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> None:
+    """Fill out (3,) with what a mirror shows: the sky above a rough skyline of dark fronts, the street below."""
     skyline = 0.12 + 0.35 * value_noise(3.0 * dx + 9.0, 3.0 * dz, 5)
     above = min(1.0, max(0.0, 0.5 + (dy - skyline) * 5.0))
-    fronts = (0.16 + 0.12 * value_noise(9.0 * dx, 9.0 * dy, 6)) * light[15 + channel]
-    return above * gradient(light, dy, channel) + (1.0 - above) * fronts
+    fronts = 0.16 + 0.12 * value_noise(9.0 * dx, 9.0 * dy, 6)
+    for k in range(3):
+        out[k] = above * gradient(view, dy, k) + (1.0 - above) * fronts * view[15 + k]
 
 
 @kernel
-def _interpolated(
-    t: int, x: float, y: float, rows: Doubles, faces: Ints, uv: Doubles, normals: Doubles, at: Doubles
-) -> None:  # fmt: skip
+def _interpolated(table: Doubles, t: int, x: float, y: float, at: Doubles) -> None:
     """Fill at: depth, u, v, a pixel's extent in u and v per ray unit, normal (world)."""
-    a = rows[t, 0] * x + rows[t, 1] * y + rows[t, 2]
-    b = rows[t, 3] * x + rows[t, 4] * y + rows[t, 5]
-    c = rows[t, 6] * x + rows[t, 7] * y + rows[t, 8]
-    p, q, r = faces[t, 0], faces[t, 1], faces[t, 2]
+    a = table[t, 0] * x + table[t, 1] * y + table[t, 2]
+    b = table[t, 3] * x + table[t, 4] * y + table[t, 5]
+    c = table[t, 6] * x + table[t, 7] * y + table[t, 8]
     depth = 1.0 / (a + b + c)
     a, b, c = a * depth, b * depth, c * depth
     at[0] = depth
     for k in range(2):
-        s = a * uv[p, k] + b * uv[q, k] + c * uv[r, k]
+        p, q, r = table[t, 9 + k], table[t, 11 + k], table[t, 13 + k]
+        s = a * p + b * q + c * r
         at[1 + k] = s
-        across = (uv[p, k] - s) * rows[t, 0] + (uv[q, k] - s) * rows[t, 3] + (uv[r, k] - s) * rows[t, 6]
-        down = (uv[p, k] - s) * rows[t, 1] + (uv[q, k] - s) * rows[t, 4] + (uv[r, k] - s) * rows[t, 7]
+        across = (p - s) * table[t, 0] + (q - s) * table[t, 3] + (r - s) * table[t, 6]
+        down = (p - s) * table[t, 1] + (q - s) * table[t, 4] + (r - s) * table[t, 7]
         at[3 + k] = (abs(across) + abs(down)) * depth
     for k in range(3):
-        at[5 + k] = a * normals[p, k] + b * normals[q, k] + c * normals[r, k]
+        at[5 + k] = a * table[t, 15 + k] + b * table[t, 18 + k] + c * table[t, 21 + k]
 
 
 @kernel
@@ -61,100 +86,99 @@ def _towards_viewer(at: Doubles, dx: float, dy: float, dz: float) -> None:
 
 
 @kernel
-def _sunlight(
-    at: Doubles, px: float, py: float, pz: float, light: Light, near_map: Heights, near_frame: Doubles,
-    far_map: Heights, far_frame: Doubles,
-) -> float:  # fmt: skip
+def _ruffled(at: Doubles, px: float, py: float, pz: float, size: float, footprint: float, seed: int) -> None:
+    """Give foliage a ragged surface, lit a little from above."""
+    at[5] += 1.1 * layered(px, py + pz, size, 2, footprint, seed)
+    at[6] += 1.1 * layered(px + 7.7, py - pz, size, 2, footprint, seed + 50) + 0.25
+    at[7] += 1.1 * layered(pz, py - px, size, 2, footprint, seed + 90)
+    norm = math.sqrt(at[5] * at[5] + at[6] * at[6] + at[7] * at[7]) + 1e-9
+    for k in range(5, 8):
+        at[k] /= norm
+
+
+@kernel
+def _sunlight(at: Doubles, px: float, py: float, pz: float, view: Doubles, near: Heights, far: Heights) -> float:
     """The share of the sun that reaches a point, before the angle is counted."""
-    if light[9] + light[10] + light[11] < 1e-3:
-        return 0.0
-    for k in range(2):
-        lift = 0.06 if k == 0 else 0.3
-        x, y, z = px + lift * at[5], py + lift * at[6], pz + lift * at[7]
-        x, y, z = x + lift * light[6], y + lift * light[7], z + lift * light[8]
-        share = (
-            lit(near_map, near_frame, x, y, z, light[22])
-            if k == 0
-            else lit(far_map, far_frame, x, y, z, light[22])
-        )
-        if share >= 0.0:
-            return share
-    return 1.0
+    lift = 0.06
+    share = lit(
+        near, view, 36, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]), pz + lift * (at[7] + view[8]),
+        view[22],
+    )  # fmt: skip
+    if share >= 0.0:
+        return share
+    lift = 0.3
+    share = lit(
+        far, view, 48, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]), pz + lift * (at[7] + view[8]),
+        view[22],
+    )  # fmt: skip
+    return share if share >= 0.0 else 1.0
 
 
 @kernel
 def _radiance(
-    t: int, x: float, y: float, pixel: float, rows: Doubles, faces: Ints, face_material: Ints, uv: Doubles,
-    normals: Doubles, kinds: Ints, numbers: Doubles, rotation: Doubles, position: Doubles, light: Light,
-    near_map: Heights, near_frame: Doubles, far_map: Heights, far_frame: Doubles, above: Heights,
-    above_frame: Doubles, at: Doubles, surface: Doubles, out: Doubles,
+    table: Doubles, t: int, x: float, y: float, pixel: float, materials: Doubles, view: Doubles, near: Heights,
+    far: Heights, above: Heights, at: Doubles, surface: Doubles, n: Doubles, out: Doubles,
 ) -> None:  # fmt: skip
     """Fill out (3,) with the light from triangle t along the ray (x, y, 1)."""
-    _interpolated(t, x, y, rows, faces, uv, normals, at)
+    _interpolated(table, t, x, y, at)
     depth = at[0]
-    dx = rotation[0, 0] * x + rotation[1, 0] * y + rotation[2, 0]
-    dy = rotation[0, 1] * x + rotation[1, 1] * y + rotation[2, 1]
-    dz = rotation[0, 2] * x + rotation[1, 2] * y + rotation[2, 2]
-    px, py, pz = position[0] + depth * dx, position[1] + depth * dy, position[2] + depth * dz
+    dx = view[24] * x + view[27] * y + view[30]
+    dy = view[25] * x + view[28] * y + view[31]
+    dz = view[26] * x + view[29] * y + view[32]
+    px, py, pz = view[33] + depth * dx, view[34] + depth * dy, view[35] + depth * dz
     length = math.sqrt(dx * dx + dy * dy + dz * dz)
     dx, dy, dz = dx / length, dy / length, dz / length
     _towards_viewer(at, dx, dy, dz)
-    material = face_material[t]
-    pattern, seed = kinds[material, 1], kinds[material, 3]
+    material = int(table[t, 24])
+    for k in range(12):
+        n[k] = materials[material, k]
+    pattern, seed = int(materials[material, 12]), int(materials[material, 14])
     fu, fv = max(at[3] * pixel, 1e-5), max(at[4] * pixel, 1e-5)
-    paint(pattern, surface, numbers[material], at[1], at[2], fu, fv, seed)
+    paint(pattern, surface, n, at[1], at[2], fu, fv, seed)
     through = 0.0
-    if pattern == FOLIAGE:  # leaves: a ragged surface, and light that comes through it
-        size = numbers[material, 6]
-        rough = 0.9 * depth * pixel
-        at[5] += 1.1 * layered(px, py + pz, size, 3, rough, seed)
-        at[6] += 1.1 * layered(px + 7.7, py - pz, size, 3, rough, seed + 50) + 0.25
-        at[7] += 1.1 * layered(pz, py - px, size, 3, rough, seed + 90)
-        norm = math.sqrt(at[5] * at[5] + at[6] * at[6] + at[7] * at[7]) + 1e-9
-        at[5], at[6], at[7] = at[5] / norm, at[6] / norm, at[7] / norm
+    if pattern == _FOLIAGE:  # light comes through leaves
+        _ruffled(at, px, py, pz, n[6], 0.9 * depth * pixel, seed)
         through = 0.25
     gloss = surface[3]
-    if light[23] > 0.0 and at[6] > 0.8:  # wet ground: darker, and it mirrors where water stands
-        puddle = light[23] * min(1.0, max(0.0, 0.25 + 2.5 * layered(px, pz, 3.0, 3, 0.5 * max(fu, fv), 40)))
+    if view[23] > 0.0 and at[6] > 0.8:  # wet ground: darker, and it mirrors where water stands
+        puddle = view[23] * min(1.0, max(0.0, 0.25 + 2.5 * layered(px, pz, 3.0, 3, 0.5 * max(fu, fv), 40)))
         gloss = max(gloss, puddle)
         for k in range(3):
-            surface[k] *= 1.0 - 0.45 * light[23]
-    facing = at[5] * light[6] + at[6] * light[7] + at[7] * light[8]
+            surface[k] *= 1.0 - 0.45 * view[23]
+    facing = at[5] * view[6] + at[6] * view[7] + at[7] * view[8]
     sun = max(0.0, facing) * (1.0 - through) + through * 0.6
-    if sun > 0.0:
-        sun *= _sunlight(at, px, py, pz, light, near_map, near_frame, far_map, far_frame)
+    if sun > 0.0 and view[9] > 0.0:
+        sun *= _sunlight(at, px, py, pz, view, near, far)
     side = 0.7 * (1.0 - abs(at[6]))
-    open_ = open_sky(above, above_frame, px + side * at[5], py, pz + side * at[7])
-    dome = (0.62 + 0.38 * at[6]) * open_
-    bounce = 0.10 * (1.0 - at[6]) * open_
-    cosine = -(at[5] * dx + at[6] * dy + at[7] * dz)
-    mirror = 0.0
+    free = open_sky(above, view, 60, px + side * at[5], py, pz + side * at[7])
+    dome = (0.62 + 0.38 * at[6]) * free
+    bounce = 0.10 * (1.0 - at[6]) * free
+    mirror, spark = 0.0, 0.0
     if gloss > 0.0:
+        cosine = -(at[5] * dx + at[6] * dy + at[7] * dz)
         grazing = 1.0 - max(0.0, cosine)
         mirror = gloss * (0.10 + 0.90 * grazing * grazing * grazing * grazing)
-    rx, ry, rz = dx + 2.0 * cosine * at[5], dy + 2.0 * cosine * at[6], dz + 2.0 * cosine * at[7]
-    clear = math.exp(-light[18] * depth * length) if light[18] > 0.0 else 1.0
-    spark = 0.0
-    if gloss > 0.15 and sun > 0.0:
-        spark = max(0.0, rx * light[6] + ry * light[7] + rz * light[8])
-        spark = spark * spark * spark * spark
-        spark = spark * spark * spark * spark
-        spark = 1.2 * gloss * spark * spark
+        rx, ry, rz = dx + 2.0 * cosine * at[5], dy + 2.0 * cosine * at[6], dz + 2.0 * cosine * at[7]
+        _reflected(view, rx, ry, rz, out)
+        spark = max(0.0, rx * view[6] + ry * view[7] + rz * view[8]) ** 2
+        spark *= spark
+        spark *= spark
+        spark *= spark
+        spark *= 1.2 * gloss * sun * spark
+    clear = math.exp(-view[18] * depth * length)
     for k in range(3):
-        ambient = light[15 + k] * dome + bounce * (light[15 + k] + 0.3 * light[9 + k])
-        value = surface[k] * (ambient + sun * light[9 + k]) * (1.0 - mirror)
+        ambient = view[15 + k] * dome + bounce * (view[15 + k] + 0.3 * view[9 + k])
+        value = surface[k] * (ambient + sun * view[9 + k]) * (1.0 - mirror)
         if mirror > 0.0:
-            value += mirror * (0.35 + 0.65 * open_) * _reflected(light, rx, ry, rz, k)
-        value += spark * light[9 + k] + surface[4] * surface[k] * (light[15] + 0.3 * light[9])
-        out[k] = clear * value + (1.0 - clear) * light[19 + k]
+            value += mirror * (0.35 + 0.65 * free) * out[k] + spark * view[9 + k]
+        value += surface[4] * surface[k] * (view[15] + 0.3 * view[9])
+        out[k] = clear * value + (1.0 - clear) * view[19 + k]
 
 
 @kernel
 def shade_picture(
-    seen: Ints, factor: int, focal: float, rows: Doubles, faces: Ints, face_material: Ints, uv: Doubles,
-    normals: Doubles, kinds: Ints, numbers: Doubles, rotation: Doubles, position: Doubles, light: Light,
-    sky_seed: int, near_map: Heights, near_frame: Doubles, far_map: Heights, far_frame: Doubles, above: Heights,
-    above_frame: Doubles,
+    seen: Ints, factor: int, focal: float, table: Doubles, materials: Doubles, view: Doubles, sky_seed: int,
+    near: Heights, far: Heights, above: Heights,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Linear light (H, W, 3) of a picture, from the triangle seen at each of factor x factor samples a pixel.
 
@@ -163,8 +187,7 @@ def shade_picture(
     """
     height, width = seen.shape[0] // factor, seen.shape[1] // factor
     picture = np.empty((height, width, 3), np.float32)
-    at, surface, out = np.empty(8), np.zeros(6), np.empty(3)
-    total = np.empty(3)
+    at, surface, n, out, total = np.empty(8), np.zeros(6), np.empty(12), np.empty(3), np.empty(3)
     half_x, half_y = 0.5 * factor * width - 0.5, 0.5 * factor * height - 0.5
     pixel = factor / focal
     count = factor * factor
@@ -187,16 +210,14 @@ def shade_picture(
                         share += 1
                 x, y = x / share / focal, y / share / focal
                 if t < 0:
-                    dx = rotation[0, 0] * x + rotation[1, 0] * y + rotation[2, 0]
-                    dy = rotation[0, 1] * x + rotation[1, 1] * y + rotation[2, 1]
-                    dz = rotation[0, 2] * x + rotation[1, 2] * y + rotation[2, 2]
+                    dx = view[24] * x + view[27] * y + view[30]
+                    dy = view[25] * x + view[28] * y + view[31]
+                    dz = view[26] * x + view[29] * y + view[32]
                     length = math.sqrt(dx * dx + dy * dy + dz * dz)
-                    sky(light, dx / length, dy / length, dz / length, sky_seed, out)
+                    sky(view, dx / length, dy / length, dz / length, sky_seed, out)
                 else:
                     _radiance(
-                        t, x, y, pixel, rows, faces, face_material, uv, normals, kinds, numbers, rotation,
-                        position, light, near_map, near_frame, far_map, far_frame, above, above_frame, at, surface,
-                        out,
+                        table, t, x, y, pixel, materials, view, near, far, above, at, surface, n, out
                     )  # fmt: skip
                 for k in range(3):
                     total[k] += share * out[k]

@@ -37,7 +37,7 @@ def map_frame(
 @kernel
 def height_map(
     vertices: Doubles, faces: NDArray[np.int32], uv: Doubles, face_material: NDArray[np.int32],
-    kinds: NDArray[np.int32], numbers: Doubles, frame: Doubles, size: int,
+    materials: Doubles, frame: Doubles, size: int,
 ) -> NDArray[np.float32]:  # fmt: skip
     """(size, size) heights in metres towards the map's direction, of what lies highest."""
     points = np.empty((len(vertices), 3))
@@ -74,10 +74,10 @@ def height_map(
                 height = a * points[p, 2] + b * points[q, 2] + c * points[r, 2]
                 if height <= heights[j, i]:
                     continue
-                if kinds[material, 2] > 0 and not closed(
-                    kinds[material, 2], a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0],
-                    a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1], numbers[material, 6], numbers[material, 8], texel,
-                    False, kinds[material, 3],
+                if materials[material, 13] > 0 and not closed(
+                    int(materials[material, 13]), a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0],
+                    a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1], materials[material, 6], materials[material, 8],
+                    texel, False, int(materials[material, 14]),
                 ):  # fmt: skip
                     continue
                 heights[j, i] = height
@@ -85,56 +85,71 @@ def height_map(
 
 
 @kernel
-def lit(heights: NDArray[np.float32], frame: Doubles, x: float, y: float, z: float, blur: float) -> float:
-    """The share of sunlight that reaches a point, 0..1, or -1 outside the map; blur in metres."""
-    size = len(heights)
-    column = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3] - 0.5
-    row = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3] - 0.5
-    if column < 3 or row < 3 or column > size - 4 or row > size - 4:
+def lit(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float, blur: float) -> float:
+    """The share of sunlight that reaches a point, 0..1, or -1 outside the map; blur in metres.
+
+    The map's frame stands in view[frame : frame + 12].
+    """
+    size = heights.shape[0]
+    column = view[frame] * x + view[frame + 1] * y + view[frame + 2] * z + view[frame + 3] - 0.5
+    row = view[frame + 4] * x + view[frame + 5] * y + view[frame + 6] * z + view[frame + 7] - 0.5
+    if column < 4 or row < 4 or column > size - 6 or row > size - 6:
         return -1.0
-    height = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z
-    step_x = min(3.0, max(0.75, blur * math.sqrt(frame[0, 0] ** 2 + frame[0, 1] ** 2 + frame[0, 2] ** 2)))
-    step_y = min(3.0, max(0.75, blur * math.sqrt(frame[1, 0] ** 2 + frame[1, 1] ** 2 + frame[1, 2] ** 2)))
+    height = view[frame + 8] * x + view[frame + 9] * y + view[frame + 10] * z
+    wide = math.sqrt(view[frame] * view[frame] + view[frame + 1] * view[frame + 1] + view[frame + 2] * view[frame + 2])
+    long = math.sqrt(
+        view[frame + 4] * view[frame + 4] + view[frame + 5] * view[frame + 5] + view[frame + 6] * view[frame + 6]
+    )
+    step_x = min(3.0, max(0.75, blur * wide))
+    step_y = min(3.0, max(0.75, blur * long))
     total = 0.0
     for j in range(-1, 2):
         for i in range(-1, 2):
-            cx = min(size - 2.0, max(0.0, column + i * step_x))
-            cy = min(size - 2.0, max(0.0, row + j * step_y))
+            cx, cy = column + i * step_x, row + j * step_y
             a, b = int(cx), int(cy)
             fx, fy = cx - a, cy - b
-            weight = (2.0 - abs(i)) * (2.0 - abs(j)) / 16.0
+            open_ = 0.0
             if heights[b, a] <= height:
-                total += weight * (1.0 - fx) * (1.0 - fy)
+                open_ += (1.0 - fx) * (1.0 - fy)
             if heights[b, a + 1] <= height:
-                total += weight * fx * (1.0 - fy)
+                open_ += fx * (1.0 - fy)
             if heights[b + 1, a] <= height:
-                total += weight * (1.0 - fx) * fy
+                open_ += (1.0 - fx) * fy
             if heights[b + 1, a + 1] <= height:
-                total += weight * fx * fy
+                open_ += fx * fy
+            total += open_ * (2.0 - abs(i)) * (2.0 - abs(j)) / 16.0
     return total
 
 
 @kernel
-def open_sky(heights: NDArray[np.float32], frame: Doubles, x: float, y: float, z: float) -> float:
+def _blocked(heights: NDArray[np.float32], column: float, row: float, y: float, reach: float) -> float:
+    """How much of the sky something at this place hides from height y, `reach` metres away."""
+    size = heights.shape[0]
+    i, j = min(size - 1, max(0, int(column))), min(size - 1, max(0, int(row)))
+    return min(1.0, max(0.0, (heights[j, i] - y - 0.06) / reach))
+
+
+@kernel
+def open_sky(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float) -> float:
     """The share of the sky's light that reaches a point, from heights seen from above, 0..1."""
-    size = len(heights)
-    column = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3]
-    row = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3]
+    size = heights.shape[0]
+    column = view[frame] * x + view[frame + 1] * y + view[frame + 2] * z + view[frame + 3]
+    row = view[frame + 4] * x + view[frame + 5] * y + view[frame + 6] * z + view[frame + 7]
     if column < 1 or row < 1 or column > size - 1 or row > size - 1:
-        return 0.8
-    across = abs(frame[0, 0])
-    along = abs(frame[1, 2])
-    blocked = 0.0
+        return 0.75
+    across, along = abs(view[frame]), abs(view[frame + 6])
+    hidden = 0.0
     for ring in range(3):
-        reach = 0.35 if ring == 0 else (1.1 if ring == 1 else 3.5)
-        for k in range(4):
-            dx, dz = (reach, 0.0) if k == 0 else ((-reach, 0.0) if k == 1 else ((0.0, reach) if k == 2 else (0.0, -reach)))
-            if ring == 1:
-                dx, dz = (dx + dz) * 0.7, (dz - dx) * 0.7
-            i = min(size - 1, max(0, int(column + dx * across)))
-            j = min(size - 1, max(0, int(row + dz * along)))
-            rise = heights[j, i] - y - 0.06
-            if rise > 0.0:
-                share = 0.36 if ring == 0 else 0.32
-                blocked += share * 0.25 * min(1.0, rise / reach)
-    return 1.0 - blocked
+        reach = 0.3 if ring == 0 else (1.0 if ring == 1 else 3.2)
+        a, b = reach * across, reach * along
+        if ring == 1:
+            hidden += _blocked(heights, column + 0.7 * a, row + 0.7 * b, y, reach)
+            hidden += _blocked(heights, column - 0.7 * a, row + 0.7 * b, y, reach)
+            hidden += _blocked(heights, column + 0.7 * a, row - 0.7 * b, y, reach)
+            hidden += _blocked(heights, column - 0.7 * a, row - 0.7 * b, y, reach)
+        else:
+            hidden += _blocked(heights, column + a, row, y, reach)
+            hidden += _blocked(heights, column - a, row, y, reach)
+            hidden += _blocked(heights, column, row + b, y, reach)
+            hidden += _blocked(heights, column, row - b, y, reach)
+    return 1.0 - hidden / 12.0
