@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,11 +122,17 @@ def test_another_description_is_refused_and_nothing_changes(whole: Path) -> None
     assert digests(whole) == before
 
 
-def test_a_set_of_another_generator_is_refused(whole: Path, tmp_path: Path) -> None:
+def test_a_set_of_another_generator_is_used_but_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(whole, root)
     description = json.loads((whole / "street.json").read_text())
-    (tmp_path / "street.json").write_text(json.dumps({**description, "generator": "000000000000"}))
-    with pytest.raises(InputError, match="written by another version of the generator"):
-        write(tmp_path)
+    (root / "street.json").write_text(json.dumps({**description, "generator": "000000000000"}))
+    before = digests(root)
+    write(root)
+    assert digests(root) == before
+    (root / "RGB" / "0000001.png").unlink()
+    with pytest.raises(InputError, match="begun by another version of the generator"):
+        write(root)
 
 
 @pytest.mark.parametrize("content", [b"notes", b""])

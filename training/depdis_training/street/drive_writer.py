@@ -42,9 +42,10 @@ def write_drive(
             f"got {frames} frames, seed {seed}, {size[0]}x{size[1]}"
         )
     description = {"kind": "drive", "domain": domain, "frames": frames, "size": size, "seed": seed}
-    with claimed(root, description):
+    with claimed(root, description) as claim:
         # The clip gets its name last, so where it is everything is.
         if not (root / CLIP).exists():
+            claim.require_same_generator()
             with written_whole(root / CLIP) as temporary:
                 pictures = tracked(drive(domain, seed, frames, size, RATE), "drive", frames, quiet=quiet)
                 _write(root, temporary, pictures, size)

@@ -98,23 +98,24 @@ def write_street(
         domain=domain, layout=layout, pictures=pictures, size=size, seed=seed, split=split
     )  # fmt: skip
     form = FORMATS[layout]
-    with claimed(root, {"kind": "pictures", **asdict(street_set)}) as finished_file:
-        focal_px = _finished(root, street_set, finished_file)
+    with claimed(root, {"kind": "pictures", **asdict(street_set)}) as claim:
+        focal_px = _finished(root, street_set, claim.finished)
         jobs = [_Job(root, street_set, index) for index in range(pictures) if form.stem(index) not in focal_px]
         if jobs:
+            claim.require_same_generator()
             progress = Progress("street", pictures, unit="pictures", done=pictures - len(jobs), quiet=quiet)
             try:
                 for stem, value in _drawn(jobs, workers or len(os.sched_getaffinity(0))):
                     focal_px[stem] = value
-                    finished_file.write(f"{stem} {value!r}\n")
-                    finished_file.flush()
+                    claim.finished.write(f"{stem} {value!r}\n")
+                    claim.finished.flush()
                     progress.advance()
             except BaseException:
                 progress.close("unfinished: the same command goes on")
                 raise
             progress.close()
         # In order, so that the number of workers leaves no trace.
-        _rewrite(finished_file, dict(sorted(focal_px.items())))
+        _rewrite(claim.finished, dict(sorted(focal_px.items())))
         write_files(root, form.common(focal_px))
 
 
@@ -127,16 +128,36 @@ def write_files(root: Path, contents: dict[str, bytes]) -> None:
             temporary.write_bytes(content)
 
 
-@contextmanager
-def claimed(root: Path, description: Mapping[str, object]) -> Iterator[IO[str]]:
-    """Hold a folder for this process alone, and its list of finished pictures, open for reading and appending.
+@dataclass(frozen=True)
+class Claim:
+    """A folder held by this process. finished: its list of finished pictures, open for reading and appending."""
 
-    An empty or missing folder becomes one of this description (plus the generator's version); one that holds
-    the same is taken up again; any other is refused with InputError.
+    root: Path
+    finished: IO[str]
+    same_generator: bool
+
+    def require_same_generator(self) -> None:
+        """Raise InputError where something is to be drawn into a set that another version began.
+
+        A finished one is of use whatever the version: a training that goes on wants the very same pictures.
+        """
+        if not self.same_generator:
+            raise InputError(
+                f"{self.root} was begun by another version of the generator; give a new folder, or remove this one"
+            )
+
+
+@contextmanager
+def claimed(root: Path, description: Mapping[str, object]) -> Iterator[Claim]:
+    """Hold a folder for this process alone.
+
+    An empty or missing folder becomes one of this description; one that holds the same is taken up again; any
+    other is refused with InputError, as is one that another process holds.
     """
     wanted = json.loads(json.dumps({**description, "generator": generator_version()}))
+    same_generator = True
     if (root / _DESCRIPTION).exists():
-        _require_same(root, wanted)
+        same_generator = _compared(root, wanted)
     elif root.exists() and any(root.iterdir()):
         raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
     else:
@@ -148,10 +169,11 @@ def claimed(root: Path, description: Mapping[str, object]) -> Iterator[IO[str]]:
             raise InputError(f"{root} is being written by another process; wait for it to end") from None
         for left in root.rglob(".*.part.*"):
             left.unlink()
-        yield finished
+        yield Claim(root, finished, same_generator)
 
 
-def _require_same(root: Path, wanted: Mapping[str, object]) -> None:
+def _compared(root: Path, wanted: Mapping[str, object]) -> bool:
+    """Whether the folder's set is also of the same generator; InputError where it is not the wanted one."""
     try:
         found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
@@ -159,15 +181,12 @@ def _require_same(root: Path, wanted: Mapping[str, object]) -> None:
         raise InputError(
             f"{root / _DESCRIPTION} is not this command's; give a new or an empty folder"
         ) from None
-    if differing == ["generator"]:
-        raise InputError(
-            f"{root} was written by another version of the generator; give a new folder, or remove this one"
-        )
-    if differing:
+    if set(differing) - {"generator"}:
         raise InputError(
             f"{root} holds another street set (of other {', '.join(differing)}); "
             "give a new folder, or remove this one"
         )
+    return not differing
 
 
 def _finished(root: Path, street_set: StreetSet, finished: IO[str]) -> dict[str, float]:
