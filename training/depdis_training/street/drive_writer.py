@@ -16,9 +16,10 @@ from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
 
 from . import StreetPicture, drive
+from .claim import claimed, write_files
 from .formats import depth_cm, label_palette, palette_png, png
 from .palette import Domain
-from .writer import DOMAINS, SMALLEST_SIDE, claimed, write_files
+from .writer import DOMAINS, SMALLEST_SIDE
 
 RATE = 25  # frames a second
 CLIP = "drive.mp4"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, get_args
 
-from depdis_deploy.command import InputError, UsageError
-from depdis_deploy.files import written_whole
+from depdis_deploy.command import UsageError
 from depdis_deploy.progress import Progress
 
+from .claim import claimed, write_files
 from .formats import FORMATS
 from .palette import Domain
 
@@ -29,10 +26,6 @@ SPLITS = ("both", "train", "val")
 VALIDATION_SHARE = 6  # with both splits, the last sixth of the pictures is for validation
 SMALLEST_SIDE = 32
 
-_DESCRIPTION = "street.json"
-_FINISHED = "street.finished"  # a line for each finished picture: its stem and its focal length in pixels
-# What only writes files; a change of it changes no picture.
-_NOT_GENERATOR = ("writer.py", "formats.py", "drive_writer.py")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -76,15 +69,6 @@ class _Job:
     index: int
 
 
-def generator_version() -> str:
-    """Twelve hexadecimal digits of the generator's source: sets of different versions are not mixed."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.name not in _NOT_GENERATOR:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def write_street(
     root: Path, *, pictures: int, size: tuple[int, int], domain: Domain, layout: str, seed: int = 0,
     split: str = "both", workers: int | None = None, quiet: bool = False,
@@ -117,76 +101,6 @@ def write_street(
         # In order, so that the number of workers leaves no trace.
         _rewrite(claim.finished, dict(sorted(focal_px.items())))
         write_files(root, form.common(focal_px))
-
-
-def write_files(root: Path, contents: dict[str, bytes]) -> None:
-    """Each file below `root` whole, its folders made as needed."""
-    for name, content in contents.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A folder held by this process. finished: its list of finished pictures, open for reading and appending."""
-
-    root: Path
-    finished: IO[str]
-    same_generator: bool
-
-    def require_same_generator(self) -> None:
-        """Raise InputError where something is to be drawn into a set that another version began.
-
-        A finished one is of use whatever the version: a training that goes on wants the very same pictures.
-        """
-        if not self.same_generator:
-            raise InputError(
-                f"{self.root} was begun by another version of the generator; give a new folder, or remove this one"
-            )
-
-
-@contextmanager
-def claimed(root: Path, description: Mapping[str, object]) -> Iterator[Claim]:
-    """Hold a folder for this process alone.
-
-    An empty or missing folder becomes one of this description; one that holds the same is taken up again; any
-    other is refused with InputError, as is one that another process holds.
-    """
-    wanted = json.loads(json.dumps({**description, "generator": generator_version()}))
-    same_generator = True
-    if (root / _DESCRIPTION).exists():
-        same_generator = _compared(root, wanted)
-    elif root.exists() and any(root.iterdir()):
-        raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
-    else:
-        write_files(root, {_DESCRIPTION: (json.dumps(wanted, indent=1) + "\n").encode()})
-    with (root / _FINISHED).open("a+", encoding="utf-8") as finished:
-        try:
-            fcntl.flock(finished, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{root} is being written by another process; wait for it to end") from None
-        for left in root.rglob(".*.part.*"):
-            left.unlink()
-        yield Claim(root, finished, same_generator)
-
-
-def _compared(root: Path, wanted: Mapping[str, object]) -> bool:
-    """Whether the folder's set is also of the same generator; InputError where it is not the wanted one."""
-    try:
-        found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
-        differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
-    except (ValueError, TypeError):
-        raise InputError(
-            f"{root / _DESCRIPTION} is not this command's; give a new or an empty folder"
-        ) from None
-    if set(differing) - {"generator"}:
-        raise InputError(
-            f"{root} holds another street set (of other {', '.join(differing)}); "
-            "give a new folder, or remove this one"
-        )
-    return not differing
 
 
 def _finished(root: Path, street_set: StreetSet, finished: IO[str]) -> dict[str, float]:
