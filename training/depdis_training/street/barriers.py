@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from depdis_training.street.classes import FENCE, VEGETATION, WALL
 from depdis_training.street.mesh import Builder, Material
 from depdis_training.street.palette import Palette, pick
-from depdis_training.street.surfaces import plan_ribbon, wall_ribbon
+from depdis_training.street.surfaces import box, plan_ribbon, wall_ribbon
 
 Line = NDArray[np.float64]  # (N, 2): x, z
 
@@ -34,8 +34,10 @@ def _raised(line: Line, y: NDArray[np.float64] | float) -> NDArray[np.float64]:
 
 def _shifted(line: Line, distance: float) -> Line:
     """The line moved sideways: to its left looking along it, for positive distances."""
-    along = np.gradient(line, axis=0)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    along = np.empty(line.shape)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
     return line + np.stack([-along[:, 1], along[:, 0]], axis=1) * distance
 
 
@@ -92,7 +94,7 @@ def add_railing(
     if rng.random() < 0.7:
         steps = line[:: max(1, int(rng.integers(1, 3)))]
         for x, z in steps:
-            builder.box((x - 0.03, base, z - 0.03), (x + 0.03, base + height + 0.06, z + 0.03), solid)
+            box(builder, (x - 0.03, base, z - 0.03), (x + 0.03, base + height + 0.06, z + 0.03), solid)
 
 
 def add_planks(
@@ -136,7 +138,7 @@ def add_rail(
     for share in np.linspace(1.0, 0.4, int(rng.integers(2, 4))):
         _slab(builder, line, base + height * share - 0.1, base + height * share, 0.05, stuff)
     for x, z in line:
-        builder.box((x - 0.05, base - 0.2, z - 0.05), (x + 0.05, base + height + 0.05, z + 0.05), stuff)
+        box(builder, (x - 0.05, base - 0.2, z - 0.05), (x + 0.05, base + height + 0.05, z + 0.05), stuff)
 
 
 def foliage(rng: np.random.Generator, palette: Palette, *, ragged: bool) -> Material:

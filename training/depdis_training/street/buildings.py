@@ -11,8 +11,7 @@ from depdis_training.street.classes import BUILDING
 from depdis_training.street.fronts import Facade, add_shop, add_windows, facade_material, glass_material
 from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import Palette, pick
-from depdis_training.street.surfaces import quads, rectangles
-
+from depdis_training.street.surfaces import box, quads, rectangles
 
 _FOOTING = -1.5  # walls go on below the ground, which may slope
 
@@ -39,10 +38,11 @@ def _flat_roof(
 ) -> None:
     """A parapet or an overhanging edge, and sometimes plant on the roof."""
     x, out, tall = width / 2, float(rng.choice([0.05, 0.15, 0.6])), float(rng.uniform(0.25, 0.9))
-    builder.box((-x - 0.02, height - 0.02, -depth), (x + 0.02, height + tall, out), trim)
+    box(builder, (-x - 0.02, height - 0.02, -depth), (x + 0.02, height + tall, out), trim)
     if rng.random() < 0.3:
         at = float(rng.uniform(-x / 2, x / 2))
-        builder.box(
+        box(
+            builder,
             (at - 2, height, -depth / 2 - 2),
             (at + 2, height + float(rng.uniform(1.5, 3.5)), -depth / 2 + 1),
             trim,
@@ -80,10 +80,12 @@ def _chimney(
 ) -> None:
     wide, tall = float(rng.uniform(0.4, 0.9)), float(rng.uniform(0.6, 1.6))
     z = -depth / 2 + float(rng.uniform(-0.5, 0.5))
-    builder.box((x - wide / 2, ridge - 1.2, z - 0.4), (x + wide / 2, ridge + tall, z + 0.4), wall)
+    box(builder, (x - wide / 2, ridge - 1.2, z - 0.4), (x + wide / 2, ridge + tall, z + 0.4), wall)
     pot = dataclasses.replace(wall, colour=(150.0, 84.0, 60.0), pattern="plain")
     for step in (-0.2, 0.2):
-        builder.box((x + step - 0.1, ridge + tall, z - 0.1), (x + step + 0.1, ridge + tall + 0.4, z + 0.1), pot)
+        box(
+            builder, (x + step - 0.1, ridge + tall, z - 0.1), (x + step + 0.1, ridge + tall + 0.4, z + 0.1), pot
+        )
 
 
 def _bay(builder: Builder, x: float, top: float, facade: Facade) -> None:
@@ -91,11 +93,12 @@ def _bay(builder: Builder, x: float, top: float, facade: Facade) -> None:
     wide, deep = 1.15, 0.7
     plan = [(x - wide, 0.0), (x - wide + 0.5, deep), (x + wide - 0.5, deep), (x + wide, 0.0)]
     for (x0, z0), (x1, z1) in zip(plan, plan[1:], strict=False):
-        builder.quad((x0, 0, z0), (x1, 0, z1), (x1, top, z1), (x0, top, z0), facade.wall)
+        quads(builder, [[(x0, -1, z0), (x1, -1, z1), (x1, top, z1), (x0, top, z0)]], facade.wall)
         ax, bx = x0 + (x1 - x0) * 0.12, x0 + (x1 - x0) * 0.88
         az, bz = z0 + (z1 - z0) * 0.12 + 0.02, z0 + (z1 - z0) * 0.88 + 0.02
         for low in np.arange(0.8, top - 1.4, 2.9):
-            builder.quad((ax, low, az), (bx, low, bz), (bx, low + 1.6, bz), (ax, low + 1.6, az), facade.glass)
+            pane = [(ax, low, az), (bx, low, bz), (bx, low + 1.6, bz), (ax, low + 1.6, az)]
+            quads(builder, [pane], facade.glass)
     quads(
         builder,
         [[(x - wide, top, 0), (x + wide, top, 0), (x + wide - 0.5, top, deep), (x - wide + 0.5, top, deep)]],
@@ -125,7 +128,7 @@ def terrace_house(rng: np.random.Generator, palette: Palette, width: float, fine
         if rng.random() < 0.7:
             _chimney(builder, rng, width / 2 - 0.3, ridge, depth, facade.side)
         if fine and rng.random() < 0.25:  # a dormer
-            builder.box((-0.8, height + 0.4, -2.6), (0.8, height + 1.9, -0.7), facade.trim)
+            box(builder, (-0.8, height + 0.4, -2.6), (0.8, height + 1.9, -0.7), facade.trim)
             quads(builder, rectangles(-0.6, 0.6, height + 0.6, height + 1.7, -0.68), facade.glass)
     else:
         _flat_roof(builder, rng, width, height, depth, facade.trim)
@@ -162,7 +165,7 @@ def detached_house(rng: np.random.Generator, palette: Palette, width: float, fin
         )
     if rng.random() < 0.4:  # a garage
         garage = float(rng.choice([-1, 1])) * (width / 2 + 1.6)
-        builder.box((garage - 1.6, 0, -6), (garage + 1.6, 2.5, -0.5), facade.side)
+        box(builder, (garage - 1.6, 0, -6), (garage + 1.6, 2.5, -0.5), facade.side)
         quads(builder, rectangles(garage - 1.3, garage + 1.3, 0, 2.1, -0.47), facade.door)
     return builder.build()
 
@@ -240,7 +243,7 @@ def apartments(rng: np.random.Generator, palette: Palette, width: float, fine: b
         for x in np.arange(-width / 2 + 2.2, width / 2 - 2, float(rng.uniform(4.5, 7))):
             for floor in range(1, storeys):
                 y = floor * storey + 0.1
-                builder.box((x - 1.4, y - 0.15, 0), (x + 1.4, y + 0.95, 1.1), rail)
+                box(builder, (x - 1.4, y - 0.15, 0), (x + 1.4, y + 0.95, 1.1), rail)
     if rng.random() < 0.4:
         roof = Material(BUILDING, pick(rng, palette.roof), "tiles", scale=0.35)
         _pitched_roof(builder, rng, width, height, depth, roof, facade.wall, False)
@@ -258,11 +261,11 @@ def church(rng: np.random.Generator, palette: Palette, width: float, fine: bool 
     tall = np.arange(-width / 2 + 1.2, width / 2 - 1.5, 3.2)
     quads(builder, rectangles(tall, tall + 1.3, 2.0, height - 2.5, 0.03), facade.glass)
     for x in np.arange(-width / 2, width / 2 + 0.1, 3.2):  # buttresses
-        builder.box((x - 0.35, 0, 0), (x + 0.35, height * 0.8, 0.9), facade.side)
+        box(builder, (x - 0.35, 0, 0), (x + 0.35, height * 0.8, 0.9), facade.side)
     roof = Material(BUILDING, pick(rng, palette.roof), "tiles", scale=0.35)
     _pitched_roof(builder, rng, width, height, depth, roof, facade.wall, False)
     tower, at = float(rng.uniform(16, 34)), float(rng.choice([-1, 1])) * width * 0.4
-    builder.box((at - 2.6, 0, -4.5), (at + 2.6, tower, 0.7), facade.wall)
+    box(builder, (at - 2.6, 0, -4.5), (at + 2.6, tower, 0.7), facade.wall)
     quads(builder, rectangles(at - 0.7, at + 0.7, [tower - 5, 2], [tower - 2, 5], 0.73), facade.glass)
     if rng.random() < 0.5:
         builder.tube(
@@ -286,14 +289,15 @@ def retail_hall(rng: np.random.Generator, palette: Palette, width: float, fine: 
         quads(builder, rectangles(panes, panes + 2.25, 0.15, height * rng.uniform(0.55, 0.75), 0.04), glass)
     canopy = float(rng.uniform(0.2, 2.5))
     colour = Material(BUILDING, pick(rng, palette.shop))
-    builder.box(
+    box(
+        builder,
         (-width / 2, height * 0.8, 0),
         (width / 2, height + 0.2, canopy),
         colour if rng.random() < 0.5 else facade.trim,
     )
     if canopy > 1.2:
         for x in np.arange(-width / 2 + 1, width / 2, 6.0):
-            builder.box((x - 0.12, 0, canopy - 0.3), (x + 0.12, height * 0.8, canopy - 0.06), facade.trim)
+            box(builder, (x - 0.12, 0, canopy - 0.3), (x + 0.12, height * 0.8, canopy - 0.06), facade.trim)
     sign = Material(BUILDING, (235.0, 230.0, 220.0), "sign_text", pick(rng, palette.shop), scale=height * 0.15)
     quads(builder, rectangles(-width / 6, width / 6, height * 0.84, height * 0.99, canopy + 0.03), sign)
     return builder.build()

@@ -12,10 +12,10 @@ from depdis_training.street.buildings import BUILDERS
 from depdis_training.street.classes import BUILDING, VEGETATION, WALL
 from depdis_training.street.ground import KERB_HEIGHT
 from depdis_training.street.layout import Block, Layout, Side
-from depdis_training.street.mesh import Builder, Material
+from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import pick
 from depdis_training.street.stock import Stage
-from depdis_training.street.surfaces import quads, wall_ribbon
+from depdis_training.street.surfaces import box, quads, wall_ribbon
 
 _GARDEN = ("railing", "wall_railing", "wall", "planks", "pickets", "hedge", "wall_hedge", "railing_hedge")
 _PARK = ("railing", "wall_railing", "wall_railing", "railing_hedge", "hedge", "wall", "wire", "rail", "planks")
@@ -46,9 +46,19 @@ def build_up(stage: Stage, layout: Layout) -> None:
     stage.still.append(dataclasses.replace(mesh, vertices=stage.course.points(mesh.vertices)))
 
 
+def _building(stage: Stage, kind: str, width: float, fine: bool) -> Mesh:
+    """A building of about that width: one of few for far rows, of more near by."""
+    builder, (low, high) = BUILDERS[kind]
+    step = (high - low) / (8 if fine else 3)
+    size = round(width / step)
+    return stage.stocked(
+        (kind, fine, size), lambda: builder(stage.rng, stage.palette, max(size * step, 3.0), fine), 3 if fine else 2
+    )[0]  # fmt: skip
+
+
 def _row(stage: Stage, kind: str, sign: int, x: float, z0: float, z1: float) -> None:
     """Buildings side by side, their fronts at x, towards the street."""
-    builder, (low, high) = BUILDERS[kind]
+    low, high = BUILDERS[kind][1]
     z = z0
     gap = stage.uniform(1.5, 5) if kind == "houses" else 0.0
     while z1 - z > low * 0.8:
@@ -58,8 +68,7 @@ def _row(stage: Stage, kind: str, sign: int, x: float, z0: float, z1: float) -> 
         middle = z + width / 2
         if stage.sees(sign * (x + 6), middle, width / 2 + 9):
             fine = stage.view.distance(sign * x, middle) < 45
-            wide = width - gap
-            mesh = builder(stage.rng, stage.palette, max(wide, 3.0), fine)
+            mesh = _building(stage, kind, max(width - gap, 3.0), fine)
             stage.put(mesh, sign * (x + stage.uniform(0, 0.3)), middle, y=KERB_HEIGHT, yaw=-sign * math.pi / 2)
         z += width
 
@@ -174,17 +183,17 @@ def _side_streets(stage: Stage, layout: Layout, side: Side) -> None:
                 continue
             x = side.frontage + block.setback + (14.0 if block.kind in BUILDERS else 2.0)
             kind = str(stage.rng.choice(kinds))
-            builder, (low, high) = BUILDERS[kind]
+            low, high = BUILDERS[kind][1]
             while x < 70:
                 width = stage.uniform(low, high)
                 if stage.sees(side.sign * (x + width / 2), z, width / 2 + 6):
-                    mesh = builder(stage.rng, stage.palette, width, x < 35)
+                    mesh = _building(stage, kind, width, x < 35)
                     yaw = 0.0 if facing > 0 else math.pi
                     stage.put(mesh, side.sign * (x + width / 2), z, y=KERB_HEIGHT, yaw=yaw)
                 x += width
         middle = (before.z1 + after.z0) / 2
         if stage.sees(side.sign * 78, middle, 12):
-            mesh = BUILDERS[kinds[0]][0](stage.rng, stage.palette, 18.0, False)
+            mesh = _building(stage, kinds[0], 18.0, False)
             stage.put(mesh, side.sign * stage.uniform(70, 90), middle, yaw=-side.sign * math.pi / 2)
 
 
@@ -195,12 +204,13 @@ def _end(stage: Stage, layout: Layout) -> None:
     kinds = [block.kind for side in layout.sides for block in side.blocks if block.kind in BUILDERS] or [
         "houses"
     ]
-    builder, (low, high) = BUILDERS[str(stage.rng.choice(kinds))]
+    kind = str(stage.rng.choice(kinds))
+    low, high = BUILDERS[kind][1]
     x = -60.0
     while x < 60:
         width = stage.uniform(low, high)
         if stage.sees(x + width / 2, layout.end + 18, width):
-            mesh = builder(stage.rng, stage.palette, width, layout.end < 60)
+            mesh = _building(stage, kind, width, layout.end < 60)
             stage.put(mesh, x + width / 2, layout.end + 18.0, y=KERB_HEIGHT, yaw=math.pi)
         x += width + (stage.uniform(0, 4) if stage.chance(0.3) else 0.0)
 
@@ -217,7 +227,7 @@ def _skyline(stage: Stage, builder: Builder, layout: Layout) -> None:
         glazed = stage.chance(0.7)
         wall = Material(BUILDING, pick(rng, palette.building), "windows" if glazed else "plain", pick(rng, palette.glass),
                         scale=stage.uniform(2.8, 3.6))  # fmt: skip
-        builder.box((x - width / 2, -5, z), (x + width / 2, height, z + 20), wall)
+        box(builder, (x - width / 2, -5, z), (x + width / 2, height, z + 20), wall)
     for z in (stage.uniform(165, 200), stage.uniform(205, 245)):
         if stage.chance(0.75):
             add_tree_line(builder, rng, palette, polyline(-240, z, 240, z, 12.0), stage.uniform(5, 16))

@@ -9,7 +9,7 @@ import numpy as np
 from depdis_training.street.classes import BUILDING, TRAFFIC_SIGN
 from depdis_training.street.mesh import Builder, Material
 from depdis_training.street.palette import Palette, pick
-from depdis_training.street.surfaces import quads, rectangles
+from depdis_training.street.surfaces import box, quads, rectangles
 
 _WALLS = ("brick", "brick", "stone", "plaster", "plaster", "noise", "planks")
 _WALL_SCALE = {
@@ -137,7 +137,7 @@ def add_shop(
         transom = fascia - float(rng.uniform(0.6, 0.9))
         quads(builder, rectangles(-x, x, transom, transom + 0.07, 0.045), frame)
     board = Material(BUILDING, pick(rng, palette.shop))
-    builder.box((-x - 0.1, fascia, 0), (x + 0.1, ground - 0.1, float(rng.uniform(0.08, 0.3))), board)
+    box(builder, (-x - 0.1, fascia, 0), (x + 0.1, ground - 0.1, float(rng.uniform(0.08, 0.3))), board)
     letters = pick(rng, palette.shop) if rng.random() < 0.4 else (240.0, 236.0, 226.0)
     size = (ground - fascia) * 0.7
     text = Material(BUILDING, board.colour, "sign_text", letters, scale=size, phase=float(rng.random()))
@@ -165,6 +165,6 @@ def add_hanging_sign(builder: Builder, rng: np.random.Generator, palette: Palett
     out, tall = float(rng.uniform(0.5, 0.9)), float(rng.uniform(0.5, 1.1))
     colour = pick(rng, palette.shop + palette.sign)
     face = Material(TRAFFIC_SIGN, colour, "sign_text", pick(rng, palette.sign), scale=0.25)
-    builder.box((x - 0.05, y, 0.25), (x + 0.05, y + tall, 0.25 + out), face, bottom=True)
+    box(builder, (x - 0.05, y, 0.25), (x + 0.05, y + tall, 0.25 + out), face, bottom=True)
     arm = Material(BUILDING, (40.0, 40.0, 42.0))
-    builder.box((x - 0.02, y + tall, 0), (x + 0.02, y + tall + 0.04, 0.25 + out), arm)
+    box(builder, (x - 0.02, y + tall, 0), (x + 0.02, y + tall + 0.04, 0.25 + out), arm)

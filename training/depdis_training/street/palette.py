@@ -116,16 +116,16 @@ def _drawn(rng: np.random.Generator) -> Palette:
     road_tint = float(rng.choice([0.03, 0.08, 0.16], p=[0.55, 0.35, 0.1]))
     road = _greys(rng, 3, road_level * 0.9, road_level * 1.1, tint=road_tint, hue=road_hue)
     kind = rng.random()
-    if kind < 0.4:  # the road's own tone
+    if kind < 0.45:  # the road's own tone
         level = road_level * rng.uniform(0.85, 1.2)
         pavement = _greys(rng, 3, level * 0.92, level * 1.08, tint=0.06)
-    elif kind < 0.8:  # grey or buff slabs
+    elif kind < 0.88:  # grey or buff slabs
         level = rng.uniform(95, 195)
         pavement = _greys(
             rng, 3, level * 0.9, min(225.0, level * 1.1), tint=0.14, hue=float(rng.uniform(0.05, 0.13))
         )
     else:  # red or brown brick
-        pavement = _hues(rng, 3, (0.0, 0.09), (0.15, 0.45), (90, 170))
+        pavement = _hues(rng, 3, (0.0, 0.09), (0.12, 0.36), (90, 170))
     season = rng.random()
     if season < 0.7:
         foliage = _hues(rng, 4, (0.17, 0.36), (0.2, 0.7), (28, 125))
@@ -169,7 +169,7 @@ def _facades(rng: np.random.Generator) -> Colours:
         lambda: _hues(rng, 2, (0.07, 0.14), (0.12, 0.42), (110, 210)),  # yellow brick, sandstone
         lambda: _greys(rng, 2, 170, 240, tint=0.12),  # white and cream render
         lambda: _greys(rng, 2, 55, 150, tint=0.1),  # concrete, slate, soot
-        lambda: _hues(rng, 2, (0.0, 1.0), (0.08, 0.4), (120, 225)),  # painted
+        lambda: _hues(rng, 2, (0.0, 1.0), (0.04, 0.26), (120, 225)),  # painted
     )
     order = rng.permutation(len(kinds))[: int(rng.integers(2, 5))]
     return tuple(colour for index in order for colour in kinds[int(index)]())

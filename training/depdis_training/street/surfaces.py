@@ -8,6 +8,20 @@ from numpy.typing import ArrayLike, NDArray
 from depdis_training.street.mesh import Builder, Material
 
 
+def cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cross product of rows (N, 3); several times as fast as numpy's for few rows."""
+    out = np.empty(a.shape)
+    out[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
+    out[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
+    out[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return out
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (N, 3) at length 1."""
+    return rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-9)
+
+
 def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
     """Flat quadrilaterals of one material, corners (N, 4, 3) in order a, b, c, d.
 
@@ -17,10 +31,9 @@ def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
     if not len(points):
         return
     along, up = points[:, 1] - points[:, 0], points[:, 3] - points[:, 0]
-    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    normal = np.cross(along, up)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    across = np.cross(normal, along)
+    along = unit(along)
+    normal = unit(cross(along, up))
+    across = cross(normal, along)
     offsets = points - points[:, :1]
     uv = np.stack([np.einsum("nkc,nc->nk", offsets, along), np.einsum("nkc,nc->nk", offsets, across)], -1)
     first = 4 * np.arange(len(points))[:, None]
@@ -28,6 +41,22 @@ def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
     builder.triangles(
         points.reshape(-1, 3), faces, material, uv=uv.reshape(-1, 2), normals=np.repeat(normal, 4, axis=0)
     )
+
+
+_BOX = np.array(
+    [[0, 1, 5, 4], [3, 2, 6, 7], [2, 0, 4, 6], [1, 3, 7, 5], [4, 5, 7, 6], [2, 3, 1, 0]]
+)  # fmt: skip
+
+
+def box(
+    builder: Builder, low: tuple[float, float, float], high: tuple[float, float, float], material: Material,
+    *, bottom: bool = False,
+) -> None:  # fmt: skip
+    """An upright box between two opposite corners, without its underside unless `bottom`."""
+    lo, hi = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    bits = np.array([[i & 1, i >> 2 & 1, i >> 1 & 1] for i in range(8)])
+    corners = lo + (hi - lo) * bits
+    quads(builder, corners[_BOX if bottom else _BOX[:5]], material)
 
 
 def rectangles(
@@ -60,9 +89,10 @@ def _ribbon(
     builder: Builder, a: NDArray[np.float64], b: NDArray[np.float64], material: Material, uv: NDArray[np.float64]
 ) -> None:  # fmt: skip
     count = len(a)
-    along = np.gradient(a, axis=0)
-    normal = np.cross(along, b - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    along = np.empty(a.shape)
+    along[1:-1] = a[2:] - a[:-2]
+    along[0], along[-1] = a[1] - a[0], a[-1] - a[-2]
+    normal = unit(cross(along, b - a))
     first = np.arange(count - 1)[:, None]
     faces = np.concatenate([first + [0, 1, count + 1], first + [0, count + 1, count]])
     builder.triangles(
