@@ -144,6 +144,7 @@ def test_a_missing_root_stops_in_one_line_that_names_the_option(tmp_path, blocks
     target = config.target.model_copy(update={"root": None})
     with pytest.raises(InputError, match="--target PATH"):
         train(config.model_copy(update={"target": target}), tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 class _Scripted:

@@ -94,21 +94,23 @@ class Run:
         self.folder = folder
         self.last, self.best = folder / "last.pt", folder / "best.pt"
         self.weights = folder / "weights.safetensors"
-        self.config = self._claim(config)
+        self.config = self._resolved(config)
 
-    def _claim(self, config: Config) -> Config:
+    def _resolved(self, config: Config) -> Config:
         path = self.folder / "config.json"
         if path.exists():
             return _same(config, build_config(_json(path)), self.folder)
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
-        (self.folder / "panels").mkdir(parents=True, exist_ok=True)
         training = config.training
         if training.precision == "auto":
             training = training.model_copy(update={"precision": fast_precision()})
-        config = config.model_copy(update={"training": training})
-        _write_json(path, config.plain())
-        return config
+        return config.model_copy(update={"training": training})
+
+    def begin(self) -> None:
+        """Make the folder; only once the data is known to be there, so that a slip leaves nothing behind."""
+        (self.folder / "panels").mkdir(parents=True, exist_ok=True)
+        _write_json(self.folder / "config.json", self.config.plain())
 
 
 def _same(asked: Config, found: Config, folder: Path) -> Config:
@@ -175,10 +177,11 @@ def train(config: Config, folder: Path, cache: Path) -> Path:
     config = run.config
     say(f"run folder: {folder}")
     if run.weights.exists():
-        say("this run is finished; its folder or another seed starts a new one")
+        say("this run is finished; --out or another --seed starts a new one")
         return run.weights
     source = open_data(config.source, "source", "--source", cache)
     target = open_data(config.target, "validation", "--target", cache)
+    run.begin()
     trainer = _Trainer(run, config, source, target)
     trainer.train()
     return trainer.deliver()
