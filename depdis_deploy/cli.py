@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,13 @@ EXAMPLE = """
 Example: depdis-infer drive.mp4 --panel quad --save video --save json
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command(epilog=EXAMPLE)
 def infer(
     sources: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it)
+        list[str] | None,
         typer.Argument(
             metavar="[SOURCE]...",
             help="Pictures, videos, folders, quoted globs, lists of paths (.txt, or - for stdin), a camera's "
@@ -28,12 +28,12 @@ def infer(
         ),
     ] = None,
     model: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="An exported model (.onnx).", show_default="the bundled one"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
     outdir: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder for the results.", show_default="a new number under runs/infer"),
     ] = None,
     exist_ok: Annotated[
@@ -42,7 +42,7 @@ def infer(
     batch: Annotated[int, typer.Option(min=1, help="Frames given to the network at once.")] = 1,
     stride: Annotated[int, typer.Option(min=1, help="Take every N-th frame of a video.")] = 1,
     save: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             help="What to write (repeat it): video, overlay, labels, depth, density, confidence, npz, json.",
             show_default="video (overlay for pictures) and json",
@@ -50,7 +50,7 @@ def infer(
     ] = None,
     panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
     camera_fov: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="DEGREES",
             help="The camera's horizontal field of view, for depth in its metres.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -36,7 +37,11 @@ def run(options: Options) -> int:
     sources = find_sources(words, note)
     stems, records = group_names(sources)
     workers, threads = _workers(options, sources)
-    predictor = Predictor(options.model, options.device, options.camera_fov, threads=threads)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        predictor = Predictor(options.model, options.device, options.camera_fov, threads=threads)
+    for warning in caught:
+        note(f"note: {warning.message}")
     for kind in options.save:
         if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
             raise UsageError(f"--save {kind}: this model has no {kind} output")

@@ -9,7 +9,7 @@ from .command import one_line
 from .job import Job
 from .pipeline import ReadAhead
 from .progress import Progress
-from .sources import Source
+from .sources import Frame, Source
 from .stages import Stages
 
 
@@ -61,17 +61,16 @@ def _batch(job: Job, group: Sequence[Entry], kinds: frozenset[str]) -> list[_Don
     from .pictures import read_picture
 
     results = [_Done(entry.record) for entry in group]
-    pictures = {}
+    frames: dict[int, Frame] = {}
     for position, entry in enumerate(group):
         with results[position].stages.timed("decode"):
             try:
-                pictures[position] = read_picture(entry.source.location)
+                frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
             except (ValueError, OSError) as error:
                 results[position].error = one_line(error)
-    predictions = job.predictor.predict(list(pictures.values())) if pictures else []
-    for position, prediction in zip(pictures, predictions, strict=True):
+    predictions = job.predictor.predict(list(frames.values()), outputs=job.outputs(kinds))
+    for position, prediction in zip(frames, predictions, strict=True):
         done, entry = results[position], group[position]
-        prediction.path = entry.source.location
         done.stages.add_milliseconds(prediction.speed)
         with done.stages.timed("save"):
             prediction.save_as(job.folder, entry.stem, kinds - {"json"}, job.options.panel)

@@ -86,9 +86,8 @@ class _Run:
         """In a worker: predict, draw, save what has a file of its own."""
         job = self.job
         results = []
-        predictions = job.predictor.predict([frame.image for frame in frames])
+        predictions = job.predictor.predict(frames, outputs=job.outputs(self.kinds))
         for frame, prediction in zip(frames, predictions, strict=True):
-            prediction.path, prediction.frame, prediction.time_s = frame.path, frame.index, frame.time_s
             done = _Done(frame.pts or 0)
             done.stages.add_milliseconds(prediction.speed)
             if "video" in self.kinds:
@@ -98,7 +97,7 @@ class _Run:
                     done.yuv = to_yuv(panel, self._size.setdefault("video", even_size(panel)))
             if self.files:
                 with done.stages.timed("save"):
-                    prediction.save_as(job.folder, self.stem, self.files, job.options.panel)
+                    prediction.save_frame(job.folder, self.stem, self.files, job.options.panel)
             if "json" in self.kinds:
                 done.line = prediction.to_json()
             results.append(done)

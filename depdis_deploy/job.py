@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .command import InputError, UsageError
 from .interruption import Interruption
-from .outputs import KINDS, Records
+from .outputs import BRANCH_KINDS, KINDS, Records
 from .pipeline import ReadAhead, in_order
 from .progress import duration
 from .stages import Stages
@@ -20,7 +20,8 @@ from .stages import Stages
 if TYPE_CHECKING:
     from .predictor import Predictor
 
-PANELS = ("overlay", "side-by-side", "quad")
+# what each panel shows beside the labels
+PANELS: dict[str, set[str]] = {"overlay": set(), "side-by-side": {"depth"}, "quad": {"depth", "density"}}
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -95,6 +96,15 @@ class Job:
         """One frame more is done."""
         self.frames += 1
         self.stages.add(stages)
+
+    def outputs(self, kinds: frozenset[str]) -> tuple[str, ...] | None:
+        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed."""
+        if "npz" in kinds:
+            return None
+        needed = kinds & BRANCH_KINDS | ({"depth"} if "json" in kinds else set())
+        if kinds & {"video", "overlay"}:
+            needed |= PANELS[self.options.panel]
+        return tuple(name for name in self.predictor.manifest.outputs if name in needed)
 
     def in_order(self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item]], Result]) -> Iterator[Result]:
         """`work` on batches, in threads; ends early on an interruption."""

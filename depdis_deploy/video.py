@@ -34,7 +34,7 @@ def part_path(path: Path) -> Path:
 
 
 def whole_fragments(path: Path) -> tuple[int, int]:
-    """How many complete fragments (`moof` and `mdat` boxes) a fragmented file starts with, and where they end."""
+    """How many complete fragments (`moof`, `mdat`) a fragmented file starts with, and where they end."""
     count = end = position = 0
     size = path.stat().st_size
     with path.open("rb") as file:

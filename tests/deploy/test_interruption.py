@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from calling import start_infer
+from clips import images, make_clip
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("drive") / "drive.mp4", 1500, size=(320, 160), sound="aac")
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if path.exists() and path.read_text().count("\n") >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{path} did not reach {count} lines in a minute")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_a_playable_file_of_what_was_done(
+    tmp_path: Path, model: Path, drive: Path, number: signal.Signals, status: int
+) -> None:
+    with start_infer(drive, "--model", model, "--outdir", tmp_path / "out") as process:
+        wait_for_lines(tmp_path / "out/drive.ndjson", 20)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+    done = len((tmp_path / "out/drive.ndjson").read_text().splitlines())
+    assert 20 <= done < 1500
+    assert len(images(tmp_path / "out/drive.mp4")) == done
+    assert not (tmp_path / "out/drive.part.mp4").exists()
+    assert "results in" in err
+
+
+def test_what_was_done_plays_after_sigkill(tmp_path: Path, model: Path, drive: Path) -> None:
+    with start_infer(drive, "--model", model, "--outdir", tmp_path / "out") as process:
+        wait_for_lines(tmp_path / "out/drive.ndjson", 60)
+        process.kill()
+        process.communicate(timeout=60)
+    records = (tmp_path / "out/drive.ndjson").read_text().splitlines()
+    assert all(json.loads(line)["frame"] == index for index, line in enumerate(records))
+    # the encoder holds a few frames back
+    assert len(images(tmp_path / "out/drive.part.mp4")) >= len(records) - 30 > 20
+
+
+def test_a_full_disk_is_said_in_one_line_and_what_was_written_plays(
+    tmp_path: Path, model: Path, drive: Path
+) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    words = (drive, "--model", model, "--outdir", tmp_path / "out", "--save", "video", "--quiet")
+    with start_infer(*words, preexec_fn=limit) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    kept = len(images(tmp_path / "out/drive.part.mp4"))
+    assert kept > 10
+    assert f"the first {kept} frames play in" in err
+    assert not (tmp_path / "out/drive.mp4").exists()
+
+
+def resident_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which Linux has")
+def test_memory_does_not_grow_with_length(tmp_path: Path, model: Path) -> None:
+    source = make_clip(tmp_path / "long.mp4", 3000, size=(320, 160))
+    with start_infer(source, "--model", model, "--outdir", tmp_path / "out", "--panel", "quad") as process:
+        wait_for_lines(tmp_path / "out/long.ndjson", 300)
+        early = resident_kib(process.pid)
+        wait_for_lines(tmp_path / "out/long.ndjson", 2900)
+        late = resident_kib(process.pid)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert late < 1.05 * early
