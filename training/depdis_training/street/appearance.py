@@ -107,7 +107,7 @@ def _target(rng: np.random.Generator) -> Appearance:
         cloud_cover=float(rng.uniform(0.65, 0.95)), cloud_size=0.8, cloud_lightness=1.2, sky_seed=_seed(rng),
         fog_density=float(rng.uniform(0.003, 0.006)), fog_colour=(0.86, 0.9, 0.9),
         exposure=float(rng.uniform(0.09, 0.13)), contrast=0.35, gamma=2.1, saturation=0.8,
-        gain=(0.9, 1.06, 1.02), black_level=0.02, vignette=0.35, blur_sigma=0.7, sharpen=0.5, noise_sigma=4.0,
+        gain=(0.9, 1.06, 1.02), black_level=0.02, vignette=0.35, blur_sigma=0.7, sharpen=0.5, noise_sigma=3.0,
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _random(rng: np.random.Generator) -> Appearance:
         gain=(math.exp(warmth), math.exp(green), math.exp(-warmth)),
         black_level=float(max(0.0, rng.normal(0.0, 0.03))), vignette=float(rng.uniform(0.0, 0.45)),
         blur_sigma=float(rng.choice([0.0, rng.uniform(0.3, 0.9), rng.uniform(0.9, 1.5)], p=[0.35, 0.5, 0.15])),
-        sharpen=float(rng.uniform(0.0, 1.2)), noise_sigma=float(min(12.0, rng.exponential(3.0))),
+        sharpen=float(rng.uniform(0.0, 0.9)), noise_sigma=float(min(8.0, rng.exponential(1.8))),
         jpeg_quality=int(rng.integers(40, 95)) if rng.random() < 0.5 else None,
     )  # fmt: skip
 

@@ -20,8 +20,8 @@ PATTERNS = (
 def _asphalt(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     footprint = 0.6 * max(fu, fv) + 0.4 * min(fu, fv)
     scale = n[6]
-    shade(surface, 1.0 + 0.30 * layered(u, v * 0.35, 2.5 * scale, 4, footprint, seed))
-    shade(surface, 1.0 + 0.35 * layered(u, v, 0.09, 2, footprint, seed + 1))
+    shade(surface, 1.0 + 0.22 * layered(u, v * 0.35, 3.0 * scale, 3, footprint, seed))
+    shade(surface, 1.0 + 0.22 * layered(u, v, 0.06, 2, footprint, seed + 1))
     # Patches: a rectangle in some cells of a grid, laid later and of another tone.
     cu, cv = math.floor(u / 3.7), math.floor(v / 9.1)
     a, b = int(cu), int(cv)
@@ -147,6 +147,6 @@ def paint(
         tint(surface, a + b - 2.0 * a * b, n[3], n[4], n[5])
     elif pattern == 17:
         _sign(surface, n, u, v, fu, fv, seed)
-    if n[11] > 0.0:
+    if n[11] > 0.0 and n[9] < 0.2:
         fine = 0.6 * footprint + 0.4 * min(fu, fv)
-        shade(surface, max(0.0, 1.0 + 1.5 * n[11] * (layered(u, v, 0.25, 3, fine, seed + 77) + 0.6 * layered(u, v, 4.0, 2, fine, seed + 78))))
+        shade(surface, max(0.0, 1.0 + n[11] * (0.8 * layered(u, v, 0.15, 2, fine, seed + 77) + 1.4 * layered(u, v, 4.0, 2, fine, seed + 78))))

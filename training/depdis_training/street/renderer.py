@@ -24,7 +24,7 @@ SKY_DEPTH_M = 655.35
 _SKY_LABEL = 9
 _FLAT_LABELS = (0, 1)  # road and pavement cast no shadow
 _NEAR_REACH_M, _FAR_REACH_M, _ABOVE_REACH_M = 32.0, 200.0, 60.0
-_SHADOW_SIZE, _ABOVE_SIZE = 1024, 512
+_NEAR_SIZE, _FAR_SIZE, _ABOVE_SIZE = 896, 640, 512
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ def _height_maps(
     casts = ~np.isin(materials[mesh.face_material, 7], _FLAT_LABELS)
     faces, face_material = mesh.faces[casts], mesh.face_material[casts]
     sun, up = np.array(appearance.sun_direction()), np.array([0.0, 1.0, 0.0])
-    shadow_size = _SHADOW_SIZE if appearance.sun_strength > 0.0 else 1
+    near_size, far_size = (_NEAR_SIZE, _FAR_SIZE) if appearance.sun_strength > 0.0 else (1, 1)
     maps, frames = [], []
     for direction, reach, size in (
-        (sun, _NEAR_REACH_M, shadow_size), (sun, _FAR_REACH_M, shadow_size), (up, _ABOVE_REACH_M, _ABOVE_SIZE),
+        (sun, _NEAR_REACH_M, near_size), (sun, _FAR_REACH_M, far_size), (up, _ABOVE_REACH_M, _ABOVE_SIZE),
     ):  # fmt: skip
         frame = map_frame(direction, _surveyed(camera, reach), size)
         maps.append(height_map(mesh.vertices, faces, mesh.uv, face_material, materials, frame, size))

@@ -35,6 +35,16 @@ def map_frame(
 
 
 @kernel
+def _row(slope: float, level: float, first: float, last: float) -> tuple[float, float]:
+    """The part of a row on which slope * column + level is not negative; empty where first > last."""
+    if slope > 0.0:
+        return max(first, -level / slope), last
+    if slope < 0.0:
+        return first, min(last, -level / slope)
+    return (first, last) if level >= 0.0 else (1.0, 0.0)
+
+
+@kernel
 def height_map(
     vertices: Doubles, faces: NDArray[np.int32], uv: Doubles, face_material: NDArray[np.int32],
     materials: Doubles, frame: Doubles, size: int,
@@ -59,27 +69,33 @@ def height_map(
         area = (qx - px) * (ry - py) - (qy - py) * (rx - px)
         if abs(area) < 1e-9:
             continue
+        # Barycentric b and c as linear functions of column and row.
+        bx, by, cx, cy = (ry - py) / area, (px - rx) / area, (py - qy) / area, (qx - px) / area
         material = face_material[t]
-        top, bottom = max(0, int(math.ceil(min(py, qy, ry) - 0.5))), min(size - 1, int(max(py, qy, ry) - 0.5))
-        left, right = max(0, int(math.ceil(min(px, qx, rx) - 0.5))), min(size - 1, int(max(px, qx, rx) - 0.5))
-        for j in range(top, bottom + 1):
-            y = j + 0.5
-            for i in range(left, right + 1):
-                x = i + 0.5
-                b = ((x - px) * (ry - py) - (y - py) * (rx - px)) / area
-                c = ((qx - px) * (y - py) - (qy - py) * (x - px)) / area
-                a = 1.0 - b - c
-                if a < 0 or b < 0 or c < 0:
-                    continue
-                height = a * points[p, 2] + b * points[q, 2] + c * points[r, 2]
+        hole = int(materials[material, 13])
+        rise_b, rise_c = points[q, 2] - points[p, 2], points[r, 2] - points[p, 2]
+        slope = bx * rise_b + cx * rise_c
+        left, right = max(0.0, min(px, qx, rx) - 0.5), min(size - 1.0, max(px, qx, rx) - 0.5)
+        for j in range(max(0, math.ceil(min(py, qy, ry) - 0.5)), min(size - 1, int(max(py, qy, ry) - 0.5)) + 1):
+            y = j + 0.5 - py
+            b0, c0 = by * y + bx * (0.5 - px), cy * y + cx * (0.5 - px)
+            first, last = _row(bx, b0, left, right)
+            first, last = _row(cx, c0, first, last)
+            first, last = _row(-bx - cx, 1.0 - b0 - c0, first, last)
+            level = points[p, 2] + b0 * rise_b + c0 * rise_c
+            for i in range(math.ceil(first), math.floor(last) + 1):
+                height = level + slope * i
                 if height <= heights[j, i]:
                     continue
-                if materials[material, 13] > 0 and not closed(
-                    int(materials[material, 13]), a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0],
-                    a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1], materials[material, 6], materials[material, 8],
-                    texel, False, int(materials[material, 14]),
-                ):  # fmt: skip
-                    continue
+                if hole > 0:
+                    b, c = b0 + bx * i, c0 + cx * i
+                    a = 1.0 - b - c
+                    if not closed(
+                        hole, a * uv[p, 0] + b * uv[q, 0] + c * uv[r, 0],
+                        a * uv[p, 1] + b * uv[q, 1] + c * uv[r, 1], materials[material, 6],
+                        materials[material, 8], texel, False, int(materials[material, 14]),
+                    ):  # fmt: skip
+                        continue
                 heights[j, i] = height
     return heights
 
@@ -103,22 +119,20 @@ def lit(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: fl
     step_x = min(3.0, max(0.75, blur * wide))
     step_y = min(3.0, max(0.75, blur * long))
     total = 0.0
-    for j in range(-1, 2):
-        for i in range(-1, 2):
-            cx, cy = column + i * step_x, row + j * step_y
-            a, b = int(cx), int(cy)
-            fx, fy = cx - a, cy - b
-            open_ = 0.0
-            if heights[b, a] <= height:
-                open_ += (1.0 - fx) * (1.0 - fy)
-            if heights[b, a + 1] <= height:
-                open_ += fx * (1.0 - fy)
-            if heights[b + 1, a] <= height:
-                open_ += (1.0 - fx) * fy
-            if heights[b + 1, a + 1] <= height:
-                open_ += fx * fy
-            total += open_ * (2.0 - abs(i)) * (2.0 - abs(j)) / 16.0
-    return total
+    for k in range(4):
+        cx = column + (0.75 * step_x if k & 1 else -0.75 * step_x)
+        cy = row + (0.75 * step_y if k & 2 else -0.75 * step_y)
+        a, b = int(cx), int(cy)
+        fx, fy = cx - a, cy - b
+        if heights[b, a] <= height:
+            total += (1.0 - fx) * (1.0 - fy)
+        if heights[b, a + 1] <= height:
+            total += fx * (1.0 - fy)
+        if heights[b + 1, a] <= height:
+            total += (1.0 - fx) * fy
+        if heights[b + 1, a + 1] <= height:
+            total += fx * fy
+    return 0.25 * total
 
 
 @kernel
