@@ -125,9 +125,8 @@ def _torso(builder: Builder, joints: Joints, outfit: Outfit, size: float, sides:
     waist, ribs = hips * 0.6 + chest * 0.4, chest * 0.75 + neck * 0.25
     yoke = chest * 0.25 + neck * 0.75
     path = np.stack([low, hips, waist, chest, ribs, yoke, neck])
-    across = np.array([0.12, 0.168, 0.155, 0.185, 0.195, 0.15, 0.055]) * bulk
+    across = np.array([0.12, 0.168, 0.152, 0.178, 0.185, 0.135, 0.06]) * bulk
     along = np.array([0.085, 0.118, 0.105, 0.125, 0.12, 0.085, 0.05]) * bulk
-    across[-2:] = (0.15, 0.055)
     radii = np.stack([across, along], 1) * size
     forward = _forward(joints)
     # the jacket ends at the hips; what is lower is of the trousers' cloth
@@ -162,9 +161,10 @@ def _shoe(
 def _arm(builder: Builder, joints: Joints, outfit: Outfit, side: int, size: float, sides: int) -> None:
     shoulder, elbow, hand = joints.shoulder[side], joints.elbow[side], joints.hand[side]
     wrist = elbow * 0.1 + hand * 0.9
-    inner = shoulder + (joints.neck - shoulder) * 0.3
-    path = np.stack([inner, shoulder, shoulder * 0.5 + elbow * 0.5, elbow, elbow * 0.5 + wrist * 0.5, wrist])
-    radii = np.array([0.05, 0.066, 0.056, 0.05, 0.046, 0.036]) * size * outfit.bulk
+    inwards = joints.neck - shoulder
+    cap = shoulder + inwards * 0.2 + np.array([0.0, 0.035 * size, 0.0])
+    path = np.stack([cap, shoulder, shoulder * 0.55 + elbow * 0.45, elbow, elbow * 0.5 + wrist * 0.5, wrist])
+    radii = np.array([0.012, 0.06, 0.056, 0.05, 0.045, 0.036]) * size * outfit.bulk
     bent = np.cross(elbow - shoulder, hand - elbow)
     facing = bent if float(np.linalg.norm(bent)) > 1e-3 else np.array([0.0, 0.0, 1.0])
     cut = 6 if outfit.sleeves else 3
@@ -198,10 +198,10 @@ def _head(builder: Builder, joints: Joints, outfit: Outfit, size: float, detail:
         return
     lift, back, radii = {
         "short": (0.03, -0.018, (0.085, 0.102, 0.1)),
-        "long": (-0.012, -0.032, (0.094, 0.145, 0.092)),
+        "long": (0.005, -0.045, (0.09, 0.128, 0.088)),
         "hat": (0.06, -0.006, (0.094, 0.082, 0.11)),
         "cap": (0.05, -0.006, (0.088, 0.078, 0.106)),
-        "hood": (0.0, -0.03, (0.112, 0.148, 0.102)),
+        "hood": (0.0, -0.045, (0.108, 0.145, 0.1)),
         "helmet": (0.055, -0.008, (0.1, 0.1, 0.135)),
     }[style]
     centre = head + (up * lift + forward * back) * size

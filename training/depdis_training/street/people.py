@@ -49,21 +49,21 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     s = height / 1.75
     swing = 2 * math.pi * phase
     walking = pose == "walking"
-    hip_y = (0.5 if pose == "sitting" else 0.915) * s
+    hip_y = (0.5 if pose == "sitting" else 0.932) * s
     lean = 0.03 if walking else float(rng.uniform(-0.01, 0.02))
     if walking:
-        hip_y -= 0.03 * s * abs(math.sin(swing))
+        hip_y -= 0.045 * s * abs(math.sin(swing))
     shoulder_turn = 0.06 * math.sin(swing) if walking else 0.0
     sway = 0.0 if walking else float(rng.uniform(-0.03, 0.03)) * s
     hips = np.array([sway, hip_y + 0.05 * s, 0.0])
     chest = hips + np.array([-sway * 0.5, 0.28 * s, lean * s])
-    neck = hips + np.array([-sway, 0.56 * s, 2 * lean * s])
-    head = neck + np.array([0.0, (height - 0.118 * s) - (hip_y + 0.61 * s), 0.035 * s])
+    neck = hips + np.array([-sway, 0.545 * s, 2 * lean * s])
+    head = neck + np.array([0.0, (height - 0.118 * s) - (hip_y + 0.595 * s), 0.035 * s])
     if pose == "sitting":
         head = neck + np.array([0.0, 0.17 * s, 0.03])
     signs = np.array([-1.0, 1.0])
     hip = np.stack([hips + [0.088 * s * sign, -0.07 * s, 0.0] for sign in signs])
-    shoulder = np.stack([neck + [0.178 * s * sign, -0.085 * s, -sign * shoulder_turn] for sign in signs])
+    shoulder = np.stack([neck + [0.168 * s * sign, -0.085 * s, -sign * shoulder_turn] for sign in signs])
     if walking:
         ankle, toe = _stride(hip, swing, s)
     elif pose == "sitting":
@@ -80,7 +80,7 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     knee = np.stack([limb(hip[i], ankle[i], 0.43 * s, 0.42 * s, forward) for i in (0, 1)])
     hand = _hands(rng, shoulder, pose, swing, s)
     back = np.array([0.0, -0.2, -1.0])
-    outwards = [back + [0.6 * sign, 0.0, 0.0] for sign in signs]
+    outwards = [back + [0.35 * sign, 0.0, 0.0] for sign in signs]
     elbow = np.stack([limb(shoulder[i], hand[i], 0.29 * s, 0.27 * s, outwards[i]) for i in (0, 1)])
     return Joints(hips, chest, neck, head, hip, knee, ankle, toe, shoulder, elbow, hand, height)
 
@@ -90,7 +90,7 @@ def _stride(hip: np.ndarray, swing: float, s: float):  # type: ignore[no-untyped
     for side in (0, 1):
         turn = swing + math.pi * side
         lift = max(0.0, math.cos(turn))  # the leg swings forwards
-        along = 0.33 * s * math.sin(turn)
+        along = 0.31 * s * math.sin(turn)
         x = hip[side, 0] * 0.75
         y = 0.075 * s + 0.11 * s * lift + (0.07 * s if along < -0.15 * s else 0.0)
         ankles.append([x, y, along])

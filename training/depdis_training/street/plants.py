@@ -10,7 +10,7 @@ import numpy as np
 from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.street.mesh import Builder, Material, Mesh, Rgb
 from depdis_training.street.palette import Palette, pick
-from depdis_training.street.shapes import Floats, boxes, cards, ellipsoids, revolved, sweep, tubes
+from depdis_training.street.shapes import Floats, boxes, ellipsoids, revolved, sweep, tubes
 
 VEGETATION = CITYSCAPES_16.index("vegetation")
 
@@ -46,7 +46,7 @@ def bush(
     """A shrub 0.6 to 2.5 m high and about as wide, in leaf or with bare twigs."""
     tall = float(rng.uniform(0.6, 2.5)) if height is None else height
     builder = Builder()
-    dark, leaves = _foliage(rng, palette, 0.75)
+    dark, leaves = _foliage(rng, palette, 0.6)
     count = 3 if detail < 0.4 else 5
     offsets = rng.uniform(-0.45, 0.45, (count, 3)) * tall
     centres = offsets * [1.0, 0.0, 1.0] + [0.0, tall * 0.42, 0.0]
@@ -55,7 +55,7 @@ def bush(
     radii[:, 1] = centres[:, 1] * 1.02
     ellipsoids(builder, centres, radii * 0.8, dark, rings=4, sides=7, rng=rng, roughness=0.14)
     _leaf_patches(
-        builder, rng, centres, radii, leaves, per_blob=14 if detail > 0.4 else 7, size=0.3 * tall**0.6
+        builder, rng, centres, radii, leaves, per_blob=12 if detail > 0.4 else 6, size=0.3 * tall**0.6
     )
     return builder.build()
 
@@ -67,7 +67,7 @@ def hedge(
     """A clipped hedge along x from -length/2 to length/2, its top and faces uneven."""
     tall = float(rng.uniform(0.8, 2.2)) if height is None else height
     builder = Builder()
-    dark, leaves = _foliage(rng, palette, 0.8)
+    dark, leaves = _foliage(rng, palette, 0.62)
     half = length / 2
     boxes(builder, [(-half, 0.0, -thickness / 2 + 0.08)], [(half, tall - 0.08, thickness / 2 - 0.08)], dark)
     count = int(min(140, max(6, length * (7 if detail > 0.5 else 3.5))))
@@ -85,7 +85,7 @@ def hedge(
 def ivy(rng: np.random.Generator, palette: Palette, width: float, height: float) -> Mesh:
     """A climber on a wall in the plane z = 0, facing +z: dense low down, ragged above."""
     builder = Builder()
-    _, leaves = _foliage(rng, palette, 0.72)
+    _, leaves = _foliage(rng, palette, 0.6)
     count = int(min(160, 8 + 6 * width * height))
     x = rng.normal(0.0, 0.3, count) * width
     y = height * rng.beta(1.1, 1.8, count)
@@ -106,7 +106,7 @@ def _foliage(rng: np.random.Generator, palette: Palette, coverage: float) -> tup
         colour,
         pattern="foliage",
         colour2=light,
-        scale=0.3,
+        scale=0.25,
         holes="leaves",
         coverage=coverage,
         grain=0.25,
@@ -122,7 +122,7 @@ def _patches(
     sizes: Floats,
     material: Material,
 ) -> None:
-    """Irregular six-sided sprays of leaves at centres (N, 3), lying roughly across their normals."""
+    """Ragged seven-pointed sprays of leaves at centres (N, 3), lying roughly across their normals."""
     count = len(centres)
     unit = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     tilted = unit + rng.normal(0.0, 0.45, (count, 3))
@@ -130,16 +130,18 @@ def _patches(
     right = np.cross(tilted, [0.31, 0.94, 0.13])
     right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-6)
     up = np.cross(right, tilted)
-    angle = np.arange(6) * (math.pi / 3) + rng.uniform(0, 1, (count, 1))
-    reach = sizes[:, None] * rng.uniform(0.55, 1.25, (count, 6))
+    points_each = 7
+    angle = np.arange(points_each) * (2 * math.pi / points_each) + rng.uniform(0, 1, (count, 1))
+    reach = sizes[:, None] * rng.uniform(0.35, 1.25, (count, points_each))
     local = np.stack([np.cos(angle) * reach, np.sin(angle) * reach], -1)
+    local = np.concatenate([local, np.zeros((count, 1, 2))], 1)
     points = centres[:, None] + local[..., :1] * right[:, None] + local[..., 1:] * up[:, None]
     uv = local + rng.uniform(0.0, 40.0, (count, 1, 2))
-    faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]], np.int32)
-    start = (6 * np.arange(count, dtype=np.int32))[:, None, None]
+    faces = np.array([[i, (i + 1) % points_each, points_each] for i in range(points_each)], np.int32)
+    start = ((points_each + 1) * np.arange(count, dtype=np.int32))[:, None, None]
     builder.triangles(
         points.reshape(-1, 3), (faces + start).reshape(-1, 3), material, uv=uv.reshape(-1, 2),
-        normals=np.repeat(unit, 6, axis=0),
+        normals=np.repeat(unit, points_each + 1, axis=0),
     )  # fmt: skip
 
 
@@ -201,7 +203,7 @@ def _leafy(
         end_radii=girth * 0.1,
         sides=4,
     )
-    dense = float(rng.uniform(0.6, 0.78))
+    dense = float(rng.uniform(0.45, 0.62))
     inner, leaves = _foliage(rng, palette, dense)
     ellipsoids(
         builder,
@@ -213,7 +215,7 @@ def _leafy(
         rng=rng,
         roughness=0.2,
     )
-    per_blob = {True: 15, False: 9}[detail > 0.6] if detail > 0.3 else 8
+    per_blob = {True: 12, False: 7}[detail > 0.6] if detail > 0.3 else 5
     _leaf_patches(
         builder,
         rng,
@@ -270,31 +272,45 @@ def _bare(
 
 
 def _twigs(
-    builder: Builder,
-    rng: np.random.Generator,
-    bark: Material,
-    tips: Floats,
-    heading: Floats,
-    tall: float,
+    builder: Builder, rng: np.random.Generator, bark: Material, tips: Floats, heading: Floats, tall: float,
     detail: float,
-) -> None:
-    """Sprays of fine twigs at the tips: upright cards of random turn, each with its own piece of the pattern."""
-    repeat = 2 if detail > 0.3 else 4
-    count = len(tips) * repeat
-    at = np.repeat(tips, repeat, 0) + rng.normal(0.0, 0.025 * tall, (count, 3))
-    toward = np.repeat(heading, repeat, 0)
-    normal = rng.normal(0.0, 1.0, (count, 3)) * [1.0, 0.35, 1.0]
-    right = np.cross(toward, normal)
-    right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-6)
-    size = 0.075 * tall * rng.uniform(0.7, 1.3, (count, 1)) * (1.0 if detail > 0.6 else 1.35)
-    colour = tuple(level * 0.85 for level in bark.colour)
+) -> None:  # fmt: skip
+    """Fine twigs at the tips: slim triangles, and kites in the twig pattern that fill what lies between."""
+    colour: Rgb = (bark.colour[0] * 0.85, bark.colour[1] * 0.85, bark.colour[2] * 0.85)
+    fine = Material(VEGETATION, colour, grain=0.2)
+    each = 4 if detail > 0.6 else 3
+    start = np.repeat(tips, each, 0)
+    along = np.repeat(heading, each, 0)
+    start = start - along * rng.uniform(0.0, 0.09 * tall, (len(start), 1))
+    end = start + _unit(along + rng.normal(0.0, 0.45, start.shape) + [0.0, 0.1, 0.0]) * (
+        rng.uniform(0.05, 0.14, (len(start), 1)) * tall
+    )
+    width = np.cross(end - start, rng.normal(0.0, 1.0, start.shape))
+    width = _unit(width) * (0.0016 * tall * (1.0 if detail > 0.6 else 1.8))
+    corners = np.stack([start - width, start + width, end], 1)
+    faces = np.arange(3 * len(start), dtype=np.int32).reshape(-1, 3)
+    normals = np.repeat(_unit(np.cross(width, end - start)), 3, 0)
+    builder.triangles(corners.reshape(-1, 3), faces, fine, uv=corners.reshape(-1, 3)[:, :2], normals=normals)
+    normal = rng.normal(0.0, 1.0, tips.shape) * [1.0, 0.35, 1.0]
+    right = _unit(np.cross(heading, normal))
+    size = 0.085 * tall * rng.uniform(0.7, 1.3, (len(tips), 1)) * (1.0 if detail > 0.6 else 1.3)
     twigs = Material(
-        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.55, 0.85)), scale=float(rng.uniform(0.35, 0.6)), grain=0.2,  # type: ignore[arg-type]
+        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.3, 0.5)), scale=float(rng.uniform(0.4, 0.7)),
+        grain=0.2,
     )  # fmt: skip
-    cards(
-        builder, at, right * size, toward * size * 1.2, twigs, normals=toward + normal,
-        uv_offsets=rng.uniform(0.0, 60.0, (count, 2)),
+    kite = np.array([[0.0, -0.9], [0.75, 0.25], [0.3, 1.2], [-0.35, 1.05], [-0.7, 0.2]])
+    local = kite * rng.uniform(0.75, 1.25, (len(tips), 5, 1)) * size[:, None]
+    points = tips[:, None] + local[..., :1] * right[:, None] + local[..., 1:] * heading[:, None]
+    uv = local + rng.uniform(0.0, 60.0, (len(tips), 1, 2))
+    fan = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4]], np.int32) + 5 * np.arange(len(tips), dtype=np.int32)[:, None, None]
+    builder.triangles(
+        points.reshape(-1, 3), fan.reshape(-1, 3), twigs, uv=uv.reshape(-1, 2),
+        normals=np.repeat(_unit(heading + normal), 5, 0),
     )  # fmt: skip
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
 
 def _conifer(
@@ -304,12 +320,12 @@ def _conifer(
     narrow = rng.random() < 0.3
     wide = tall * float(rng.uniform(0.09, 0.13) if narrow else rng.uniform(0.17, 0.27))
     tubes(builder, [[0, 0, 0]], [[0, tall * 0.95, 0]], 0.022 * tall, bark, end_radii=0.02, sides=6)
-    inner, leaves = _foliage(rng, palette, 0.7)
+    inner, leaves = _foliage(rng, palette, 0.58)
     base = tall * float(rng.uniform(0.02, 0.15))
     cone = revolved(((0.0, 0.9), (0.5, 0.55), (1.0, 0.0)), 8)
     upright = cone.vertices[:, [1, 0, 2]] * [wide * 0.75, tall - base, wide * 0.75] + [0.0, base, 0.0]
     builder.triangles(upright, cone.faces, inner, uv=upright[:, :2], normals=cone.normals[:, [1, 0, 2]])
-    count = 260 if detail > 0.6 else 140 if detail > 0.3 else 70
+    count = 170 if detail > 0.6 else 90 if detail > 0.3 else 45
     level = 1 - np.sqrt(rng.uniform(0.0, 1.0, count))
     turn = rng.uniform(0, 2 * math.pi, count)
     out = wide * ((1 - level) ** (0.6 if narrow else 0.9)) * rng.uniform(0.7, 1.1, count)

@@ -181,13 +181,10 @@ def sweep(
     size = np.asarray(radii, np.float64)
     if size.ndim == 1:
         size = np.stack([size, size], 1)
-    tangent = np.gradient(points, axis=0)
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
-    side = np.cross(tangent, np.asarray(facing, np.float64))
-    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
-    other = np.cross(side, tangent)
-    angle = np.arange(sides + 1) * (2 * math.pi / sides)
-    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    tangent = _unit(_slopes(points))
+    side = _unit(_cross(tangent, np.asarray(facing, np.float64)))
+    other = _cross(side, tangent)
+    cosine, sine = _turns(sides)
     offset = cosine * (side * size[:, :1])[:, None] + sine * (other * size[:, 1:])[:, None]
     surface(builder, points[:, None] + offset, material)
 
@@ -195,15 +192,13 @@ def sweep(
 def surface(builder: Builder, points: ArrayLike, material: Material) -> None:
     """A smooth grid of points (rows, columns, 3); the last column may repeat the first."""
     grid = np.asarray(points, np.float64)
-    across, along = np.empty_like(grid), np.gradient(grid, axis=0)
+    across = np.empty_like(grid)
     across[:, 1:-1] = grid[:, 2:] - grid[:, :-2]
-    if np.allclose(grid[:, 0], grid[:, -1]):
+    if np.abs(grid[:, 0] - grid[:, -1]).max() < 1e-9:
         across[:, 0] = across[:, -1] = grid[:, 1] - grid[:, -2]
     else:
         across[:, 0], across[:, -1] = grid[:, 1] - grid[:, 0], grid[:, -1] - grid[:, -2]
-    normals = np.cross(across, along)
-    length = np.linalg.norm(normals, axis=2, keepdims=True)
-    normals = np.where(length > 1e-12, normals / np.maximum(length, 1e-12), [0.0, 1.0, 0.0])
+    normals = _unit(_cross(across, _slopes(grid)))
     rows, columns = grid.shape[:2]
     builder.triangles(
         grid.reshape(-1, 3), grid_faces(rows, columns), material, uv=_arc_uv(grid).reshape(-1, 2),
@@ -300,12 +295,41 @@ def circle(x: float, y: float, radius: float, sides: int = 12) -> Floats:
     return _circle(sides) * radius + np.array([x, y])
 
 
+@cache
+def _turns(sides: int) -> tuple[Floats, Floats]:
+    """Cosines and sines (sides + 1, 1) of a full turn; the last is the first, exactly."""
+    angle = np.arange(sides + 1) % sides * (2 * math.pi / sides)
+    return np.cos(angle)[:, None], np.sin(angle)[:, None]
+
+
+def _slopes(points: Floats) -> Floats:
+    """Differences along the first axis, central inside."""
+    slope = np.empty_like(points)
+    slope[1:-1] = points[2:] - points[:-2]
+    slope[0], slope[-1] = points[1] - points[0], points[-1] - points[-2]
+    return slope
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    """np.cross of vectors on the last axis, without its overhead."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+
+
+def _unit(vectors: Floats) -> Floats:
+    """Vectors of length 1; upwards where there is none."""
+    length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    return np.where(length > 1e-12, vectors / np.maximum(length, 1e-12), [0.0, 1.0, 0.0])
+
+
 def _arc_uv(grid: Floats) -> Floats:
     """Texture coordinates (rows, columns, 2) of a grid: metres along its columns and rows."""
-    across = np.linalg.norm(np.diff(grid, axis=1), axis=2).max(axis=0)
-    along = np.linalg.norm(np.diff(grid, axis=0), axis=2).max(axis=1)
-    u, v = np.concatenate([[0.0], np.cumsum(across)]), np.concatenate([[0.0], np.cumsum(along)])
-    return np.stack(np.meshgrid(u, v), axis=-1)
+    across, along = grid[:, 1:] - grid[:, :-1], grid[1:] - grid[:-1]
+    uv = np.zeros((*grid.shape[:2], 2))
+    uv[:, 1:, 0] = np.cumsum(np.sqrt(np.einsum("ijk,ijk->ij", across, across).max(axis=0)))
+    uv[1:, :, 1] = np.cumsum(np.sqrt(np.einsum("ijk,ijk->ij", along, along).max(axis=1)))[:, None]
+    return uv
 
 
 def _add(

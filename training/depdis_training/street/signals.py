@@ -115,12 +115,12 @@ def traffic_sign(
     elif kind == "hanging":
         half, y = float(rng.uniform(0.3, 0.6)), float(rng.uniform(2.9, 3.8))
         outline = np.array([[-half, -0.35], [half, -0.35], [half, 0.35], [-half, 0.35]]) + [half + 0.15, y]
-        _board(builder, rng, outline, _written(rng, palette), 0.02)
+        _board(builder, rng, outline, _written(rng, palette, 0.35), 0.02)
         tubes(builder, [[0, y + 0.42, 0]], [[2 * half + 0.2, y + 0.42, 0]], 0.015, metal, sides=4)
     elif kind == "direction":
         wide, tall, y = float(rng.uniform(0.8, 1.8)), float(rng.uniform(0.4, 1.1)), float(rng.uniform(2.2, 3.0))
         outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + [0, y + tall]
-        _board(builder, rng, outline, _written(rng, palette), 0.06)
+        _board(builder, rng, outline, _written(rng, palette, tall), 0.06)
         at = np.array([[-wide * 0.6, 0, 0], [wide * 0.6, 0, 0]])
         tubes(builder, at, at + [0, y + 2 * tall, 0], 0.055, metal, sides=6)
     else:
@@ -142,7 +142,6 @@ def _plates(
     red, blue = (186, 24, 30), (24, 68, 156)
     z = 0.05
     if kind == "triangle":
-        corners = circle(0, 0, size * 1.15, 3) @ np.array([[0.0, -1.0], [1.0, 0.0]])
         corners = np.array([[-1.0, -0.6], [1.0, -0.6], [0.0, 1.1]]) * size * 1.05
         _board(builder, rng, corners + [0, y], Material(TRAFFIC_SIGN, red, grain=0.03), z)
         plate(builder, corners * 0.68 + [0, y], z + 0.014, white)
@@ -151,7 +150,7 @@ def _plates(
     elif kind == "rectangle":
         wide, tall = size * float(rng.uniform(0.7, 1.3)), size * float(rng.uniform(0.7, 1.3))
         outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + [0, y]
-        _board(builder, rng, outline, _written(rng, palette), z)
+        _board(builder, rng, outline, _written(rng, palette, tall), z)
     else:
         disc = circle(0, y, size, 14)
         look = 1.0 if kind == "keep" else rng.random()
@@ -190,17 +189,17 @@ def _plates(
             builder,
             rng,
             outline,
-            Material(TRAFFIC_SIGN, (232, 232, 228), pattern="sign_text", colour2=(24, 24, 26), scale=0.12),
+            Material(TRAFFIC_SIGN, (232, 232, 228), pattern="sign_text", colour2=(24, 24, 26), scale=0.4),
             z,
         )
 
 
-def _written(rng: np.random.Generator, palette: Palette) -> Material:
-    """A board with writing on it."""
+def _written(rng: np.random.Generator, palette: Palette, tall: float) -> Material:
+    """A board of half height `tall` with a few lines of writing."""
     ground = pick(rng, palette.sign)
     ink: Rgb = (28, 28, 30) if sum(ground) > 420 else (236, 236, 232)
     return Material(
-        TRAFFIC_SIGN, ground, pattern="sign_text", colour2=ink, scale=float(rng.uniform(0.14, 0.3)), grain=0.03
+        TRAFFIC_SIGN, ground, pattern="sign_text", colour2=ink, scale=tall * float(rng.uniform(1.6, 3.6)), grain=0.03
     )
 
 

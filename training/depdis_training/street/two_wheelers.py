@@ -105,10 +105,10 @@ def motorcycle(
     ellipsoids(builder, [[0, bar_y - 0.12, bar_z + 0.14]], (0.09, 0.09, 0.06), lamp, rings=4, sides=7)
     red = Material(MOTORCYCLE, (150, 20, 20), emission=0.15)
     ellipsoids(builder, [[0, 0.78, -0.82 if scooter else -0.86]], (0.08, 0.05, 0.04), red, rings=3, sides=6)
-    board = Material(MOTORCYCLE, (224, 190, 70), pattern="sign_text", colour2=(30, 30, 34), scale=0.08)
+    board = Material(MOTORCYCLE, (224, 190, 70), pattern="sign_text", colour2=(30, 30, 34), scale=0.22)
     boxes(builder, [[-0.1, 0.52, -0.9]], [[0.1, 0.68, -0.885]], board)
     if rng.random() < 0.25:
-        boxes(builder, [[-0.2, 0.86, -0.92]], [[0.2, 1.18, -0.55]], black)
+        boxes(builder, [[-0.2, 0.8, -0.92]], [[0.2, 1.12, -0.55]], black)
     if rider:
         outfit = draw_outfit(rng, palette, RIDER, dark=0.75, bright=0.12, coat=0.0, helmet=True)
         feet = np.array([[-0.17, 0.32, -0.05], [0.17, 0.32, -0.05]])
@@ -134,7 +134,7 @@ def seated_joints(
     head = neck + np.array([0.0, 0.155, 0.06 + 0.03 * lean]) * s
     signs = np.array([-1.0, 1.0])
     hip = np.stack([hips + [0.085 * sign * s, -0.05, 0.0] for sign in signs])
-    shoulder = np.stack([neck + [0.18 * sign * s, -0.08 * s, 0.0] for sign in signs])
+    shoulder = np.stack([neck + [0.168 * sign * s, -0.085 * s, 0.0] for sign in signs])
     knees_to = np.array([0.0, 0.5, 1.0])
     knee = np.stack(
         [limb(hip[i], feet[i], 0.43 * s, 0.43 * s, knees_to + [0.12 * signs[i], 0, 0]) for i in (0, 1)]
@@ -147,7 +147,7 @@ def seated_joints(
         reach.append(shoulder[i] + line * min(1.0, 0.575 * s / distance))
     hand = np.stack(reach)
     elbow = np.stack(
-        [limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, down + [0.8 * signs[i], 0, 0]) for i in (0, 1)]
+        [limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, down + [0.55 * signs[i], 0, 0]) for i in (0, 1)]
     )
     toe = feet + np.array([0.0, -0.05, 0.14])
     return Joints(hips, chest, neck, head, hip, knee, feet, toe, shoulder, elbow, hand, height)

@@ -21,6 +21,10 @@ _SHARES: dict[CarKind, float] = {
     "hatchback": 0.38, "saloon": 0.17, "estate": 0.13, "suv": 0.17, "van": 0.12, "pickup": 0.03,
 }  # fmt: skip
 
+_LIVERIES: tuple[Rgb, ...] = (
+    (172, 24, 28), (186, 30, 30), (228, 228, 224), (222, 218, 200), (32, 86, 150), (60, 120, 170), (40, 120, 70),
+    (236, 180, 40), (120, 60, 130),
+)  # fmt: skip
 _ROUND_NOSE = ((0.0, 0.68), (0.06, 0.77), (0.22, 0.84), (0.6, 0.87))
 
 # Side views in metres from the nose: a supermini, a saloon with a boot, an estate, a tall off-roader, a panel van,
@@ -272,9 +276,9 @@ def bus(
     """A bus of 10 to 12 m, 2.5 m wide; label bus."""
     length = float(rng.uniform(9.5, 11.0) if double_decker else rng.uniform(10.0, 12.2))
     height = float(rng.uniform(4.2, 4.4) if double_decker else rng.uniform(2.9, 3.4))
-    colour = pick(rng, (*palette.shop, (172, 24, 28), (228, 228, 224), (32, 86, 150)))
+    colour = pick(rng, (*palette.shop[:4], *_LIVERIES))
     paint = Material(BUS, colour, gloss=0.25, grain=0.03)
-    second = Material(BUS, pick(rng, (*palette.shop, (232, 228, 214), colour)), gloss=0.25, grain=0.03)
+    second = Material(BUS, pick(rng, (*_LIVERIES, (232, 228, 214), colour)), gloss=0.25, grain=0.03)
     glass, plastic = _shade(BUS, rng.uniform(14, 46), gloss=0.6), _shade(BUS, rng.uniform(18, 40))
     sill, radius = 0.3, 0.48
     axles = (2.5 if rng.random() < 0.7 else 0.95, length - 3.0)
@@ -305,7 +309,7 @@ def bus(
     _bus_ends(builder, rng, length, height, decks, glass, plastic, second)
     if rng.random() < 0.6:
         band = Material(
-            BUS, second.colour, pattern="sign_text", colour2=pick(rng, palette.sign), scale=0.7, gloss=0.2
+            BUS, second.colour, pattern="sign_text", colour2=pick(rng, palette.sign), scale=0.9, gloss=0.2
         )
         y = decks[0][1] + 0.32 if double_decker else (sill + low) / 2 + 0.15
         z, half = float(rng.uniform(-1.5, 0.5)), length * 0.25
@@ -378,7 +382,7 @@ def _bus_ends(
                 glass,
             )
     board = Material(
-        BUS, (20, 20, 22), pattern="sign_text", colour2=(238, 176, 40), scale=0.3, emission=0.15, gloss=0.1
+        BUS, (20, 20, 22), pattern="sign_text", colour2=(238, 176, 40), scale=0.7, emission=0.15, gloss=0.1
     )
     y = decks[0][1] + 0.28 if len(decks) == 2 else min(decks[0][1], height - 0.42) - 0.02
     cards(builder, [(0, y, front + 0.01)], [(0.75, 0, 0)], [(0, 0.16, 0)], board)
@@ -420,9 +424,9 @@ def _fittings(
     lamp = _lamp(CAR, (190, 24, 20) if lit else (138, 20, 20), 0.7 if lit else 0.08)
     level = tail if kind != "van" else 1.05
     tails = [
-        (s * (half - (0.14 if tall else 0.22)), level + (0.04 if tall else -0.02), back + 0.06) for s in (-1, 1)
+        (s * (half - (0.15 if tall else 0.22)), level + (0.04 if tall else -0.02), back + 0.06) for s in (-1, 1)
     ]
-    ellipsoids(builder, tails, (0.1, 0.17, 0.1) if tall else (0.2, 0.075, 0.1), lamp, rings=rings, sides=sides)
+    ellipsoids(builder, tails, (0.085, 0.17, 0.09) if tall else (0.18, 0.075, 0.1), lamp, rings=rings, sides=sides)
     _plate(builder, rng, CAR, hull.sill + 0.16, front + 0.015, rear=False)
     _plate(builder, rng, CAR, (hull.sill + tail) / 2 + rng.uniform(-0.1, 0.08), back - 0.015, rear=True)
     grille = nose - 0.12
@@ -500,6 +504,7 @@ def _lamp(label: int, colour: Rgb, emission: float) -> Material:
 def _plate(builder: Builder, rng: np.random.Generator, label: int, y: float, z: float, *, rear: bool) -> None:
     yellow = rear and rng.random() < 0.5
     ground: Rgb = (222, 178, 40) if yellow else (226, 226, 222)
-    board = Material(label, ground, pattern="sign_text", colour2=(30, 30, 34), scale=0.11, grain=0.02)
+    board = Material(label, ground, pattern="sign_text", colour2=(30, 30, 34), scale=0.36, grain=0.02)
     centre: Point = (0.0, float(y), z)
-    cards(builder, [centre], [(0.26 if z > 0 else -0.26, 0.0, 0.0)], [(0.0, 0.057, 0.0)], board)
+    right = (0.26 if z > 0 else -0.26, 0.0, 0.0)
+    cards(builder, [centre], [right], [(0.0, 0.057, 0.0)], board, uv_offsets=[(0.0, 0.05)])
