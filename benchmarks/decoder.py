@@ -31,14 +31,13 @@ from depdis_training.efficientnet import EfficientNetLite
 HEIGHT, WIDTH = 320, 640
 RESULTS = Path(__file__).parent / "results"
 VARIANTS = {
-    "stride 8, 1 mix, no context": DecoderDesign(mixes=1, context=False, detail=0, hidden=64),
-    "stride 8, context": DecoderDesign(mixes=1, detail=0, hidden=64),
-    "stride 8, context, 2 mixes": DecoderDesign(detail=0, hidden=64),
-    "stride 4 with 128 channels": DecoderDesign(detail=128),
-    "stride 4 with 96 channels": DecoderDesign(detail=96),
-    "stride 4 with 64 channels (chosen)": DecoderDesign(),
-    "stride 4 with 48 channels": DecoderDesign(detail=48),
-    "stride 4 with 32 channels": DecoderDesign(detail=32),
+    "stride 8, 1 mix, no context": DecoderDesign(mixes=1, context=False, detail=0),
+    "stride 8, context": DecoderDesign(mixes=1, detail=0),
+    "stride 8, context, 2 mixes": DecoderDesign(detail=0),
+    "corrected at stride 4, 96 channels": DecoderDesign(detail=96),
+    "corrected at stride 4, 64 channels": DecoderDesign(detail=64),
+    "corrected at stride 4, 48 channels (chosen)": DecoderDesign(),
+    "corrected at stride 4, 32 channels": DecoderDesign(detail=32),
     "chosen, 1 mix": DecoderDesign(mixes=1),
     "chosen, width 96": DecoderDesign(width=96),
 }

@@ -24,22 +24,23 @@ class DecoderDesign:
     """What `benchmarks/decoder.py` chose between; the defaults are its choice.
 
     width: channels at stride 8; mixes: separable 3x3 convolutions there; context: whether the mean over the
-    picture takes part; detail: channels at stride 4, where the branches end, or 0 to end them at stride 8;
+    picture takes part; detail: channels of the correction at stride 4, or 0 to end at stride 8;
     hidden: channels of the density and depth heads.
     """
 
     width: int = 128
     mixes: int = 2
     context: bool = True
-    detail: int = 64
-    hidden: int = 32
+    detail: int = 48
+    hidden: int = 64
 
 
 class Decoder(nn.Module):
     """Features at strides 4, 8, 16, 32 -> the three branches at stride 4.
 
     Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, with the mean over the
-    picture as context; stride 4 adds what is narrower than a cell of stride 8: poles, signs, limbs.
+    picture as context. The heads stand there, where a cell is cheap; stride 4 corrects what is narrower than
+    their cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
     """
 
     def __init__(
@@ -55,25 +56,29 @@ class Decoder(nn.Module):
         self.lateral = nn.ModuleList(_project(level, width) for level in levels)
         self.context = nn.Conv2d(levels[-1], width, 1) if design.context else None
         self.mix = nn.Sequential(*(_separable(width) for _ in range(design.mixes)))
-        self.detail = _Detail(finest, width, design.detail) if design.detail else None
-        last = design.detail or width
-        self.segmentation = nn.Conv2d(last, num_classes, 1)
+        self.segmentation = nn.Conv2d(width, num_classes, 1)
         # Density takes the position too (see `_positions`).
-        self.density = _Head(last + 2, design.hidden, _DENSITY_START) if "density" in branches else None
-        self.depth = _Head(last, design.hidden, _LOG_Z_START) if "depth" in branches else None
+        self.density = _Head(width + 2, design.hidden, _DENSITY_START) if "density" in branches else None
+        self.depth = _Head(width, design.hidden, _LOG_Z_START) if "depth" in branches else None
+        maps = num_classes + len(branches)
+        self.correction = _Correction(finest, width, design.detail, maps) if design.detail else None
 
     def forward(self, features: Sequence[Tensor]) -> NetworkOutput:
         finest, *levels = features
         x = self.mix(F.relu(self._sum(levels)))  # (B, width, H / 8, W / 8)
-        if self.detail is not None:
-            x = self.detail(x, finest)  # (B, detail, H / 4, W / 4)
-        density = depth = None
+        maps = [self.segmentation(x)]
         if self.density is not None:
-            density = self.density(torch.cat((x, _positions(x)), dim=1)) * 255.0
+            maps.append(self.density(torch.cat((x, _positions(x)), dim=1)))
         if self.depth is not None:
-            # Under bf16 autocast the exponential must not be rounded to 8 bits.
-            depth = self._bounded(self.depth(x).float()).exp()
-        return NetworkOutput(self.segmentation(x), density, depth)
+            maps.append(self.depth(x))
+        # Under bf16 autocast, log z and density must not be rounded to 8 bits between here and the losses.
+        together = torch.cat(maps, dim=1).float()
+        if self.correction is not None:
+            together = _upsample(together, finest) + self.correction(x, finest)  # (B, maps, H / 4, W / 4)
+        segmentation, *rest = torch.split(together, [of.shape[1] for of in maps], dim=1)
+        depth = self._bounded(rest.pop()).exp() if self.depth is not None else None
+        density = rest.pop() * 255.0 if self.density is not None else None
+        return NetworkOutput(segmentation, density, depth)
 
     def _sum(self, levels: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.lateral[-1](levels[-1])
@@ -90,18 +95,23 @@ class Decoder(nn.Module):
         return log_z + (bounded - log_z).detach() if self.training else bounded
 
 
-class _Detail(nn.Module):
-    """Features at stride 8 and the encoder's at stride 4 -> `detail` channels at stride 4."""
+class _Correction(nn.Module):
+    """Features at stride 8 and the encoder's at stride 4 -> what to add to each map at stride 4."""
 
-    def __init__(self, finest: int, width: int, detail: int) -> None:
+    def __init__(self, finest: int, width: int, detail: int, maps: int) -> None:
         super().__init__()
         self.coarse = _project(width, detail)
         self.fine = _project(finest, detail)
         self.mix = _separable(detail)
+        self.last = nn.Conv2d(detail, maps, 1)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, finest: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(F.relu(_upsample(self.coarse(x), finest) + self.fine(finest)))
-        return mixed
+        mixed = self.mix(F.relu(_upsample(self.coarse(x), finest) + self.fine(finest)))
+        correction: Tensor = self.last(mixed)
+        return correction
 
 
 class _Head(nn.Sequential):
