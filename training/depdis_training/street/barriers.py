@@ -52,6 +52,13 @@ def _slab(builder: Builder, line: Line, low: float, high: float, thick: float, m
         wall_ribbon(builder, _raised(sides, low), _raised(sides, high), material)
 
 
+def _finer(line: Line, step: float) -> Line:
+    """The line cut into pieces of about `step` metres."""
+    length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    at = np.linspace(0, length[-1], max(2, int(length[-1] / step)))
+    return np.stack([np.interp(at, length, line[:, i]) for i in (0, 1)], axis=1)
+
+
 def polyline(x0: float, z0: float, x1: float, z1: float, step: float = 3.0) -> Line:
     """A straight line cut into pieces of about `step` metres."""
     count = max(2, int(np.hypot(x1 - x0, z1 - z0) / step) + 1)
@@ -154,11 +161,11 @@ def add_hedge(
     wild: float = 0.1, thick: float = 0.8,
 ) -> None:  # fmt: skip
     """A hedge or a row of shrubs; `wild` is the share by which its height varies."""
-    count = max(2, int(np.abs(np.diff(line, axis=0)).sum() / 0.7))
-    at = np.linspace(0, len(line) - 1, count)
-    dense = np.stack([np.interp(at, np.arange(len(line)), line[:, i]) for i in (0, 1)], axis=1)
-    top = base + height * np.exp(np.cumsum(rng.normal(0, wild / 2, count)) * 0.5 + rng.normal(0, wild, count))
-    top = np.clip(top, base + 0.3 * height, base + 2.2 * height)
+    dense = _finer(line, 0.4)
+    count = len(dense)
+    swell = np.interp(np.arange(count), np.arange(0, count + 4, 4), rng.normal(0, wild, (count + 7) // 4))
+    swell = np.convolve(np.pad(swell, 2, mode="edge"), np.full(5, 0.2), "valid")
+    top = base + height * np.clip(np.exp(1.4 * swell + rng.normal(0, 0.035 + 0.1 * wild, count)), 0.35, 2.0)
     leaves = foliage(rng, palette, ragged=False)
     crown = foliage(rng, palette, ragged=True)
     crown = dataclasses.replace(crown, colour=leaves.colour, colour2=leaves.colour2, scale=leaves.scale)
@@ -213,9 +220,8 @@ def add_tree_line(
     builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float
 ) -> None:
     """Far trees as one ragged band."""
-    count = max(2, int(np.abs(np.diff(line, axis=0)).sum() / 2.0))
-    at = np.linspace(0, len(line) - 1, count)
-    dense = np.stack([np.interp(at, np.arange(len(line)), line[:, i]) for i in (0, 1)], axis=1)
+    dense = _finer(line, 2.0)
+    count = len(dense)
     swell = np.convolve(rng.normal(0, 1, count + 8), np.ones(9) / 3, "valid")
     top = height * np.exp(0.25 * swell + rng.normal(0, 0.08, count))
     leaves = dataclasses.replace(foliage(rng, palette, ragged=False), scale=float(rng.uniform(0.8, 2.0)))

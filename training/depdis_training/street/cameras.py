@@ -22,10 +22,14 @@ def own_lane(layout: Layout) -> float:
     return layout.drive_sign * layout.lane_width * (layout.lanes / 2 - 0.5 if layout.lanes < 4 else 0.5)
 
 
-def draw_camera(rng: np.random.Generator, domain: Domain, layout: Layout, size: tuple[int, int]) -> Camera:
-    """A camera at z = 0 of the street: a domain's own, or one of any car or pedestrian."""
-    if domain != "random":
-        height, fov, pitch = _FIXED[domain]
+def draw_camera(
+    rng: np.random.Generator, domain: Domain, layout: Layout, size: tuple[int, int], *, driving: bool = False
+) -> Camera:  # fmt: skip
+    """A camera at z = 0 of the street: a domain's own, or one of any car or pedestrian; `driving`: of a car."""
+    if domain != "random" or driving:
+        height, fov, pitch = _FIXED.get(
+            domain, (float(rng.uniform(1.2, 1.7)), float(rng.uniform(55, 80)), -1.0)
+        )
         x = own_lane(layout) + float(rng.normal(0, 0.25))
         return _camera(x, height, float(rng.normal(0, 3)), pitch + float(rng.normal(0, 0.4)), 0.0, fov, size)
     place, side = rng.random(), layout.sides[int(rng.integers(2))]
@@ -40,10 +44,10 @@ def draw_camera(rng: np.random.Generator, domain: Domain, layout: Layout, size: 
     turn = rng.random()
     if turn < 0.68:
         yaw = float(rng.normal(0, 4))
-    elif turn < 0.88:
-        yaw = float(rng.normal(0, 20))
-    else:
-        yaw = float(rng.choice([-1, 1]) * rng.uniform(30, 90))
+    elif turn < 0.9:
+        yaw = float(rng.normal(0, 17))
+    else:  # sideways, over the road rather than at the nearest wall
+        yaw = float(rng.uniform(25, 80)) * (-1.0 if x > 0 else 1.0)
     fov = float(rng.uniform(42, 75) if rng.random() < 0.6 else rng.uniform(60, 100))
     pitch = float(rng.normal(-0.5, 3.0)) - (4.0 if height > 2.5 else 0.0)
     return _camera(x, height + base, yaw, pitch, float(rng.normal(0, 1.0)), fov, size)

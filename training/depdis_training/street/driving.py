@@ -11,7 +11,7 @@ from depdis_training.street.palette import Domain
 from depdis_training.street.renderer import render
 from depdis_training.street.scene import make_scene
 
-_SPEED = 6.0  # metres a second, that of the camera's vehicle
+DRIVE_SPEED = 5.0  # metres a second, that of the camera's vehicle
 
 
 def drive(
@@ -24,15 +24,16 @@ def drive(
     if rate <= 0:
         raise ValueError(f"expected a positive frame rate, got {rate}")
     scene = make_scene(domain, seed, 0, size, moving=True)
-    start = dataclasses.replace(scene.camera, yaw=scene.camera.yaw * 0.2, roll=0.0)
+    start, course = scene.camera, scene.layout.course
     for frame in range(frames):
         time_s = frame / rate
+        z = start.z + DRIVE_SPEED * time_s
         camera = dataclasses.replace(
             start,
-            z=start.z + _SPEED * time_s,
-            x=start.x + 0.25 * math.sin(0.5 * time_s),
-            y=start.y + 0.012 * math.sin(7.0 * time_s),
-            yaw=start.yaw + 0.02 * math.sin(0.45 * time_s),
+            z=z,
+            x=start.x + 0.25 * math.sin(0.5 * time_s) + float(course.offset(z)),
+            y=start.y + 0.012 * math.sin(7.0 * time_s) + float(course.height(z)),
+            yaw=start.yaw + 0.02 * math.sin(0.45 * time_s) + math.atan(course.slope(z)),
             pitch=start.pitch + 0.002 * math.sin(5.0 * time_s),
         )
         drawn = render(scene.at(time_s), camera, scene.appearance, seed, supersample=supersample)

@@ -27,7 +27,7 @@ def _plant(stage: Stage, x: float, z: float, kind: str, height: float, trunk: fl
 
 def plant_trees(stage: Stage, layout: Layout) -> None:
     """All trees of a street: bare or leafy by its season."""
-    bare = stage.chance(0.38)
+    bare = stage.chance(0.42)
     season = "bare" if bare else "leafy"
     for side in layout.sides:
         share = {"park_side": 0.6, "suburb": 0.45, "city": 0.3, "terraces": 0.25}.get(layout.style, 0.2)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from depdis_training.street.appearance import Appearance, appearance_for
 from depdis_training.street.built import build_up
 from depdis_training.street.cameras import View, draw_camera
-from depdis_training.street.course import Course
 from depdis_training.street.fixtures import furnish
 from depdis_training.street.greenery import plant_trees
 from depdis_training.street.ground import build_ground, draw_grounds
@@ -55,9 +54,7 @@ def make_scene(
     palette = palette_for(domain, rng)
     appearance = appearance_for(domain, rng)
     layout = draw_layout(rng)
-    if moving:
-        layout = dataclasses.replace(layout, course=Course())
-    camera = draw_camera(rng, domain, layout, size)
+    camera = draw_camera(rng, domain, layout, size, driving=moving)
     view = View(0.0, 0.0, 0.0, 3.2, 200.0) if moving else View.of(camera)
     stage = Stage(rng, palette, view, layout.course, moving)
     stage.still.append(build_ground(rng, layout, palette, draw_grounds(rng, palette)))
@@ -80,8 +77,9 @@ def populate(stage: Stage, layout: Layout) -> None:
         if side.parking:
             park_along(stage, side)
     drive_lanes(stage, layout)
-    cross_traffic(stage, layout)
-    cross_road(stage, layout)
+    if not stage.moving:  # none may cross the way of a moving camera
+        cross_traffic(stage, layout)
+        cross_road(stage, layout)
     furnish(stage, layout)
     for side in layout.sides:
         rack(stage, side)

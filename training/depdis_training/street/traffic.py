@@ -17,7 +17,7 @@ _CAR_HALF = (1.0, 2.4)
 
 def _car(stage: Stage, x: float, z: float) -> Mesh:
     detail = stage.detail(x, z)
-    variants = 5 if detail == 1.0 else 6
+    variants = 5 if detail == 1.0 else 4
     return stage.stocked(("car", detail), lambda: car(stage.rng, stage.palette, detail=detail), variants)[0]
 
 
@@ -35,7 +35,7 @@ def _rider(stage: Stage, x: float, z: float, kind: str) -> Mesh:
     detail = stage.detail(x, z)
     build = bicycle if kind == "bicycle" else motorcycle
     return stage.stocked(
-        (kind, detail), lambda: build(stage.rng, stage.palette, rider=True, detail=detail), 4
+        (kind, detail), lambda: build(stage.rng, stage.palette, rider=True, detail=detail), 3 if detail > 0.5 else 2
     )[0]  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def drive_lanes(stage: Stage, layout: Layout) -> None:
         gap = float(stage.rng.choice([9.0, 18.0, 35.0, 80.0], p=[0.15, 0.3, 0.35, 0.2]))
         same = abs(x - own) < 0.5
         z = stage.uniform(5.5, 26) if same else stage.uniform(-6, 20)
-        speed = 0.0 if gap < 10 else stage.uniform(5, 12)
+        speed = 0.0 if gap < 10 and not stage.moving else stage.uniform(6, 11)
         while z < 140:
             at = x + stage.uniform(-0.35, 0.35)
             draw = stage.rng.random()
@@ -161,18 +161,18 @@ def ride(stage: Stage, layout: Layout) -> None:
         for _ in range(int(stage.rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))):
             x = own + layout.drive_sign * stage.uniform(-1.0, layout.lane_width / 2 + 0.2)
             z = 3.5 + 24 * stage.rng.random() ** 1.4
-            _place_rider(stage, x, z, "bicycle", stage.uniform(-0.12, 0.12), stage.uniform(3.5, 5.5))
+            _place_rider(stage, x, z, "bicycle", stage.uniform(-0.12, 0.12), stage.uniform(5.2, 6.2))
     for _ in range(int(stage.rng.poisson(0.9))):
         x = stage.uniform(-layout.left.kerb + 0.4, layout.right.kerb - 0.4)
         away = x * layout.drive_sign > 0 or layout.lanes == 1
         yaw = (0.0 if away else math.pi) + float(stage.rng.normal(0, 0.15))
-        if stage.chance(0.2):
+        if stage.chance(0.2) and not stage.moving:
             yaw = stage.uniform(0, 2 * math.pi)
-        _place_rider(stage, x, 3 + 50 * stage.rng.random() ** 1.3, "bicycle", yaw, stage.uniform(3, 6))
-    for _ in range(int(stage.rng.poisson(0.5))):
+        _place_rider(stage, x, 3 + 50 * stage.rng.random() ** 1.3, "bicycle", yaw, stage.uniform(5.2, 6.5))
+    for _ in range(int(stage.rng.poisson(0.8))):
         x = stage.uniform(-layout.left.kerb + 0.6, layout.right.kerb - 0.6)
         yaw = 0.0 if x * layout.drive_sign > 0 or layout.lanes == 1 else math.pi
-        turn = float(stage.rng.normal(0, 0.2 if stage.chance(0.8) else 1.5))
+        turn = float(stage.rng.normal(0, 0.05 if stage.moving else 0.2 if stage.chance(0.8) else 1.5))
         _place_rider(
             stage, x, 4 + 45 * stage.rng.random() ** 1.3, "motorcycle", yaw + turn, stage.uniform(5, 11)
         )

@@ -55,7 +55,9 @@ def _person(stage: Stage, x: float, z: float, pose: str) -> tuple[Mesh, ...]:
             for i in range(_PHASES)
         )
 
-    return stage.stocked(("person", pose, child, detail), build, 1 if child else 8 if not walking else 5)
+    return stage.stocked(
+        ("person", pose, child, detail), build, 1 if child else 3 if walking else 6 if detail > 0.5 else 4
+    )
 
 
 def _stand(stage: Stage, x: float, z: float, y: float, yaw: float, walking: bool) -> None:
