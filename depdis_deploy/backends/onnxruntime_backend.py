@@ -1,0 +1,169 @@
+"""Exported models in onnxruntime, on the CPU or an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_deploy.command import InputError
+from depdis_deploy.manifest import Manifest, ManifestError
+
+from .onnx_file import NotOnnxError, read_onnx
+
+_GPU = "CUDAExecutionProvider"
+_CPU = "CPUExecutionProvider"
+# What other files start with, for a message that says what was given.
+_STARTS = {
+    b"PK\x03\x04": "a zip archive, such as a PyTorch checkpoint; export it by depdis-export",
+    b"\x80\x02": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x03": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x04": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x05": "a Python pickle; export the checkpoint by depdis-export",
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself by git lfs pull",
+}
+
+
+class OnnxRuntimeSession:
+    """One model in onnxruntime; see `backends.Session`. The file is checked before the engine sees it."""
+
+    def __init__(self, path: Path, device: str, threads: int | None) -> None:
+        data = path.read_bytes()
+        self.metadata: Mapping[str, str] = checked_metadata(path, data)
+        onnxruntime = _import()
+        providers = _providers(onnxruntime, device)
+        try:
+            session = onnxruntime.InferenceSession(data, _options(onnxruntime, threads), providers=providers)
+        except Exception as error:  # onnxruntime's errors have no base class of their own
+            raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
+        if _GPU in session.get_providers():
+            self.device = device if device.isdecimal() else "0"
+        else:
+            self.device = "cpu"
+            if providers[0] != _CPU:
+                _no_gpu(onnxruntime, device)
+        self._session = session
+        self._path_only = onnxruntime.RunOptions()
+        self._path_only.only_execute_path_to_fetches = True
+        self.output_names = tuple(output.name for output in session.get_outputs())
+        inputs = session.get_inputs()
+        if [given.name for given in inputs] != ["frames"] or inputs[0].type != "tensor(uint8)":
+            found = ", ".join(f"{given.name} {given.type}" for given in inputs)
+            raise InputError(f"{path}: expected one input, frames of uint8, got {found}")
+        self.input_shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+
+    def run(self, frames: NDArray[np.uint8], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
+        names = list(self.output_names if outputs is None else outputs)
+        options = None if len(names) == len(self.output_names) else self._path_only
+        return dict(zip(names, self._session.run(names, {"frames": frames}, options), strict=True))
+
+
+def checked_metadata(path: Path, data: bytes) -> dict[str, str]:
+    """The metadata of an exported model's bytes; InputError for any other file, and for data outside it."""
+    if not data:
+        raise InputError(f"{path}: the file is empty; expected an exported model")
+    for start, what in _STARTS.items():
+        if data.startswith(start):
+            raise InputError(f"{path}: expected an ONNX model, got {what}")
+    try:
+        file = read_onnx(data)
+    except NotOnnxError as error:
+        raise InputError(f"{path}: expected an ONNX model, but {error}; export it again") from None
+    if file.external_data:
+        raise InputError(
+            f"{path}: it keeps data in other files (external data), which is refused; "
+            "export it as one file by depdis-export"
+        )
+    try:
+        Manifest.from_metadata(file.metadata)
+    except ManifestError as error:
+        raise InputError(f"{path}: an ONNX model, but not one made by depdis-export: {error}") from None
+    return file.metadata
+
+
+def _import() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"onnxruntime cannot be imported ({error}): pip install 'depdis-deploy[cpu]', "
+            "or 'depdis-deploy[gpu]' for an NVIDIA GPU"
+        ) from None
+    if len(_wheels()) > 1:
+        warnings.warn(_both_wheels(), RuntimeWarning, stacklevel=5)
+    return onnxruntime
+
+
+def _wheels() -> list[str]:
+    found = []
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found.append(name)
+    return found
+
+
+def _both_wheels() -> str:
+    return (
+        "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files: "
+        "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of them again"
+    )
+
+
+def _options(onnxruntime: Any, threads: int | None) -> Any:
+    if threads is None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    if threads > 1:
+        # Spinning threads take the cores from those that decode and draw.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _providers(onnxruntime: Any, device: str) -> list[Any]:
+    if device == "cpu":
+        return [_CPU]
+    if _GPU not in onnxruntime.get_available_providers():
+        if device != "auto":
+            _no_gpu(onnxruntime, device)
+        return [_CPU]
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA's libraries out of pip packages, where they are installed
+    return [(_GPU, {"device_id": int(device) if device.isdecimal() else 0}), _CPU]
+
+
+def _no_gpu(onnxruntime: Any, device: str) -> None:
+    """An asked-for GPU that cannot be had is an error; with `auto` it is a warning."""
+    cause = _cause(onnxruntime)
+    if device == "auto":
+        warnings.warn(f"running on the CPU: {cause}", RuntimeWarning, stacklevel=5)
+        return
+    raise InputError(f"device {device}: {cause}; or run with --device cpu")
+
+
+def _cause(onnxruntime: Any) -> str:
+    if len(_wheels()) > 1:
+        return _both_wheels()
+    if _GPU not in onnxruntime.get_available_providers():
+        return (
+            "the installed onnxruntime is the CPU build: pip uninstall -y onnxruntime, then "
+            "pip install 'depdis-deploy[gpu]'"
+        )
+    library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return f"onnxruntime's CUDA part cannot be loaded: {error}"
+    return "onnxruntime found no such usable NVIDIA GPU (see nvidia-smi)"

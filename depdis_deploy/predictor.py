@@ -1,0 +1,192 @@
+"""Pictures -> network input -> engine -> Prediction."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends import open_session
+from .command import InputError, UsageError
+from .manifest import Manifest
+from .prediction import Camera, Prediction
+from .preprocess import Geometry, focal_length_px, plan, to_input
+from .sources import Frame
+
+BUNDLED_MODEL = Path(__file__).parent / "models" / "depdis-street.onnx"
+
+Picture = NDArray[np.uint8] | Frame | str | os.PathLike[str]
+
+
+class Predictor:
+    """An exported model, ready to be called; several threads may call it at once.
+
+    model: a path; None: the bundled one. device: auto, cpu, or a GPU's number.
+    camera_fov: the camera's horizontal field of view in degrees, which makes depth metres of that camera;
+        None: the model's canonical camera is assumed.
+    threads: of one call on the CPU; None: all cores.
+    Raises InputError where the model or the device cannot be used, UsageError for a wrong option.
+    """
+
+    def __init__(
+        self, model: str | os.PathLike[str] | None = None, device: str = "auto",
+        camera_fov: float | None = None, *, threads: int | None = None,
+    ) -> None:  # fmt: skip
+        self.model = BUNDLED_MODEL if model is None else Path(model)
+        if model is None and not self.model.is_file():
+            raise InputError(f"{self.model}: this installation has no bundled model; name one (--model)")
+        self._session = open_session(self.model, str(device), threads)
+        self.manifest = Manifest.from_metadata(self._session.metadata)
+        self.names = self.manifest.taxonomy.names
+        self.device = self._session.device
+        self.camera_fov = camera_fov
+        self._check()
+
+    def _check(self) -> None:
+        manifest, shape = self.manifest, self._session.input_shape
+        missing = set(manifest.outputs) - set(self._session.output_names)
+        if missing:
+            raise InputError(
+                f"{self.model}: its manifest promises {', '.join(sorted(missing))}, its graph does not"
+            )
+        rule = manifest.resize
+        fixed = rule.kind != "area" and shape[1:3] in ((rule.height, rule.width), (None, None))
+        if len(shape) != 4 or not (fixed or shape[1:3] == (None, None)):
+            raise InputError(
+                f"{self.model}: its resize rule ({rule.kind} {rule.width}x{rule.height}) does not fit its "
+                f"input (N, H, W, 3) = {shape}; export it again"
+            )
+        if self.camera_fov is not None:
+            if manifest.canonical_focal_px is None:
+                raise UsageError(f"{self.model.name} learned one camera's metres: leave the field of view out")
+            if not 1.0 <= self.camera_fov <= 179.0:
+                raise UsageError(f"camera field of view: expected 1 to 179 degrees, got {self.camera_fov:g}")
+
+    def __call__(self, picture: Picture) -> Prediction:
+        """The prediction for a (H, W, 3) uint8 RGB array, a Frame, or a picture file."""
+        return self.predict([picture])[0]
+
+    def predict(self, pictures: Sequence[Picture], *, outputs: Sequence[str] | None = None) -> list[Prediction]:
+        """Predictions in order; those of one network size share a call where the model takes batches.
+
+        outputs: which of the model's to compute (None: all); the others are None in the predictions.
+        """
+        frames = [_frame(picture) for picture in pictures]
+        wanted = self._wanted(outputs)
+        groups: dict[tuple[int, int], list[int]] = {}
+        geometries = [
+            plan((frame.image.shape[1], frame.image.shape[0]), self.manifest.resize) for frame in frames
+        ]
+        for index, geometry in enumerate(geometries):
+            groups.setdefault(geometry.input, []).append(index)
+        predictions: list[Prediction | None] = [None] * len(frames)
+        for members in groups.values():
+            size = self._session.input_shape[0] or len(members)
+            for start in range(0, len(members), size):
+                chunk = members[start : start + size]
+                made = self._run(
+                    [frames[index] for index in chunk], [geometries[index] for index in chunk], wanted
+                )
+                for index, prediction in zip(chunk, made, strict=True):
+                    predictions[index] = prediction
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def stream(self, source: Any, *, stride: int = 1) -> Iterator[Prediction]:
+        """Predictions of anything the command line takes, one by one, in constant memory.
+
+        stride: every N-th frame of a video.
+        """
+        from .sources import open_sources
+
+        for frame in open_sources(source, stride=stride):
+            yield self(frame)
+
+    def _wanted(self, outputs: Sequence[str] | None) -> tuple[str, ...]:
+        if outputs is None:
+            return self.manifest.outputs
+        lacking = [name for name in outputs if name not in self.manifest.outputs]
+        if lacking:
+            raise UsageError(
+                f"{self.model.name} has no {lacking[0]} output; it has {', '.join(self.manifest.outputs)}"
+            )
+        return tuple(name for name in self.manifest.outputs if name == "labels" or name in outputs)
+
+    def _run(
+        self, frames: Sequence[Frame], geometries: Sequence[Geometry], outputs: tuple[str, ...]
+    ) -> list[Prediction]:
+        begun = time.perf_counter()
+        rule = self.manifest.resize
+        inputs = [
+            to_input(frame.image, geometry, rule) for frame, geometry in zip(frames, geometries, strict=True)
+        ]
+        if self._session.input_shape[0] is not None:
+            # A static batch is filled up with its last frame.
+            inputs += inputs[-1:] * (self._session.input_shape[0] - len(inputs))
+        batch = np.ascontiguousarray(inputs[0])[None] if len(inputs) == 1 else np.stack(inputs)
+        prepared = time.perf_counter()
+        found = self._session.run(batch, outputs)
+        inferred = time.perf_counter()
+        predictions = [
+            self._prediction(frame, geometry, {name: values[index] for name, values in found.items()})
+            for index, (frame, geometry) in enumerate(zip(frames, geometries, strict=True))
+        ]
+        ended = time.perf_counter()
+        share = 1000.0 / len(frames)
+        for prediction in predictions:
+            prediction.speed.update(
+                preprocess=share * (prepared - begun), inference=share * (inferred - prepared),
+                postprocess=share * (ended - inferred),
+            )  # fmt: skip
+        return predictions
+
+    def _prediction(self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]]) -> Prediction:
+        camera = self._camera(geometry)
+        if "depth" in maps and camera is not None and not camera.assumed:
+            assert self.manifest.canonical_focal_px is not None
+            scale = camera.focal_px * geometry.content[0] / geometry.frame[0] / self.manifest.canonical_focal_px
+            maps["depth"] = _scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
+        return Prediction(
+            frame.image, maps, geometry, self.manifest, path=frame.path or None, frame=frame.index,
+            time_s=frame.time_s, camera=camera,
+        )  # fmt: skip
+
+    def _camera(self, geometry: Geometry) -> Camera | None:
+        """The camera for which depth is in metres; None where the model does not say."""
+        canonical = self.manifest.canonical_focal_px
+        width = geometry.frame[0]
+        if self.camera_fov is not None:
+            return Camera(self.camera_fov, focal_length_px(self.camera_fov, width), assumed=False)
+        if canonical is None:
+            return None
+        focal_px = canonical * width / geometry.content[0]
+        return Camera(math.degrees(2 * math.atan(width / 2 / focal_px)), focal_px, assumed=True)
+
+
+def _scaled(depth_m: NDArray[np.float32], scale: float, farthest_m: float) -> NDArray[np.float32]:
+    """Depth of a camera whose focal length is `scale` times the canonical one; the sky stays the farthest."""
+    scaled = np.minimum(depth_m * np.float32(scale), np.float32(farthest_m))
+    scaled[depth_m >= farthest_m] = farthest_m
+    return np.asarray(scaled, np.float32)
+
+
+def _frame(picture: Picture) -> Frame:
+    if isinstance(picture, Frame):
+        return picture
+    if isinstance(picture, (str, os.PathLike)):
+        from .pictures import read_picture
+
+        return Frame(read_picture(picture), os.fspath(picture))
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
+        found = (
+            f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        )
+        raise InputError(f"expected a uint8 RGB picture (H, W, 3) or a path, got {found}")
+    if picture.shape[2] != 3 or picture.size == 0:
+        raise InputError(f"expected a picture (H, W, 3) of at least one pixel, got shape {picture.shape}")
+    return Frame(picture, "")
