@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,10 +127,15 @@ def _random(rng: np.random.Generator) -> Appearance:
     exposure = math.exp(float(rng.normal(math.log(0.14), 0.45)))
     if rng.random() < 0.3:
         exposure *= float(rng.uniform(0.35, 0.7))
+    exposure = min(0.4, max(0.025, exposure))
+    boost = max(1.0, float(rng.uniform(0.06, 0.16)) / exposure)
+    light["zenith"] = _scaled(light["zenith"], boost)
+    light["horizon"] = _scaled(light["horizon"], boost)
+    light["cloud_lightness"] *= boost
     wet = weather in ("overcast", "fog", "broken") and rng.random() < 0.2
     return Appearance(
         **light, sky_seed=_seed(rng), wetness=float(rng.uniform(0.2, 0.7)) if wet else 0.0,
-        exposure=min(0.4, max(0.02, exposure)), contrast=float(rng.uniform(-0.1, 0.7)),
+        exposure=exposure, contrast=float(rng.uniform(-0.1, 0.7)),
         gamma=float(rng.uniform(1.8, 2.5)), saturation=float(np.clip(rng.normal(0.9, 0.22), 0.25, 1.5)),
         gain=(math.exp(warmth), math.exp(green), math.exp(-warmth)),
         black_level=float(max(0.0, rng.normal(0.0, 0.03))), vignette=float(rng.uniform(0.0, 0.45)),
@@ -147,9 +153,9 @@ def _scaled(colour: Triple, factor: float) -> Triple:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def _clear(rng: np.random.Generator) -> dict[str, object]:
+def _clear(rng: np.random.Generator) -> dict[str, Any]:
     blue = float(rng.uniform(0.6, 1.25))
-    sky = float(rng.uniform(0.7, 1.8))
+    sky = math.exp(float(rng.uniform(math.log(0.8), math.log(2.8))))
     return {
         "sun_azimuth": _azimuth(rng), "sun_elevation": float(rng.uniform(0.45, 1.2)),
         "sun_strength": float(rng.uniform(1.6, 3.6)), "ambient_colour": (0.9, 0.97, 1.1),
@@ -161,7 +167,7 @@ def _clear(rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _broken(rng: np.random.Generator) -> dict[str, object]:
+def _broken(rng: np.random.Generator) -> dict[str, Any]:
     light = _clear(rng)
     light["cloud_cover"] = float(rng.uniform(0.4, 0.85))
     light["sun_strength"] = float(rng.choice([rng.uniform(1.0, 2.8), rng.uniform(0.0, 0.5)]))
@@ -170,7 +176,7 @@ def _broken(rng: np.random.Generator) -> dict[str, object]:
     return light
 
 
-def _overcast(rng: np.random.Generator) -> dict[str, object]:
+def _overcast(rng: np.random.Generator) -> dict[str, Any]:
     sky = float(rng.uniform(0.9, 2.2))
     cold = float(rng.uniform(0.97, 1.1))
     low = float(rng.uniform(0.9, 1.2))
@@ -184,7 +190,7 @@ def _overcast(rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _low_sun(rng: np.random.Generator) -> dict[str, object]:
+def _low_sun(rng: np.random.Generator) -> dict[str, Any]:
     warm = float(rng.uniform(0.3, 1.0))
     sky = float(rng.uniform(0.6, 1.8))
     return {
@@ -199,7 +205,7 @@ def _low_sun(rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _fog(rng: np.random.Generator) -> dict[str, object]:
+def _fog(rng: np.random.Generator) -> dict[str, Any]:
     light = _overcast(rng)
     white = float(rng.uniform(0.7, 1.3))
     colour = (white * 0.97, white, white * float(rng.uniform(0.98, 1.06)))

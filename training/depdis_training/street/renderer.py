@@ -22,6 +22,7 @@ __all__ = ["HOLES", "PATTERNS", "SKY_DEPTH_M", "Camera", "Rendered", "render"]
 
 SKY_DEPTH_M = 655.35
 _SKY_LABEL = 9
+_LUMINANCE = np.array([0.30, 0.59, 0.11])
 _FLAT_LABELS = (0, 1)  # road and pavement cast no shadow
 _NEAR_REACH_M, _FAR_REACH_M, _ABOVE_REACH_M = 32.0, 200.0, 60.0
 _NEAR_SIZE, _FAR_SIZE, _ABOVE_SIZE = 896, 640, 512
@@ -120,7 +121,11 @@ def _material_table(materials: tuple[Material, ...]) -> NDArray[np.float64]:
             *m.colour, *m.colour2, max(m.scale, 1e-3), m.label, m.coverage, m.gloss, m.emission, m.grain,
             PATTERNS.index(m.pattern), HOLES.index(m.holes), zlib.crc32(f"{m.phase:.6f}".encode()) & 0xFFFF,
         ]  # fmt: skip
-    table[:, :6] = (np.clip(table[:, :6], 0.0, 255.0) / 255.0) ** 2.2
+    for first in (0, 3):
+        colour = (np.clip(table[:, first : first + 3], 0.0, 255.0) / 255.0) ** 2.2
+        grey = colour @ _LUMINANCE
+        # Nothing in a street is as black, or as pure of colour, as a screen can show.
+        table[:, first : first + 3] = 0.014 + 0.95 * (0.86 * colour + 0.14 * grey[:, None])
     return table
 
 

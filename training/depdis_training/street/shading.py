@@ -48,9 +48,9 @@ def records(
 @kernel
 def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> None:
     """Fill out (3,) with what a mirror shows: the sky above a rough skyline of dark fronts, the street below."""
-    skyline = 0.12 + 0.35 * value_noise(3.0 * dx + 9.0, 3.0 * dz, 5)
-    above = min(1.0, max(0.0, 0.5 + (dy - skyline) * 5.0))
-    fronts = 0.16 + 0.12 * value_noise(9.0 * dx, 9.0 * dy, 6)
+    skyline = 0.05 + 0.5 * value_noise(3.0 * dx + 9.0, 3.0 * dz, 5)
+    above = min(1.0, max(0.0, 0.5 + (dy - skyline) * 9.0))
+    fronts = 0.06 + 0.28 * value_noise(9.0 * dx, 9.0 * dy, 6)
     for k in range(3):
         out[k] = above * gradient(view, dy, k) + (1.0 - above) * fronts * view[15 + k]
 
@@ -151,13 +151,16 @@ def _radiance(
         sun *= _sunlight(at, px, py, pz, view, near, far)
     side = 0.7 * (1.0 - abs(at[6]))
     free = open_sky(above, view, 60, px + side * at[5], py, pz + side * at[7])
-    dome = (0.62 + 0.38 * at[6]) * free
+    if pattern == _FOLIAGE:  # what hangs above a leaf lets light through
+        free = 0.4 + 0.6 * free
+    # The sky is not evenly bright: more of its light comes from the sun's side, even through clouds.
+    dome = (0.62 + 0.38 * at[6] + 0.22 * (at[5] * view[6] + at[7] * view[8])) * free
     bounce = 0.10 * (1.0 - at[6]) * free
     mirror, spark = 0.0, 0.0
     if gloss > 0.0:
         cosine = -(at[5] * dx + at[6] * dy + at[7] * dz)
         grazing = 1.0 - max(0.0, cosine)
-        mirror = gloss * (0.10 + 0.90 * grazing * grazing * grazing * grazing)
+        mirror = gloss * (0.14 + 0.86 * grazing * grazing * grazing * grazing)
         rx, ry, rz = dx + 2.0 * cosine * at[5], dy + 2.0 * cosine * at[6], dz + 2.0 * cosine * at[7]
         _reflected(view, rx, ry, rz, out)
         spark = max(0.0, rx * view[6] + ry * view[7] + rz * view[8]) ** 2
