@@ -33,6 +33,9 @@ def make_clip(
         video = out.add_stream(codec, rate=rate)
         video.width, video.height = size
         video.pix_fmt = "yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p"
+        video.thread_count = 1
+        if codec == "libx264":
+            video.codec_context.options = {"preset": "superfast"}
         if rotation:
             video.set_display_rotation(rotation)
         if time_base is not None:
@@ -55,11 +58,11 @@ def make_clip(
 def _add_tone(out: av.container.OutputContainer, audio: av.AudioStream, seconds: float) -> None:
     samples = int(seconds * 48000)
     tone = (8000 * np.sin(np.arange(samples) * 2 * np.pi * 440 / 48000)).astype(np.int16)
+    resampler = av.AudioResampler(audio.codec_context.format, "mono", 48000)
     for start in range(0, samples, 1024):
         frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-        resampled = av.AudioResampler(audio.codec_context.format, "mono", 48000).resample(frame)
-        for piece in resampled:
+        for piece in resampler.resample(frame):
             out.mux(audio.encode(piece))
     out.mux(audio.encode(None))
 
