@@ -67,7 +67,7 @@ def _row(stage: Stage, kind: str, sign: int, x: float, z0: float, z1: float) -> 
             width = min(z1 - z, high * 1.3)
         middle = z + width / 2
         if stage.sees(sign * (x + 6), middle, width / 2 + 9):
-            fine = stage.view.distance(sign * x, middle) < 45
+            fine = stage.view.distance(sign * x, middle) < (90 if stage.moving else 45)
             mesh = _building(stage, kind, max(width - gap, 3.0), fine)
             stage.put(mesh, sign * (x + stage.uniform(0, 0.3)), middle, y=KERB_HEIGHT, yaw=-sign * math.pi / 2)
         z += width
@@ -235,7 +235,7 @@ def _skyline(stage: Stage, builder: Builder, layout: Layout) -> None:
         if stage.chance(0.8):
             x = sign * stage.uniform(85, 130)
             add_tree_line(builder, rng, palette, polyline(x, -60, x, 240, 12.0), stage.uniform(5, 14))
-    if stage.chance(0.3):
+    if stage.chance(0.2):
         far = np.linspace(-250, 250, 40)
         swell = np.convolve(rng.normal(0, 1, 52), np.ones(13) / 13, "valid")
         top = stage.uniform(12, 40) * np.exp(0.8 * swell)

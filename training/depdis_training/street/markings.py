@@ -244,7 +244,7 @@ def add_markings(
             ]
             tint = (150.0, 60.0, 50.0) if rng.random() < 0.6 else (60.0, 110.0, 80.0)
             quads(builder, lane, Material(ROAD, _blend(tint, tarmac, 0.6), "asphalt", grain=0.08))
-    count = int(rng.integers(0, 8))
+    count = int(rng.integers(0, 5))
     x = rng.uniform(-layout.left.kerb + 0.3, layout.right.kerb - 0.9, count)
     z = rng.uniform(2, 40, count)
     lid = Material(ROAD, _blend((70, 66, 62), tarmac, 0.6), "checker", (40.0, 38.0, 36.0), scale=0.1)

@@ -116,11 +116,11 @@ def _drawn(rng: np.random.Generator) -> Palette:
     road_tint = float(rng.choice([0.03, 0.08, 0.16], p=[0.55, 0.35, 0.1]))
     road = _greys(rng, 3, road_level * 0.9, road_level * 1.1, tint=road_tint, hue=road_hue)
     kind = rng.random()
-    if kind < 0.45:  # the road's own tone
-        level = road_level * rng.uniform(0.85, 1.2)
+    if kind < 0.52:  # the road's own tone
+        level = road_level * rng.uniform(0.7, 1.15)
         pavement = _greys(rng, 3, level * 0.92, level * 1.08, tint=0.06)
     elif kind < 0.88:  # grey or buff slabs
-        level = rng.uniform(95, 195)
+        level = rng.uniform(75, 185)
         pavement = _greys(
             rng, 3, level * 0.9, min(225.0, level * 1.1), tint=0.14, hue=float(rng.uniform(0.05, 0.13))
         )
@@ -128,9 +128,9 @@ def _drawn(rng: np.random.Generator) -> Palette:
         pavement = _hues(rng, 3, (0.0, 0.09), (0.12, 0.36), (90, 170))
     season = rng.random()
     if season < 0.7:
-        foliage = _hues(rng, 4, (0.17, 0.36), (0.2, 0.7), (28, 125))
+        foliage = _hues(rng, 4, (0.17, 0.36), (0.15, 0.6), (40, 150))
     elif season < 0.88:  # dusty, dark or olive
-        foliage = _hues(rng, 4, (0.13, 0.3), (0.08, 0.4), (26, 100))
+        foliage = _hues(rng, 4, (0.11, 0.3), (0.06, 0.35), (34, 140))
     else:  # autumn
         foliage = _hues(rng, 4, (0.03, 0.2), (0.25, 0.75), (50, 150))
     dry = rng.random() < 0.2

@@ -66,6 +66,8 @@ class Stage:
 
     def detail(self, x: float, z: float) -> float:
         """How finely an object there is worth building: 1 near, 0.2 far."""
+        if self.moving:  # the camera will come nearer
+            z = max(0.0, z - 40.0)
         distance = self.view.distance(x + float(self.course.offset(z)), z)
         return 1.0 if distance < 14 else 0.6 if distance < 32 else 0.3
 
