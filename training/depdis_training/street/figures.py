@@ -162,9 +162,9 @@ def _arm(builder: Builder, joints: Joints, outfit: Outfit, side: int, size: floa
     shoulder, elbow, hand = joints.shoulder[side], joints.elbow[side], joints.hand[side]
     wrist = elbow * 0.1 + hand * 0.9
     inwards = joints.neck - shoulder
-    cap = shoulder + inwards * 0.2 + np.array([0.0, 0.035 * size, 0.0])
+    cap = shoulder + inwards * 0.3 + np.array([0.0, 0.012 * size, 0.0])
     path = np.stack([cap, shoulder, shoulder * 0.55 + elbow * 0.45, elbow, elbow * 0.5 + wrist * 0.5, wrist])
-    radii = np.array([0.012, 0.06, 0.056, 0.05, 0.045, 0.036]) * size * outfit.bulk
+    radii = np.array([0.03, 0.058, 0.056, 0.05, 0.045, 0.036]) * size * outfit.bulk
     bent = np.cross(elbow - shoulder, hand - elbow)
     facing = bent if float(np.linalg.norm(bent)) > 1e-3 else np.array([0.0, 0.0, 1.0])
     cut = 6 if outfit.sleeves else 3

@@ -48,9 +48,9 @@ def street_lamp(rng: np.random.Generator, palette: Palette) -> Mesh:
             tip = [0.0, height + 0.02, sign * 0.15]
         else:
             tubes(builder, [[0, height - 0.1, 0]], [tip], foot * 0.42, metal, sides=5)
-        head = np.array(tip) + [0.0, 0.02, sign * 0.28]
+        head = np.array(tip) + np.array([0.0, 0.02, sign * 0.28])
         ellipsoids(builder, [head], (0.13, 0.075, 0.36), metal, rings=4, sides=7)
-        ellipsoids(builder, [head + [0, -0.045, 0.02]], (0.1, 0.05, 0.26), glass, rings=3, sides=6)
+        ellipsoids(builder, [head + np.array([0, -0.045, 0.02])], (0.1, 0.05, 0.26), glass, rings=3, sides=6)
     return builder.build()
 
 
@@ -112,9 +112,9 @@ def bench(rng: np.random.Generator, palette: Palette) -> Mesh:
     wood = Material(BUILDING, pick(rng, palette.bark), pattern="planks", colour2=(60, 44, 30), scale=0.12)
     iron = Material(BUILDING, (40, 42, 44), grain=0.05)
     slats = np.array([[-0.8, 0.43, z] for z in (0.05, 0.2, 0.35)])
-    boxes(builder, slats, slats + [1.6, 0.035, 0.11], wood)
+    boxes(builder, slats, slats + np.array([1.6, 0.035, 0.11]), wood)
     backs = np.array([[-0.8, y, -0.05 - 0.1 * (y - 0.5)] for y in (0.55, 0.7, 0.85)])
-    boxes(builder, backs, backs + [1.6, 0.1, 0.03], wood)
+    boxes(builder, backs, backs + np.array([1.6, 0.1, 0.03]), wood)
     legs = np.array([[x, 0.0, z] for x in (-0.68, 0.62) for z in (-0.06, 0.38)])
     heights = np.array([0.92, 0.45, 0.92, 0.45])
     boxes(builder, legs, legs + np.stack([[0.06] * 4, heights, [0.05] * 4], 1), iron)
@@ -153,7 +153,7 @@ def bus_shelter(rng: np.random.Generator, palette: Palette) -> Mesh:
         [[x, 0.0, z] for x in (-half, 0.0, half) for z in (-deep / 2,)]
         + [[-half, 0, deep / 2], [half, 0, deep / 2]]
     )
-    tubes(builder, posts, posts + [0, 2.35, 0], 0.045, frame, sides=5)
+    tubes(builder, posts, posts + np.array([0, 2.35, 0]), 0.045, frame, sides=5)
     boxes(builder, [[-half - 0.1, 2.35, -deep / 2 - 0.1]], [[half + 0.1, 2.48, deep / 2 + 0.25]], roof)
     centres = [[-half / 2, 1.2, -deep / 2], [half / 2, 1.2, -deep / 2]]
     cards(builder, centres, [[half / 2 - 0.08, 0, 0]] * 2, [[0, 0.85, 0]] * 2, pane)

@@ -49,7 +49,7 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     s = height / 1.75
     swing = 2 * math.pi * phase
     walking = pose == "walking"
-    hip_y = (0.5 if pose == "sitting" else 0.932) * s
+    hip_y = (0.5 if pose == "sitting" else 0.945) * s
     lean = 0.03 if walking else float(rng.uniform(-0.01, 0.02))
     if walking:
         hip_y -= 0.045 * s * abs(math.sin(swing))
@@ -57,19 +57,19 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     sway = 0.0 if walking else float(rng.uniform(-0.03, 0.03)) * s
     hips = np.array([sway, hip_y + 0.05 * s, 0.0])
     chest = hips + np.array([-sway * 0.5, 0.28 * s, lean * s])
-    neck = hips + np.array([-sway, 0.545 * s, 2 * lean * s])
-    head = neck + np.array([0.0, (height - 0.118 * s) - (hip_y + 0.595 * s), 0.035 * s])
+    neck = hips + np.array([-sway, 0.535 * s, 2 * lean * s])
+    head = neck + np.array([0.0, (height - 0.118 * s) - (hip_y + 0.585 * s), 0.035 * s])
     if pose == "sitting":
         head = neck + np.array([0.0, 0.17 * s, 0.03])
     signs = np.array([-1.0, 1.0])
-    hip = np.stack([hips + [0.088 * s * sign, -0.07 * s, 0.0] for sign in signs])
-    shoulder = np.stack([neck + [0.168 * s * sign, -0.085 * s, -sign * shoulder_turn] for sign in signs])
+    hip = np.stack([hips + np.array([0.088 * s * sign, -0.07 * s, 0.0]) for sign in signs])
+    shoulder = np.stack([neck + np.array([0.168 * s * sign, -0.085 * s, -sign * shoulder_turn]) for sign in signs])
     if walking:
         ankle, toe = _stride(hip, swing, s)
     elif pose == "sitting":
-        ankle = hip + [[-0.02, -0.43 * s + 0.06, 0.42 * s], [0.02, -0.43 * s + 0.06, 0.36 * s]]
+        ankle = hip + np.array([[-0.02, -0.43 * s + 0.06, 0.42 * s], [0.02, -0.43 * s + 0.06, 0.36 * s]])
         ankle[:, 1] = 0.075 * s
-        toe = ankle + [0.0, -0.035 * s, 0.14 * s]
+        toe = ankle + np.array([0.0, -0.035 * s, 0.14 * s])
     else:
         spread = float(rng.uniform(0.0, 0.06))
         ankle = np.stack(
@@ -80,7 +80,7 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     knee = np.stack([limb(hip[i], ankle[i], 0.43 * s, 0.42 * s, forward) for i in (0, 1)])
     hand = _hands(rng, shoulder, pose, swing, s)
     back = np.array([0.0, -0.2, -1.0])
-    outwards = [back + [0.35 * sign, 0.0, 0.0] for sign in signs]
+    outwards = [back + np.array([0.35 * sign, 0.0, 0.0]) for sign in signs]
     elbow = np.stack([limb(shoulder[i], hand[i], 0.29 * s, 0.27 * s, outwards[i]) for i in (0, 1)])
     return Joints(hips, chest, neck, head, hip, knee, ankle, toe, shoulder, elbow, hand, height)
 
@@ -92,7 +92,8 @@ def _stride(hip: np.ndarray, swing: float, s: float):  # type: ignore[no-untyped
         lift = max(0.0, math.cos(turn))  # the leg swings forwards
         along = 0.31 * s * math.sin(turn)
         x = hip[side, 0] * 0.75
-        y = 0.075 * s + 0.11 * s * lift + (0.07 * s if along < -0.15 * s else 0.0)
+        trailing = max(0.0, -along / (0.31 * s) - 0.6) / 0.4
+        y = 0.075 * s + 0.08 * s * lift + 0.07 * s * trailing
         ankles.append([x, y, along])
         tilt = -0.09 * s if along < -0.1 * s else 0.02 * s if along > 0.15 * s else -0.035 * s
         toes.append([x * 1.1, max(y + tilt, 0.03 * s), along + 0.14 * s])
@@ -138,7 +139,7 @@ def _carry(builder: Builder, joints: Joints, outfit: Outfit, bag: Bag) -> None:
         half = np.array([0.05, 0.12, 0.15]) * s
         boxes(builder, [at - half], [at + half], outfit.bag)
         top = joints.shoulder[0] * 0.6 + joints.neck * 0.4
-        sweep(builder, np.stack([top + [0, 0.03, 0.02], joints.chest + [0.03, 0.04, 0.16], at + [0, half[1], 0.04]]),
+        sweep(builder, np.stack([top + np.array([0, 0.03, 0.02]), joints.chest + np.array([0.03, 0.04, 0.16]), at + np.array([0, half[1], 0.04])]),
               [0.022 * s] * 3, outfit.bag, sides=3)  # fmt: skip
     elif bag == "shopping":
         at = joints.hand[0] + np.array([0.0, -0.24, 0.0]) * s

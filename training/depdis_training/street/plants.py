@@ -55,7 +55,7 @@ def bush(
     radii[:, 1] = centres[:, 1] * 1.02
     ellipsoids(builder, centres, radii * 0.8, dark, rings=4, sides=7, rng=rng, roughness=0.14)
     _leaf_patches(
-        builder, rng, centres, radii, leaves, per_blob=12 if detail > 0.4 else 6, size=0.3 * tall**0.6
+        builder, rng, centres, radii, leaves, per_blob=14 if detail > 0.4 else 6, size=0.3 * tall**0.6
     )
     return builder.build()
 
@@ -98,8 +98,17 @@ def ivy(rng: np.random.Generator, palette: Palette, width: float, height: float)
 def _foliage(rng: np.random.Generator, palette: Palette, coverage: float) -> tuple[Material, Material]:
     """The dark inside of a crown and its leaves."""
     colour = pick(rng, palette.foliage)
-    deep: Rgb = (colour[0] * 0.5, colour[1] * 0.5, colour[2] * 0.5)
-    inner = Material(VEGETATION, deep, pattern="foliage", colour2=colour, scale=0.35, grain=0.3)
+    deep: Rgb = (colour[0] * 0.62, colour[1] * 0.62, colour[2] * 0.62)
+    inner = Material(
+        VEGETATION,
+        deep,
+        pattern="foliage",
+        colour2=colour,
+        scale=0.35,
+        holes="leaves",
+        coverage=0.72,
+        grain=0.3,
+    )
     light: Rgb = (min(255.0, colour[0] * 1.3), min(255.0, colour[1] * 1.25), min(255.0, colour[2] * 1.1))
     leaves = Material(
         VEGETATION,
@@ -122,7 +131,7 @@ def _patches(
     sizes: Floats,
     material: Material,
 ) -> None:
-    """Ragged seven-pointed sprays of leaves at centres (N, 3), lying roughly across their normals."""
+    """Ragged six-pointed sprays of leaves at centres (N, 3), lying roughly across their normals."""
     count = len(centres)
     unit = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     tilted = unit + rng.normal(0.0, 0.45, (count, 3))
@@ -130,7 +139,7 @@ def _patches(
     right = np.cross(tilted, [0.31, 0.94, 0.13])
     right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-6)
     up = np.cross(right, tilted)
-    points_each = 7
+    points_each = 6
     angle = np.arange(points_each) * (2 * math.pi / points_each) + rng.uniform(0, 1, (count, 1))
     reach = sizes[:, None] * rng.uniform(0.35, 1.25, (count, points_each))
     local = np.stack([np.cos(angle) * reach, np.sin(angle) * reach], -1)
@@ -153,7 +162,7 @@ def _leaf_patches(
     direction = rng.normal(0.0, 1.0, (len(centres), per_blob, 3))
     direction /= np.linalg.norm(direction, axis=2, keepdims=True)
     at = centres[:, None] + direction * radii[:, None] * rng.uniform(0.72, 1.06, (len(centres), per_blob, 1))
-    normal = direction + [0.0, 0.25, 0.0]
+    normal = direction + np.array([0.0, 0.25, 0.0])
     at[..., 1] = np.maximum(at[..., 1], size * 0.45)
     _patches(
         builder, rng, at.reshape(-1, 3), normal.reshape(-1, 3), size * rng.uniform(0.7, 1.3, at.shape[0] * per_blob),
@@ -180,7 +189,7 @@ def _leafy(
     lean = rng.normal(0.0, 0.02, 2) * tall
     top = np.array([lean[0], middle, lean[1]])
     sweep(
-        builder, [[0, 0, 0], [0, 0.12 * stem, 0], [lean[0] * 0.3, stem, lean[1] * 0.3], top], 
+        builder, [[0, 0, 0], [0, 0.12 * stem, 0], [lean[0] * 0.3, stem, lean[1] * 0.3], top],
         [girth * 1.6, girth, girth * 0.8, girth * 0.3], bark, sides=6, facing=(1.0, 0.0, 0.0),
     )  # fmt: skip
     count = 14 if detail > 0.6 else 9 if detail > 0.3 else 5
@@ -208,14 +217,14 @@ def _leafy(
     ellipsoids(
         builder,
         centres,
-        radii * (0.7 if shape != "open" else 0.5),
+        radii * (0.66 if shape != "open" else 0.5),
         inner,
-        rings=4,
+        rings=3,
         sides=6,
         rng=rng,
         roughness=0.2,
     )
-    per_blob = {True: 12, False: 7}[detail > 0.6] if detail > 0.3 else 5
+    per_blob = {True: 11, False: 7}[detail > 0.6] if detail > 0.3 else 5
     _leaf_patches(
         builder,
         rng,
@@ -245,7 +254,7 @@ def _bare(
         facing=(1.0, 0.0, 0.0),
     )
     counts = (6, 4, 4) if detail > 0.6 else (5, 4, 2) if detail > 0.3 else (5, 3)
-    roots, heading = fork[None], np.array([[0.0, 1.0, 0.0]])
+    roots, heading, previous = fork[None], np.array([[0.0, 1.0, 0.0]]), np.zeros((1, 1))
     length, radius = (tall - stem) * 0.52, girth * 0.62
     for depth, children in enumerate(counts):
         number = len(roots) * children
@@ -262,11 +271,12 @@ def _bare(
         # branches leave their parent along its outer half, not all from one point
         start = np.repeat(roots, children, 0)
         if depth:
-            start = start - parent * (previous * np.tile(np.linspace(0.0, 0.55, children), len(roots))[:, None])  # noqa: F821
+            back = np.repeat(previous, children, 0) * np.tile(np.linspace(0.0, 0.55, children), len(roots))[:, None]
+            start = start - parent * back
         end = start + direction * reach
         tubes(builder, start, end, radius, bark, end_radii=radius * 0.45, sides=5 if depth == 0 else 3)
         roots, heading = end, direction
-        previous = np.repeat(reach, counts[depth + 1] if depth + 1 < len(counts) else 1, 0)
+        previous = reach
         length, radius = length * 0.56, radius * 0.5
     _twigs(builder, rng, bark, roots, heading, tall, detail)
 
@@ -302,7 +312,10 @@ def _twigs(
     local = kite * rng.uniform(0.75, 1.25, (len(tips), 5, 1)) * size[:, None]
     points = tips[:, None] + local[..., :1] * right[:, None] + local[..., 1:] * heading[:, None]
     uv = local + rng.uniform(0.0, 60.0, (len(tips), 1, 2))
-    fan = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4]], np.int32) + 5 * np.arange(len(tips), dtype=np.int32)[:, None, None]
+    fan = (
+        np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4]], np.int32)
+        + 5 * np.arange(len(tips), dtype=np.int32)[:, None, None]
+    )
     builder.triangles(
         points.reshape(-1, 3), fan.reshape(-1, 3), twigs, uv=uv.reshape(-1, 2),
         normals=np.repeat(_unit(heading + normal), 5, 0),

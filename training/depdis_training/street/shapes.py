@@ -1,4 +1,4 @@
-"""Many primitives at once: copies of unit shapes, tubes, swept limbs, lofted surfaces, leaf cards.
+"""Many primitives at once: copies of unit shapes, tubes, swept limbs, lofted surfaces, cards.
 
 Each call adds one array of triangles, whatever the number of copies: a scene has hundreds of objects and a picture
 a fifth of a second.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,8 +34,8 @@ class Unit:
 def grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
     """Faces (T, 3) of a grid of rows x columns vertices."""
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1, 1)
-    first = corner + [0, 1, columns + 1]
-    second = corner + [0, columns + 1, columns]
+    first = corner + np.array([0, 1, columns + 1])
+    second = corner + np.array([0, columns + 1, columns])
     return np.concatenate([first, second]).astype(np.int32)
 
 
@@ -83,7 +84,7 @@ def revolved(profile: tuple[tuple[float, float], ...], sides: int) -> Unit:
     angle = np.arange(sides + 1) * (2 * math.pi / sides)
     around = np.stack([np.cos(angle), np.sin(angle)], -1)
     pieces = []
-    for (x0, r0), (x1, r1) in zip(line[:-1], line[1:], strict=True):
+    for (x0, r0), (x1, r1) in pairwise(line):
         slope = np.array([r0 - r1, x1 - x0])  # outwards: (along x, along the radius)
         slope /= float(np.hypot(*slope)) or 1.0
         ends = [
@@ -174,7 +175,7 @@ def tubes(
 
 def sweep(
     builder: Builder, path: ArrayLike, radii: ArrayLike, material: Material, *, sides: int = 8,
-    facing: Sequence[float] = (0.0, 0.0, 1.0),
+    facing: ArrayLike = (0.0, 0.0, 1.0),
 ) -> None:  # fmt: skip
     """A limb along a path (N, 3): rings with radii (N,), or (N, 2) across and along `facing`."""
     points = np.asarray(path, np.float64)
@@ -253,12 +254,12 @@ def cards(
     builder: Builder, centres: ArrayLike, rights: ArrayLike, ups: ArrayLike, material: Material, *,
     normals: ArrayLike | None = None, uv_offsets: ArrayLike | None = None,
 ) -> None:  # fmt: skip
-    """Rectangles centre ± right ± up, all (N, 3); normals (N, 3) may be those of the crown they belong to."""
+    """Rectangles centre ± right ± up, all (N, 3); u and v from the corner where both are subtracted."""
     centre, right, up = (np.asarray(a, np.float64).reshape(-1, 1, 3) for a in (centres, rights, ups))
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
     points = centre + corners[:, :1] * right + corners[:, 1:] * up
     size = np.stack([np.linalg.norm(right, axis=2), np.linalg.norm(up, axis=2)], -1)
-    uv = corners * size
+    uv = (corners + 1.0) * size
     if uv_offsets is not None:
         uv = uv + np.asarray(uv_offsets, np.float64).reshape(-1, 1, 2)
     facing = np.cross(right, up) if normals is None else np.asarray(normals, np.float64).reshape(-1, 1, 3)
@@ -271,7 +272,8 @@ def plate(
     builder: Builder, outline: ArrayLike, z: float, material: Material, *, facing: float = 1.0,
     centre: tuple[float, float] | None = None,
 ) -> None:  # fmt: skip
-    """A flat upright shape of (x, y) points, star-shaped about its centre, at a depth z; uv from its centre."""
+    """A flat upright shape of (x, y) points, star-shaped about its centre, at a depth z; uv from its
+    lower left corner."""
     points = np.asarray(outline, np.float64)
     hub = points.mean(axis=0) if centre is None else np.asarray(centre, np.float64)
     flat = np.concatenate([points, hub[None]])
@@ -281,7 +283,9 @@ def plate(
     )  # fmt: skip
     vertices = np.concatenate([flat, np.full((count + 1, 1), z)], axis=1)
     normals = np.tile([0.0, 0.0, facing], (count + 1, 1))
-    builder.triangles(vertices, fan, material, uv=(flat - hub) * [facing, 1.0], normals=normals)
+    turned = flat * [facing, 1.0]
+    uv = turned - turned.min(axis=0)
+    builder.triangles(vertices, fan, material, uv=uv, normals=normals)
 
 
 @cache
@@ -320,7 +324,7 @@ def _cross(a: Floats, b: Floats) -> Floats:
 def _unit(vectors: Floats) -> Floats:
     """Vectors of length 1; upwards where there is none."""
     length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
-    return np.where(length > 1e-12, vectors / np.maximum(length, 1e-12), [0.0, 1.0, 0.0])
+    return np.asarray(np.where(length > 1e-12, vectors / np.maximum(length, 1e-12), [0.0, 1.0, 0.0]))
 
 
 def _arc_uv(grid: Floats) -> Floats:

@@ -88,8 +88,8 @@ def _head(
     turn = np.linspace(-0.25, math.pi + 0.25, 6)
     ring = np.stack([np.cos(turn), np.sin(turn)], 1) * 0.125
     for level in y:
-        near = np.concatenate([ring + [at[0], level], np.full((6, 1), front)], 1)
-        far = near + [0.0, -0.02, facing * 0.17]
+        near = np.concatenate([ring + np.array([at[0], level]), np.full((6, 1), front)], 1)
+        far = near + np.array([0.0, -0.02, facing * 0.17])
         far[[0, -1]] = near[[0, -1]]
         faces = [[i, i + 1, 7 + i] for i in range(5)] + [[i, 7 + i, 6 + i] for i in range(5)]
         normals = np.tile(np.concatenate([ring / 0.125, np.zeros((6, 1))], 1), (2, 1))
@@ -114,15 +114,15 @@ def traffic_sign(
         _lit_bollard(builder, rng)
     elif kind == "hanging":
         half, y = float(rng.uniform(0.3, 0.6)), float(rng.uniform(2.9, 3.8))
-        outline = np.array([[-half, -0.35], [half, -0.35], [half, 0.35], [-half, 0.35]]) + [half + 0.15, y]
+        outline = np.array([[-half, -0.35], [half, -0.35], [half, 0.35], [-half, 0.35]]) + np.array([half + 0.15, y])
         _board(builder, rng, outline, _written(rng, palette, 0.35), 0.02)
         tubes(builder, [[0, y + 0.42, 0]], [[2 * half + 0.2, y + 0.42, 0]], 0.015, metal, sides=4)
     elif kind == "direction":
         wide, tall, y = float(rng.uniform(0.8, 1.8)), float(rng.uniform(0.4, 1.1)), float(rng.uniform(2.2, 3.0))
-        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + [0, y + tall]
+        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + np.array([0, y + tall])
         _board(builder, rng, outline, _written(rng, palette, tall), 0.06)
         at = np.array([[-wide * 0.6, 0, 0], [wide * 0.6, 0, 0]])
-        tubes(builder, at, at + [0, y + 2 * tall, 0], 0.055, metal, sides=6)
+        tubes(builder, at, at + np.array([0, y + 2 * tall, 0]), 0.055, metal, sides=6)
     else:
         height = 0.9 if kind == "keep" else float(rng.uniform(2.0, 2.7))
         size = float(rng.uniform(0.3, 0.42))
@@ -143,13 +143,13 @@ def _plates(
     z = 0.05
     if kind == "triangle":
         corners = np.array([[-1.0, -0.6], [1.0, -0.6], [0.0, 1.1]]) * size * 1.05
-        _board(builder, rng, corners + [0, y], Material(TRAFFIC_SIGN, red, grain=0.03), z)
+        _board(builder, rng, corners + np.array([0, y]), Material(TRAFFIC_SIGN, red, grain=0.03), z)
         plate(builder, corners * 0.68 + [0, y], z + 0.014, white)
         mark = np.array([[-0.07, -0.3], [0.07, -0.3], [0.09, 0.3], [-0.09, 0.3]]) * size
-        plate(builder, mark + [0, y], z + 0.02, Material(TRAFFIC_SIGN, (24, 24, 26)))
+        plate(builder, mark + np.array([0, y]), z + 0.02, Material(TRAFFIC_SIGN, (24, 24, 26)))
     elif kind == "rectangle":
         wide, tall = size * float(rng.uniform(0.7, 1.3)), size * float(rng.uniform(0.7, 1.3))
-        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + [0, y]
+        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + np.array([0, y])
         _board(builder, rng, outline, _written(rng, palette, tall), z)
     else:
         disc = circle(0, y, size, 14)
@@ -160,11 +160,11 @@ def _plates(
             plate(builder, circle(0, y, size * 0.76, 14), z + 0.014, inner)
             bar = np.array([[-0.38, -0.22], [0.38, -0.22], [0.38, 0.22], [-0.38, 0.22]]) * size
             if look < 0.28:
-                plate(builder, bar + [0, y], z + 0.02, Material(TRAFFIC_SIGN, (26, 26, 28)))
+                plate(builder, bar + np.array([0, y]), z + 0.02, Material(TRAFFIC_SIGN, (26, 26, 28)))
         elif look < 0.7:  # no entry
             _board(builder, rng, disc, Material(TRAFFIC_SIGN, red, grain=0.03), z)
             bar = np.array([[-0.7, -0.16], [0.7, -0.16], [0.7, 0.16], [-0.7, 0.16]]) * size
-            plate(builder, bar + [0, y], z + 0.014, white)
+            plate(builder, bar + np.array([0, y]), z + 0.014, white)
         else:
             _board(builder, rng, disc, Material(TRAFFIC_SIGN, blue, grain=0.03), z)
             arrow = (
@@ -181,10 +181,10 @@ def _plates(
                 )
                 * size
             )
-            plate(builder, arrow + [0, y], z + 0.014, white, centre=(0.0, y - 0.15 * size))
+            plate(builder, arrow + np.array([0, y]), z + 0.014, white, centre=(0.0, y - 0.15 * size))
     if kind in ("round", "triangle") and rng.random() < 0.35:
         low = y - size - 0.22
-        outline = np.array([[-0.28, -0.13], [0.28, -0.13], [0.28, 0.13], [-0.28, 0.13]]) + [0, low]
+        outline = np.array([[-0.28, -0.13], [0.28, -0.13], [0.28, 0.13], [-0.28, 0.13]]) + np.array([0, low])
         _board(
             builder,
             rng,
@@ -199,7 +199,12 @@ def _written(rng: np.random.Generator, palette: Palette, tall: float) -> Materia
     ground = pick(rng, palette.sign)
     ink: Rgb = (28, 28, 30) if sum(ground) > 420 else (236, 236, 232)
     return Material(
-        TRAFFIC_SIGN, ground, pattern="sign_text", colour2=ink, scale=tall * float(rng.uniform(1.6, 3.6)), grain=0.03
+        TRAFFIC_SIGN,
+        ground,
+        pattern="sign_text",
+        colour2=ink,
+        scale=tall * float(rng.uniform(1.6, 3.6)),
+        grain=0.03,
     )
 
 
@@ -223,5 +228,5 @@ def _lit_bollard(builder: Builder, rng: np.random.Generator) -> None:
             Material(TRAFFIC_SIGN, (24, 68, 156)),
             facing=facing,
         )
-        arrow = np.array([[-0.05, 0.1], [0.05, 0.1], [0.0, -0.12]]) + [0, 0.75]
+        arrow = np.array([[-0.05, 0.1], [0.05, 0.1], [0.0, -0.12]]) + np.array([0, 0.75])
         plate(builder, arrow, facing * 0.14, Material(TRAFFIC_SIGN, (236, 236, 232)), facing=facing)

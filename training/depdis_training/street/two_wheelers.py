@@ -51,12 +51,12 @@ def bicycle(
     bar_y = 0.98 if sporty else 1.08
     _bicycle_frame(builder, frame, dark_parts, metal, bar_y, sporty, low_step=rng.random() < 0.3)
     crank = np.array([0.0, math.sin(turn), math.cos(turn)]) * 0.17
-    pedals = np.array([[-0.14, 0.28, 0.0], [0.14, 0.28, 0.0]]) + [[0, 0, 0], [0, 0, 0]]
+    pedals = np.array([[-0.14, 0.28, 0.0], [0.14, 0.28, 0.0]]) + np.array([[0, 0, 0], [0, 0, 0]])
     pedals[0] += crank
     pedals[1] -= crank
     roots = pedals * [0.4, 0.0, 0.0] + [0.0, 0.28, 0.0]
     tubes(builder, roots, pedals * [0.55, 1, 1], 0.012, metal, sides=4)
-    boxes(builder, pedals - [0.05, 0.012, 0.045], pedals + [0.05, 0.012, 0.045], dark_parts)
+    boxes(builder, pedals - [0.05, 0.012, 0.045], pedals + np.array([0.05, 0.012, 0.045]), dark_parts)
     _luggage(builder, rng, palette)
     if rider:
         outfit = draw_outfit(
@@ -66,7 +66,7 @@ def bicycle(
         lean = float(rng.uniform(0.3, 0.5) if sporty else rng.uniform(0.08, 0.28))
         joints = seated_joints(
             np.array([0.0, 0.985, -0.24]), lean, height,
-            hands=np.array([[-0.25, bar_y + 0.02, 0.34], [0.25, bar_y + 0.02, 0.34]]), feet=pedals + [0, 0.09, -0.05],
+            hands=np.array([[-0.25, bar_y + 0.02, 0.34], [0.25, bar_y + 0.02, 0.34]]), feet=pedals + np.array([0, 0.09, -0.05]),
         )  # fmt: skip
         dress(builder, joints, outfit, detail=detail)
         if rng.random() < 0.3:
@@ -133,11 +133,11 @@ def seated_joints(
     neck = hips + (spine * 0.56 + np.array([0.0, -0.01, 0.02])) * s
     head = neck + np.array([0.0, 0.155, 0.06 + 0.03 * lean]) * s
     signs = np.array([-1.0, 1.0])
-    hip = np.stack([hips + [0.085 * sign * s, -0.05, 0.0] for sign in signs])
-    shoulder = np.stack([neck + [0.168 * sign * s, -0.085 * s, 0.0] for sign in signs])
+    hip = np.stack([hips + np.array([0.085 * sign * s, -0.05, 0.0]) for sign in signs])
+    shoulder = np.stack([neck + np.array([0.168 * sign * s, -0.085 * s, 0.0]) for sign in signs])
     knees_to = np.array([0.0, 0.5, 1.0])
     knee = np.stack(
-        [limb(hip[i], feet[i], 0.43 * s, 0.43 * s, knees_to + [0.12 * signs[i], 0, 0]) for i in (0, 1)]
+        [limb(hip[i], feet[i], 0.43 * s, 0.43 * s, knees_to + np.array([0.12 * signs[i], 0, 0])) for i in (0, 1)]
     )
     down = np.array([0.0, -1.0, -0.4])
     reach = []
@@ -147,7 +147,7 @@ def seated_joints(
         reach.append(shoulder[i] + line * min(1.0, 0.575 * s / distance))
     hand = np.stack(reach)
     elbow = np.stack(
-        [limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, down + [0.55 * signs[i], 0, 0]) for i in (0, 1)]
+        [limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, down + np.array([0.55 * signs[i], 0, 0])) for i in (0, 1)]
     )
     toe = feet + np.array([0.0, -0.05, 0.14])
     return Joints(hips, chest, neck, head, hip, knee, feet, toe, shoulder, elbow, hand, height)

@@ -426,7 +426,9 @@ def _fittings(
     tails = [
         (s * (half - (0.15 if tall else 0.22)), level + (0.04 if tall else -0.02), back + 0.06) for s in (-1, 1)
     ]
-    ellipsoids(builder, tails, (0.085, 0.17, 0.09) if tall else (0.18, 0.075, 0.1), lamp, rings=rings, sides=sides)
+    ellipsoids(
+        builder, tails, (0.085, 0.17, 0.09) if tall else (0.18, 0.075, 0.1), lamp, rings=rings, sides=sides
+    )
     _plate(builder, rng, CAR, hull.sill + 0.16, front + 0.015, rear=False)
     _plate(builder, rng, CAR, (hull.sill + tail) / 2 + rng.uniform(-0.1, 0.08), back - 0.015, rear=True)
     grille = nose - 0.12
@@ -460,7 +462,7 @@ def _fittings(
         spots = np.array(
             [(s * (half + 0.005), 0.8 * hull.belt[2][1] + 0.06, front - d) for s in (-1, 1) for d in doors]
         )
-        boxes(builder, spots - [0.012, 0.014, 0.08], spots + [0.012, 0.014, 0.08], shell)
+        boxes(builder, spots - [0.012, 0.014, 0.08], spots + np.array([0.012, 0.014, 0.08]), shell)
 
 
 def _road_wheels(builder: Builder, rng: np.random.Generator, hull: Hull, label: int, detail: float) -> None:
@@ -504,7 +506,7 @@ def _lamp(label: int, colour: Rgb, emission: float) -> Material:
 def _plate(builder: Builder, rng: np.random.Generator, label: int, y: float, z: float, *, rear: bool) -> None:
     yellow = rear and rng.random() < 0.5
     ground: Rgb = (222, 178, 40) if yellow else (226, 226, 222)
-    board = Material(label, ground, pattern="sign_text", colour2=(30, 30, 34), scale=0.36, grain=0.02)
+    board = Material(label, ground, pattern="sign_text", colour2=(30, 30, 34), scale=0.38, grain=0.02)
     centre: Point = (0.0, float(y), z)
     right = (0.26 if z > 0 else -0.26, 0.0, 0.0)
-    cards(builder, [centre], [right], [(0.0, 0.057, 0.0)], board, uv_offsets=[(0.0, 0.05)])
+    cards(builder, [centre], [right], [(0.0, 0.057, 0.0)], board)
