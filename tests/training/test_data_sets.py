@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,14 +27,12 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)) 
     return values
 
 
-def grey(path: Path, values: NDArray[np.generic]) -> None:
+def grey(path: Path, values: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), values)
 
 
-def synthia(
-    root: Path, ids: NDArray[np.generic], *, parsed: bool = False, nested: bool = False
-) -> NDArray[np.uint8]:
+def synthia(root: Path, ids: NDArray[Any], *, parsed: bool = False, nested: bool = False) -> NDArray[np.uint8]:
     """One picture; depth is row * 1 m + 0.07 m, the first row sky."""
     image = picture(root / "RGB" / "0000000.png")
     if parsed:
@@ -120,9 +119,7 @@ def test_synthia_in_camvids_classes_goes_through_the_sixteen(tmp_path: Path, ids
     assert np.array_equal(labels == CAMVID_11.index("building"), np.isin(ids, (2, 21)))
 
 
-def cityscapes(
-    root: Path, split: str, ids: NDArray[np.generic], disparity: NDArray[np.uint16]
-) -> NDArray[np.uint8]:
+def cityscapes(root: Path, split: str, ids: NDArray[Any], disparity: NDArray[np.uint16]) -> NDArray[np.uint8]:
     place = f"{split}/ulm/ulm_000003_000019"
     grey(root / f"gtFine/{place}_gtFine_labelIds.png", ids.astype(np.uint8))
     grey(root / f"disparity/{place}_disparity.png", disparity)
