@@ -14,7 +14,7 @@ from depdis_training.street.shapes import Floats, ellipsoids, sweep
 
 @dataclass(frozen=True)
 class Outfit:
-    """What somebody wears. coat: length of the skirt or coat below the hips as a share of the legs, 0 for none."""
+    """What somebody wears. coat: length of a skirt or coat below the hips as a share of the legs, or 0."""
 
     skin: Material
     hair: Material
@@ -52,7 +52,7 @@ def draw_outfit(
     rng: np.random.Generator, palette: Palette, label: int, *, dark: float = 0.0, bright: float = 0.0,
     coat: float = 0.3, helmet: bool = False,
 ) -> Outfit:  # fmt: skip
-    """Clothes of the palette; dark, bright, coat: the shares of dark clothes, of high-visibility jackets, of coats."""
+    """Clothes of the palette; dark, bright, coat: shares of dark clothes, high-visibility jackets, coats."""
     grey = float(rng.uniform(14, 42))
     gloom: tuple[Rgb, ...] = ((grey, grey, grey * 1.08), (grey * 0.8, grey * 0.85, grey * 1.2))
     choice = rng.random()
@@ -233,7 +233,7 @@ def _skirt(builder: Builder, joints: Joints, outfit: Outfit, size: float, sides:
 
 
 def limb(root: Floats, tip: Floats, upper: float, lower: float, towards: Floats) -> Floats:
-    """The joint between a root and a tip: a two-bone chain bent towards a direction; straight where out of reach."""
+    """The joint between two bones from root to tip, bent `towards`; straight where the tip is out of reach."""
     line = tip - root
     distance = max(float(np.linalg.norm(line)), 1e-6)
     axis = line / distance

@@ -83,7 +83,7 @@ def _stations(hull: Hull, detail: float) -> Floats:
     places = np.unique(np.clip([*knots, *edges, *arcs, *lips], 0.0, hull.length))
     gap = 0.012 if detail > 0.6 else 0.05 if detail > 0.3 else 0.12
     kept = np.concatenate([[True], np.diff(places) > gap])
-    places = places[kept]
+    places = np.asarray(places[kept])
     places[-1] = hull.length
     return places
 

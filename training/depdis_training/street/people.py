@@ -11,7 +11,7 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.street.figures import Joints, Outfit, draw_outfit, dress, limb
 from depdis_training.street.mesh import Builder, Mesh
 from depdis_training.street.palette import Palette
-from depdis_training.street.shapes import boxes, ellipsoids, revolved, sweep, tubes, Unit
+from depdis_training.street.shapes import Floats, Unit, boxes, ellipsoids, revolved, sweep, tubes
 
 PERSON = CITYSCAPES_16.index("person")
 
@@ -25,7 +25,8 @@ def person(
 ) -> Mesh:  # fmt: skip
     """Somebody 1.5 to 1.95 m tall (children 0.95 to 1.45), facing +z, label person.
 
-    phase: of the walk, 0..1; None draws it. bag, umbrella: None draws them. sitting: on a seat 0.45 m high at z = 0.
+    phase: of the walk, 0..1; None draws it. bag, umbrella: None draws them. sitting: on a seat 0.45 m
+    high at z = 0.
     """
     height = float(rng.uniform(0.95, 1.45)) if child else float(np.clip(rng.normal(1.71, 0.09), 1.5, 1.95))
     outfit = draw_outfit(rng, palette, PERSON, dark=0.35, bright=0.03, coat=0.1 if child else 0.34)
@@ -63,7 +64,9 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
         head = neck + np.array([0.0, 0.17 * s, 0.03])
     signs = np.array([-1.0, 1.0])
     hip = np.stack([hips + np.array([0.088 * s * sign, -0.07 * s, 0.0]) for sign in signs])
-    shoulder = np.stack([neck + np.array([0.168 * s * sign, -0.085 * s, -sign * shoulder_turn]) for sign in signs])
+    shoulder = np.stack(
+        [neck + np.array([0.168 * s * sign, -0.085 * s, -sign * shoulder_turn]) for sign in signs]
+    )
     if walking:
         ankle, toe = _stride(hip, swing, s)
     elif pose == "sitting":
@@ -85,7 +88,8 @@ def _joints(rng: np.random.Generator, pose: Pose, phase: float, height: float) -
     return Joints(hips, chest, neck, head, hip, knee, ankle, toe, shoulder, elbow, hand, height)
 
 
-def _stride(hip: np.ndarray, swing: float, s: float):  # type: ignore[no-untyped-def,type-arg]
+def _stride(hip: Floats, swing: float, s: float) -> tuple[Floats, Floats]:
+    """Ankles and toes (2, 3) at an angle of the step."""
     ankles, toes = [], []
     for side in (0, 1):
         turn = swing + math.pi * side
@@ -100,7 +104,8 @@ def _stride(hip: np.ndarray, swing: float, s: float):  # type: ignore[no-untyped
     return np.array(ankles), np.array(toes)
 
 
-def _hands(rng: np.random.Generator, shoulder, pose: Pose, swing: float, s: float):  # type: ignore[no-untyped-def]
+def _hands(rng: np.random.Generator, shoulder: Floats, pose: Pose, swing: float, s: float) -> Floats:
+    """Where the hands are: swinging, on the knees, folded, in a pocket, hanging."""
     hands = []
     folded = rng.random()
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -139,8 +144,11 @@ def _carry(builder: Builder, joints: Joints, outfit: Outfit, bag: Bag) -> None:
         half = np.array([0.05, 0.12, 0.15]) * s
         boxes(builder, [at - half], [at + half], outfit.bag)
         top = joints.shoulder[0] * 0.6 + joints.neck * 0.4
-        sweep(builder, np.stack([top + np.array([0, 0.03, 0.02]), joints.chest + np.array([0.03, 0.04, 0.16]), at + np.array([0, half[1], 0.04])]),
-              [0.022 * s] * 3, outfit.bag, sides=3)  # fmt: skip
+        strap = [
+            top + np.array([0.0, 0.03, 0.02]), joints.chest + np.array([0.03, 0.04, 0.16]),
+            at + np.array([0.0, half[1], 0.04]),
+        ]  # fmt: skip
+        sweep(builder, np.stack(strap), [0.022 * s] * 3, outfit.bag, sides=3)
     elif bag == "shopping":
         at = joints.hand[0] + np.array([0.0, -0.24, 0.0]) * s
         half = np.array([0.06, 0.19, 0.15]) * s

@@ -165,7 +165,8 @@ def _leaf_patches(
     normal = direction + np.array([0.0, 0.25, 0.0])
     at[..., 1] = np.maximum(at[..., 1], size * 0.45)
     _patches(
-        builder, rng, at.reshape(-1, 3), normal.reshape(-1, 3), size * rng.uniform(0.7, 1.3, at.shape[0] * per_blob),
+        builder, rng, at.reshape(-1, 3), normal.reshape(-1, 3),
+        size * rng.uniform(0.7, 1.3, at.shape[0] * per_blob),
         material,
     )  # fmt: skip
 
@@ -189,7 +190,7 @@ def _leafy(
     lean = rng.normal(0.0, 0.02, 2) * tall
     top = np.array([lean[0], middle, lean[1]])
     sweep(
-        builder, [[0, 0, 0], [0, 0.12 * stem, 0], [lean[0] * 0.3, stem, lean[1] * 0.3], top],
+        builder, np.array([[0, 0, 0], [0, 0.12 * stem, 0], [lean[0] * 0.3, stem, lean[1] * 0.3], top]),
         [girth * 1.6, girth, girth * 0.8, girth * 0.3], bark, sides=6, facing=(1.0, 0.0, 0.0),
     )  # fmt: skip
     count = 14 if detail > 0.6 else 9 if detail > 0.3 else 5
@@ -247,7 +248,7 @@ def _bare(
     fork = np.array([lean[0], stem, lean[1]])
     sweep(
         builder,
-        [[0, 0, 0], [0, 0.1 * stem, 0], fork],
+        np.array([[0, 0, 0], [0, 0.1 * stem, 0], fork]),
         [girth * 1.5, girth, girth * 0.85],
         bark,
         sides=6,
@@ -271,8 +272,8 @@ def _bare(
         # branches leave their parent along its outer half, not all from one point
         start = np.repeat(roots, children, 0)
         if depth:
-            back = np.repeat(previous, children, 0) * np.tile(np.linspace(0.0, 0.55, children), len(roots))[:, None]
-            start = start - parent * back
+            share = np.tile(np.linspace(0.0, 0.55, children), len(roots))[:, None]
+            start = start - parent * np.repeat(previous, children, 0) * share
         end = start + direction * reach
         tubes(builder, start, end, radius, bark, end_radii=radius * 0.45, sides=5 if depth == 0 else 3)
         roots, heading = end, direction
@@ -305,8 +306,8 @@ def _twigs(
     right = _unit(np.cross(heading, normal))
     size = 0.085 * tall * rng.uniform(0.7, 1.3, (len(tips), 1)) * (1.0 if detail > 0.6 else 1.3)
     twigs = Material(
-        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.3, 0.5)), scale=float(rng.uniform(0.4, 0.7)),
-        grain=0.2,
+        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.3, 0.5)),
+        scale=float(rng.uniform(0.4, 0.7)),        grain=0.2,
     )  # fmt: skip
     kite = np.array([[0.0, -0.9], [0.75, 0.25], [0.3, 1.2], [-0.35, 1.05], [-0.7, 0.2]])
     local = kite * rng.uniform(0.75, 1.25, (len(tips), 5, 1)) * size[:, None]

@@ -1,7 +1,7 @@
 """Many primitives at once: copies of unit shapes, tubes, swept limbs, lofted surfaces, cards.
 
-Each call adds one array of triangles, whatever the number of copies: a scene has hundreds of objects and a picture
-a fifth of a second.
+Each call adds one array of triangles, whatever the number of copies: a scene has hundreds of objects and a
+picture a fifth of a second.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def ellipsoids(
     builder: Builder, centres: ArrayLike, radii: ArrayLike, material: Material, *, rings: int = 5,
     sides: int = 8, rng: np.random.Generator | None = None, roughness: float = 0.0,
 ) -> None:  # fmt: skip
-    """Ellipsoids with radii (N, 3) or (3,); with `rng`, lumpy ones: each vertex moved by a share of the radius."""
+    """Ellipsoids with radii (N, 3) or (3,); with `rng`, lumpy: each vertex moved by a share of the radius."""
     unit = unit_sphere(rings, sides)
     if rng is None:
         copies(builder, unit, centres, radii, material)
@@ -296,7 +296,7 @@ def _circle(sides: int) -> Floats:
 
 def circle(x: float, y: float, radius: float, sides: int = 12) -> Floats:
     """The outline (sides, 2) of a disc, for `plate`."""
-    return _circle(sides) * radius + np.array([x, y])
+    return np.asarray(_circle(sides) * radius + np.array([x, y]))
 
 
 @cache

@@ -114,12 +114,14 @@ def traffic_sign(
         _lit_bollard(builder, rng)
     elif kind == "hanging":
         half, y = float(rng.uniform(0.3, 0.6)), float(rng.uniform(2.9, 3.8))
-        outline = np.array([[-half, -0.35], [half, -0.35], [half, 0.35], [-half, 0.35]]) + np.array([half + 0.15, y])
+        outline = np.array([[-half, -0.35], [half, -0.35], [half, 0.35], [-half, 0.35]])
+        outline = outline + np.array([half + 0.15, y])
         _board(builder, rng, outline, _written(rng, palette, 0.35), 0.02)
         tubes(builder, [[0, y + 0.42, 0]], [[2 * half + 0.2, y + 0.42, 0]], 0.015, metal, sides=4)
     elif kind == "direction":
         wide, tall, y = float(rng.uniform(0.8, 1.8)), float(rng.uniform(0.4, 1.1)), float(rng.uniform(2.2, 3.0))
-        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) + np.array([0, y + tall])
+        outline = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]])
+        outline = outline + np.array([0, y + tall])
         _board(builder, rng, outline, _written(rng, palette, tall), 0.06)
         at = np.array([[-wide * 0.6, 0, 0], [wide * 0.6, 0, 0]])
         tubes(builder, at, at + np.array([0, y + 2 * tall, 0]), 0.055, metal, sides=6)

@@ -51,7 +51,7 @@ def bicycle(
     bar_y = 0.98 if sporty else 1.08
     _bicycle_frame(builder, frame, dark_parts, metal, bar_y, sporty, low_step=rng.random() < 0.3)
     crank = np.array([0.0, math.sin(turn), math.cos(turn)]) * 0.17
-    pedals = np.array([[-0.14, 0.28, 0.0], [0.14, 0.28, 0.0]]) + np.array([[0, 0, 0], [0, 0, 0]])
+    pedals = np.array([[-0.14, 0.28, 0.0], [0.14, 0.28, 0.0]])
     pedals[0] += crank
     pedals[1] -= crank
     roots = pedals * [0.4, 0.0, 0.0] + [0.0, 0.28, 0.0]
@@ -66,7 +66,8 @@ def bicycle(
         lean = float(rng.uniform(0.3, 0.5) if sporty else rng.uniform(0.08, 0.28))
         joints = seated_joints(
             np.array([0.0, 0.985, -0.24]), lean, height,
-            hands=np.array([[-0.25, bar_y + 0.02, 0.34], [0.25, bar_y + 0.02, 0.34]]), feet=pedals + np.array([0, 0.09, -0.05]),
+            hands=np.array([[-0.25, bar_y + 0.02, 0.34], [0.25, bar_y + 0.02, 0.34]]),
+            feet=pedals + np.array([0, 0.09, -0.05]),
         )  # fmt: skip
         dress(builder, joints, outfit, detail=detail)
         if rng.random() < 0.3:
@@ -115,17 +116,15 @@ def motorcycle(
         if scooter:
             feet = np.array([[-0.12, 0.36, 0.12], [0.12, 0.36, 0.12]])
         joints = seated_joints(
-            np.array([0.0, 0.86, -0.25]), 0.1 if scooter else 0.24, float(rng.uniform(1.65, 1.88)), hands=bars, feet=feet,
-            forward=0.12,
+            np.array([0.0, 0.86, -0.25]), 0.1 if scooter else 0.24, float(rng.uniform(1.65, 1.88)), hands=bars,
+            feet=feet,
         )  # fmt: skip
         dress(builder, joints, outfit, detail=detail)
     return builder.build()
 
 
-def seated_joints(
-    hips: Floats, lean: float, height: float, *, hands: Floats, feet: Floats, forward: float = 0.0
-) -> Joints:
-    """Somebody astride a saddle at `hips`, leaning forwards by `lean` radians, hands and ankles (2, 3) where given."""
+def seated_joints(hips: Floats, lean: float, height: float, *, hands: Floats, feet: Floats) -> Joints:
+    """Somebody astride a saddle at `hips`, leaning forwards by `lean` radians; hands, feet (2, 3)."""
     s = height / 1.75
     spine = np.array([0.0, math.cos(lean), math.sin(lean)])
     hips = hips + np.array([0.0, 0.06, 0.0])
@@ -135,11 +134,9 @@ def seated_joints(
     signs = np.array([-1.0, 1.0])
     hip = np.stack([hips + np.array([0.085 * sign * s, -0.05, 0.0]) for sign in signs])
     shoulder = np.stack([neck + np.array([0.168 * sign * s, -0.085 * s, 0.0]) for sign in signs])
-    knees_to = np.array([0.0, 0.5, 1.0])
     knee = np.stack(
-        [limb(hip[i], feet[i], 0.43 * s, 0.43 * s, knees_to + np.array([0.12 * signs[i], 0, 0])) for i in (0, 1)]
+        [limb(hip[i], feet[i], 0.43 * s, 0.43 * s, np.array([0.12 * signs[i], 0.5, 1.0])) for i in (0, 1)]
     )
-    down = np.array([0.0, -1.0, -0.4])
     reach = []
     for i in (0, 1):
         line = hands[i] - shoulder[i]
@@ -147,7 +144,10 @@ def seated_joints(
         reach.append(shoulder[i] + line * min(1.0, 0.575 * s / distance))
     hand = np.stack(reach)
     elbow = np.stack(
-        [limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, down + np.array([0.55 * signs[i], 0, 0])) for i in (0, 1)]
+        [
+            limb(shoulder[i], hand[i], 0.29 * s, 0.29 * s, np.array([0.55 * signs[i], -1.0, -0.4]))
+            for i in (0, 1)
+        ]
     )
     toe = feet + np.array([0.0, -0.05, 0.14])
     return Joints(hips, chest, neck, head, hip, knee, feet, toe, shoulder, elbow, hand, height)
