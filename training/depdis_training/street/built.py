@@ -33,13 +33,15 @@ def build_up(stage: Stage, layout: Layout) -> None:
             if block.kind in ("park", "field", "wall", "carpark", "square"):
                 _behind(stage, barriers, side, block)
         _side_streets(stage, layout, side)
-        if stage.chance(0.12):  # a guard rail at the kerb
+        if stage.chance(0.05 if layout.style in ("country", "suburb", "terraces") else 0.2):  # a guard rail
             z0 = stage.uniform(-8, 30)
             line = polyline(
                 side.sign * (side.kerb + 0.35), z0, side.sign * (side.kerb + 0.35), z0 + stage.uniform(6, 30)
             )
             if side.pavement > 1.2:
                 add_barrier(barriers, stage.rng, stage.palette, "railing", line, KERB_HEIGHT, 0.0)
+    if stage.chance(0.04):
+        _bridge(stage, barriers, layout)
     _end(stage, layout)
     _skyline(stage, barriers, layout)
     mesh = barriers.build()
@@ -195,6 +197,19 @@ def _side_streets(stage: Stage, layout: Layout, side: Side) -> None:
         if stage.sees(side.sign * 78, middle, 12):
             mesh = _building(stage, kinds[0], 18.0, False)
             stage.put(mesh, side.sign * stage.uniform(70, 90), middle, yaw=-side.sign * math.pi / 2)
+
+
+def _bridge(stage: Stage, builder: Builder, layout: Layout) -> None:
+    """A bridge over the street, on piers behind the pavements."""
+    z, clear = stage.uniform(25, 90), stage.uniform(4.5, 6.5)
+    deck = Material(
+        BUILDING, pick(stage.rng, stage.palette.building), "stone" if stage.chance(0.5) else "noise"
+    )
+    left, right = layout.left.frontage + 0.5, layout.right.frontage + 0.5
+    wide = stage.uniform(4, 12)
+    box(builder, (-80, clear, z), (80, clear + stage.uniform(1.2, 2.4), z + wide), deck, bottom=True)
+    for x in (-left - 20, right):
+        box(builder, (x, -1, z), (x + 20, clear, z + wide), deck)
 
 
 def _end(stage: Stage, layout: Layout) -> None:

@@ -40,7 +40,10 @@ def draw_camera(
         x = float(rng.uniform(-layout.left.kerb + 0.6, layout.right.kerb - 0.6))
     else:
         x, base = side.sign * float(rng.uniform(side.kerb + 0.4, side.frontage - 0.4)), 0.12
-    height = float(rng.uniform(1.0, 2.0)) if rng.random() < 0.85 else float(rng.uniform(2.0, 4.5))
+    raised = rng.random()
+    height = float(rng.uniform(1.0, 2.0) if raised < 0.84 else rng.uniform(2.0, 3.5))
+    if raised > 0.95:  # from a window or a mast, looking down
+        height = float(rng.uniform(3.5, 7.0))
     turn = rng.random()
     if turn < 0.68:
         yaw = float(rng.normal(0, 4))
@@ -49,7 +52,7 @@ def draw_camera(
     else:  # sideways, over the road rather than at the nearest wall
         yaw = float(rng.uniform(25, 80)) * (-1.0 if x > 0 else 1.0)
     fov = float(rng.uniform(42, 75) if rng.random() < 0.6 else rng.uniform(60, 100))
-    pitch = float(rng.normal(-0.5, 3.0)) - (4.0 if height > 2.5 else 0.0)
+    pitch = float(rng.normal(-0.5, 3.0)) - max(0.0, height - 2.2) * float(rng.uniform(1.5, 5.0))
     return _camera(x, height + base, yaw, pitch, float(rng.normal(0, 1.0)), fov, size)
 
 

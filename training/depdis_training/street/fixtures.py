@@ -12,6 +12,7 @@ from depdis_training.street.furniture import (
     bus_shelter,
     pole,
     street_lamp,
+    telephone_box,
     traffic_light,
     traffic_sign,
 )
@@ -21,7 +22,7 @@ from depdis_training.street.mesh import Mesh
 from depdis_training.street.stock import Stage
 
 _BUILDERS: dict[str, Callable[..., Mesh]] = {
-    "bench": bench, "bin": bin_, "bollard": bollard, "bus_shelter": bus_shelter, "pole": pole,
+    "bench": bench, "bin": bin_, "bollard": bollard, "bus_shelter": bus_shelter, "pole": pole, "telephone_box": telephone_box,
     "street_lamp": street_lamp, "traffic_light": traffic_light, "traffic_sign": traffic_sign,
 }  # fmt: skip
 
@@ -44,6 +45,14 @@ def furnish(stage: Stage, layout: Layout) -> None:
         if side.pavement > 1.5:
             _clutter(stage, side)
     _signals(stage, layout)
+    if layout.island is not None:
+        for z in (layout.island - 2.2, layout.island + 2.2):
+            kind = str(
+                stage.rng.choice(
+                    ["traffic_sign", "bollard", "traffic_light", "street_lamp"], p=[0.5, 0.25, 0.15, 0.1]
+                )
+            )
+            _fix(stage, kind, 0.0, z, math.pi, variants=6)
 
 
 def _lamps(stage: Stage, layout: Layout, side: Side) -> None:

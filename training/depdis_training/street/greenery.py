@@ -5,11 +5,11 @@ from __future__ import annotations
 from depdis_training.street.ground import KERB_HEIGHT
 from depdis_training.street.layout import Block, Layout, Side
 from depdis_training.street.mesh import Mesh
-from depdis_training.street.plants import bush, tree
+from depdis_training.street.plants import TreeKind, bush, tree
 from depdis_training.street.stock import Stage
 
 
-def _tree(stage: Stage, x: float, z: float, kind: str, height: float) -> Mesh:
+def _tree(stage: Stage, x: float, z: float, kind: TreeKind, height: float) -> Mesh:
     detail = stage.detail(x, z)
     if stage.view.distance(x, z) > 60:
         detail = 0.15
@@ -19,7 +19,7 @@ def _tree(stage: Stage, x: float, z: float, kind: str, height: float) -> Mesh:
     )[0]  # fmt: skip
 
 
-def _plant(stage: Stage, x: float, z: float, kind: str, height: float, trunk: float = 0.3) -> None:
+def _plant(stage: Stage, x: float, z: float, kind: TreeKind, height: float, trunk: float = 0.3) -> None:
     if stage.sees(x, z, height * 0.4) and stage.free(x, z, trunk, trunk):
         mesh = _tree(stage, x, z, kind, height)
         stage.put(mesh, x, z, y=KERB_HEIGHT, yaw=stage.uniform(0, 6.28), scale=stage.uniform(0.88, 1.12))
@@ -28,7 +28,7 @@ def _plant(stage: Stage, x: float, z: float, kind: str, height: float, trunk: fl
 def plant_trees(stage: Stage, layout: Layout) -> None:
     """All trees of a street: bare or leafy by its season."""
     bare = stage.chance(0.42)
-    season = "bare" if bare else "leafy"
+    season: TreeKind = "bare" if bare else "leafy"
     for side in layout.sides:
         share = {"park_side": 0.6, "suburb": 0.45, "city": 0.3, "terraces": 0.25}.get(layout.style, 0.2)
         if stage.chance(share) and side.pavement + side.verge > 1.4:
@@ -37,10 +37,10 @@ def plant_trees(stage: Stage, layout: Layout) -> None:
             _block_trees(stage, side, block, season)
 
 
-def _avenue(stage: Stage, side: Side, season: str) -> None:
+def _avenue(stage: Stage, side: Side, season: TreeKind) -> None:
     """Street trees at the kerb."""
     spacing, height = stage.uniform(6, 15), stage.uniform(4, 12)
-    kind = "young" if height < 5.5 and stage.chance(0.5) else season
+    kind: TreeKind = "young" if height < 5.5 and stage.chance(0.5) else season
     z = stage.uniform(-6, 4)
     x = side.sign * (side.kerb + (side.verge / 2 if side.verge > 0.8 else 0.75))
     while z < 110:
@@ -49,7 +49,7 @@ def _avenue(stage: Stage, side: Side, season: str) -> None:
         z += spacing * stage.uniform(0.8, 1.2)
 
 
-def _block_trees(stage: Stage, side: Side, block: Block, season: str) -> None:
+def _block_trees(stage: Stage, side: Side, block: Block, season: TreeKind) -> None:
     near, far, density, heights = {
         "park": (1.5, 40, 0.24, (5, 17)), "field": (1.5, 45, 0.1, (4, 14)), "wall": (1.2, 16, 0.2, (4, 14)),
         "houses": (1.2, block.setback - 1.0, 0.12, (2.5, 8)), "terrace": (1.0, block.setback - 0.8, 0.05, (2, 5)),
@@ -66,9 +66,9 @@ def _block_trees(stage: Stage, side: Side, block: Block, season: str) -> None:
             if stage.sees(x, z, 1.5) and stage.free(x, z, 0.6, 0.6):
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
-                    ("bush", detail), lambda d=detail: bush(stage.rng, stage.palette, detail=d), 3
+                    ("bush", detail), lambda: bush(stage.rng, stage.palette, detail=detail), 3
                 )[0]
                 stage.put(mesh, x, z, y=KERB_HEIGHT, yaw=stage.uniform(0, 6.28), scale=stage.uniform(0.7, 1.5))
         else:
-            kind = "conifer" if stage.chance(0.12) else season if stage.chance(0.85) else "bare"
+            kind: TreeKind = "conifer" if stage.chance(0.12) else season if stage.chance(0.85) else "bare"
             _plant(stage, x, z, kind, stage.uniform(*heights))

@@ -168,6 +168,19 @@ def _surface(rng: np.random.Generator, block: Block, grounds: Grounds) -> Materi
     return grounds.pavement if rng.random() < 0.5 else grounds.plot
 
 
+def _add_island(builder: Builder, z: float, grounds: Grounds) -> None:
+    """A refuge in the middle of the road, round at both ends."""
+    ends = 0.7 * np.sin(np.linspace(0, np.pi / 2, 5))
+    along = np.concatenate([z - 3 + 0.7 * (1 - np.cos(np.linspace(0, np.pi / 2, 5))), [z, z + 2.3]])
+    half = np.concatenate([ends, [0.7, 0.7]])
+    along, half = np.concatenate([along, [z + 3]]), np.concatenate([half, [0.0]])
+    y = KERB_HEIGHT
+    for sign in (-1, 1):
+        wall_ribbon(builder, _line(sign * half, 0, along), _line(sign * half, y, along), grounds.kerb)
+        plan_ribbon(builder, _line(sign * half, y, along), _line(sign * half * 0.75, y, along), grounds.kerb)
+    plan_ribbon(builder, _line(half * 0.75, y, along), _line(-half * 0.75, y, along), grounds.pavement)
+
+
 def build_ground(rng: np.random.Generator, layout: Layout, palette: Palette, grounds: Grounds) -> Mesh:
     """The ground of a layout, bent and raised along its course."""
     builder = Builder()
@@ -197,6 +210,8 @@ def build_ground(rng: np.random.Generator, layout: Layout, palette: Palette, gro
                         grounds.road,
                     )
             _add_block(builder, side, block, grounds, rng)
+    if layout.island is not None:
+        _add_island(builder, layout.island, grounds)
     if layout.closed:  # the cross street of a T-junction
         width = float(rng.uniform(6, 14))
         across = np.array([layout.end, layout.end + width])

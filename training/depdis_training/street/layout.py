@@ -68,6 +68,7 @@ class Layout:
     end: float
     closed: bool
     crossing: float | None
+    island: float | None
     course: Course
 
     @property
@@ -93,6 +94,9 @@ def draw_layout(rng: np.random.Generator) -> Layout:
         crossing = (
             float(corner - 2.5) if corner is not None and rng.random() < 0.6 else float(rng.uniform(5, 45))
         )
+    island = None
+    if lanes % 2 == 0 and lane_width > 2.9 and style != "country" and rng.random() < 0.3:
+        island = crossing + 1.5 if crossing is not None and rng.random() < 0.7 else float(rng.uniform(8, 60))
     return Layout(
         style,
         lanes,
@@ -104,6 +108,7 @@ def draw_layout(rng: np.random.Generator) -> Layout:
         end,
         closed,
         crossing,
+        island,
         _course(rng),
     )
 

@@ -19,7 +19,8 @@ def cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows (N, 3) at length 1."""
-    return rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-9)
+    length: NDArray[np.float64] = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    return rows / np.maximum(length, 1e-9)
 
 
 def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
@@ -37,7 +38,7 @@ def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
     offsets = points - points[:, :1]
     uv = np.stack([np.einsum("nkc,nc->nk", offsets, along), np.einsum("nkc,nc->nk", offsets, across)], -1)
     first = 4 * np.arange(len(points))[:, None]
-    faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])
+    faces = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
     builder.triangles(
         points.reshape(-1, 3), faces, material, uv=uv.reshape(-1, 2), normals=np.repeat(normal, 4, axis=0)
     )
@@ -94,7 +95,7 @@ def _ribbon(
     along[0], along[-1] = a[1] - a[0], a[-1] - a[-2]
     normal = unit(cross(along, b - a))
     first = np.arange(count - 1)[:, None]
-    faces = np.concatenate([first + [0, 1, count + 1], first + [0, count + 1, count]])
+    faces = np.concatenate([first + np.array([0, 1, count + 1]), first + np.array([0, count + 1, count])])
     builder.triangles(
         np.concatenate([a, b]), faces, material, uv=uv, normals=np.concatenate([normal, normal])
     )  # fmt: skip

@@ -194,7 +194,7 @@ def rack(stage: Stage, side: Side) -> None:
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
                     ("parked bicycle", detail),
-                    lambda d=detail: bicycle(stage.rng, stage.palette, rider=False, detail=d), 3,
+                    lambda: bicycle(stage.rng, stage.palette, rider=False, detail=detail), 3,
                 )[0]  # fmt: skip
                 stage.put(mesh, x, z, y=KERB_HEIGHT, yaw=side.sign * (angle + stage.uniform(-0.2, 0.2)))
     if stage.chance(0.3):
@@ -207,7 +207,7 @@ def rack(stage: Stage, side: Side) -> None:
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
                     ("parked motorcycle", detail),
-                    lambda d=detail: motorcycle(stage.rng, stage.palette, rider=False, detail=d), 2,
+                    lambda: motorcycle(stage.rng, stage.palette, rider=False, detail=detail), 2,
                 )[0]  # fmt: skip
                 y = 0.0 if at_kerb else KERB_HEIGHT
                 stage.put(mesh, x, z, y=y, yaw=side.sign * stage.uniform(0.8, 2.2))

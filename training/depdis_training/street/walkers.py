@@ -9,7 +9,7 @@ import numpy as np
 from depdis_training.street.ground import KERB_HEIGHT
 from depdis_training.street.layout import Layout, Side
 from depdis_training.street.mesh import Mesh
-from depdis_training.street.people import person
+from depdis_training.street.people import Pose, person
 from depdis_training.street.stock import Stage
 
 _CROWD = {
@@ -24,7 +24,7 @@ _CROWD = {
 _PHASES = 8
 
 
-def _person(stage: Stage, x: float, z: float, pose: str) -> tuple[Mesh, ...]:
+def _person(stage: Stage, x: float, z: float, pose: Pose) -> tuple[Mesh, ...]:
     """A person's mesh; when moving, those of one whole step cycle."""
     detail = stage.detail(x, z)
     child = stage.chance(0.08)
