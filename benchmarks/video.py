@@ -34,32 +34,42 @@ from depdis_deploy.video import VideoWriter, even_size, to_yuv
 CORES = len(os.sched_getaffinity(0))
 
 
-def network_alone_s(model: Path, frames: list[Frame], outputs: tuple[str, ...]) -> float:
-    """Seconds a frame of the bare sessions: one thread each, one worker a core."""
+class Clock:
+    """Wall and processor seconds since it was made; the latter hardly depend on what else the machine does."""
+
+    def __init__(self) -> None:
+        self.begun = np.array([time.perf_counter(), time.process_time()])
+
+    def since(self) -> np.ndarray:
+        return np.array([time.perf_counter(), time.process_time()]) - self.begun
+
+
+def network_alone_s(model: Path, frames: list[Frame], outputs: tuple[str, ...]) -> np.ndarray:
+    """(wall, processor) seconds a frame of the bare sessions: one thread each, one worker a core."""
     session = open_session(model, "cpu", 1)
     rule = Predictor(model, "cpu", threads=1).manifest.resize
     height, width = frames[0].image.shape[:2]
     geometry = plan((width, height), rule)
     inputs = [to_input(frame.image, geometry, rule)[None] for frame in frames]
     with ThreadPoolExecutor(CORES) as pool:
-        begun = time.perf_counter()
+        clock = Clock()
         for _ in pool.map(lambda image: session.run(image, outputs), inputs):
             pass
-        return (time.perf_counter() - begun) / len(frames)
+        return clock.since() / len(frames)
 
 
-def command_s(model: Path, video: str, frames: int, panel: str, *save: str) -> float:
-    """Seconds a frame of the whole command, loading the model not counted: it is timed on no frame first."""
+def command_s(model: Path, video: str, frames: int, panel: str, *save: str) -> np.ndarray:
+    """(wall, processor) seconds a frame of the whole command, without the time to load the model."""
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             sources=(video,), model=model, device="cpu", outdir=Path(folder), save=save, panel=panel, quiet=True
         )
-        begun = time.perf_counter()
+        clock = Clock()
         Predictor(model, "cpu", threads=1)
-        loading = time.perf_counter() - begun
-        begun = time.perf_counter()
+        loading = clock.since()
+        clock = Clock()
         assert run(options) == 0
-        return (time.perf_counter() - begun - loading) / frames
+        return (clock.since() - loading) / frames
 
 
 def cpu_ms(work: Callable[[], Any], frames: int) -> float:
@@ -122,7 +132,7 @@ def main() -> None:
     with VideoFile(given.video) as clip:
         frames = list(clip)
     count = len(frames)
-    rounds: dict[str, list[float]] = {"network": [], "json": [], "video": []}
+    rounds: dict[str, list[np.ndarray]] = {"network": [], "json": [], "video": []}
     alone: dict[str, float] = {}
     for _ in range(given.rounds):
         rounds["network"].append(network_alone_s(given.model, frames, ("labels", "depth")))
@@ -130,13 +140,17 @@ def main() -> None:
         rounds["video"].append(command_s(given.model, given.video, count, given.panel, "video"))
         for stage, value in stages_alone(given.model, given.video, frames, given.panel).items():
             alone[stage] = min(value, alone.get(stage, value))
-    best = {name: min(values) for name, values in rounds.items()}
+    best = {name: float(min(value[0] for value in values)) for name, values in rounds.items()}
+    busy = {name: 1000 * float(min(value[1] for value in values)) for name, values in rounds.items()}
     cpu = sum(alone[stage] for stage in ("decode", "infer", "draw", "encode"))
     results = {
         "video": Path(given.video).name, "frames": count, "model": given.model.name, "panel": given.panel,
         "cores": CORES, "machine": platform.machine(), "onnxruntime": onnxruntime.__version__,
         "frames_per_second": {name: round(1 / value, 2) for name, value in best.items()},
         "json_over_network": round(best["network"] / best["json"], 3),
+        "cpu_ms_a_frame": {name: round(value, 2) for name, value in busy.items()},
+        "json_over_network_by_cpu": round(busy["network"] / busy["json"], 3),
+        "video_cpu_over_stages": round(busy["video"] / cpu, 3),
         "stages_alone_cpu_ms": {name: round(value, 2) for name, value in alone.items()},
         "video_frame_over_cpu_bound": round(1000 * best["video"] / (cpu / CORES), 3),
         "load_average": os.getloadavg()[0],

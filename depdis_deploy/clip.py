@@ -87,6 +87,8 @@ def output_ticks(time_base: Fraction, rate: Fraction) -> Fraction:
     """
     if (1 / rate / time_base).denominator == 1 and time_base <= Fraction(1, 10_000):
         return time_base
+    if rate.numerator > 1_000_000:  # an average over a variable rate, not a nominal one
+        return min(time_base, Fraction(1, 90_000))
     factor = -(-10_000 // rate.numerator)
     return Fraction(1, rate.numerator * factor)
 

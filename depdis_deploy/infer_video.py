@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
+
 from .clip import Clip, open_clip
 from .command import InputError, one_line
 from .job import Job, Unwritable
@@ -42,7 +44,7 @@ def infer_video(job: Job, source: Source, stem: str, record: str) -> None:
         run = _Run(job, clip, stem, record)
         try:
             run.frames(source)
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             raise Unwritable(run.after_failure(error)) from None
         finally:
             run.finish()
@@ -126,7 +128,7 @@ class _Run:
             return self.clip.end_pts
         return self.pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
 
-    def after_failure(self, error: OSError) -> str:
+    def after_failure(self, error: OSError | av.error.FFmpegError) -> str:
         """Close what cannot be written any further, and say what is kept."""
         reason = error.strerror or one_line(error)
         text = f"{self.job.folder}: no more results can be written ({reason}); make room"
@@ -142,7 +144,7 @@ class _Run:
         try:
             self.writer.close()
             lost = self.writer.finish(self._end_pts(), self.clip.audio, audio_start_s=self.clip.start_s)
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             raise Unwritable(self.after_failure(error)) from None
         self.job.written[self.writer.path.name] = None
         if lost is not None:

@@ -55,6 +55,9 @@ class _Live:
     def __enter__(self) -> Self:
         return self
 
+    def __exit__(self, *error: object) -> None:
+        """Leave closing to the last reference: the reading thread may still wait inside the library."""
+
 
 class Camera(_Live):
     """A camera by its number."""
@@ -87,9 +90,6 @@ class Camera(_Live):
                 self.damage = f"{self.label}: lost after {self._count} frames; what came was used"
                 return
             image = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-    def __exit__(self, *error: object) -> None:
-        self._camera.release()
 
 
 class NetworkStream(_Live):
@@ -138,6 +138,3 @@ class NetworkStream(_Live):
                 continue
             return True
         return False
-
-    def __exit__(self, *error: object) -> None:
-        self._container.close()

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _WAIT_S = 0.1  # how long a signal may go unnoticed
+_LONGEST_READ_S = 6.0  # above the time-out of a network stream
 
 
 class ReadAhead(Generic[Item]):
@@ -70,9 +71,9 @@ class ReadAhead(Generic[Item]):
         return None
 
     def close(self) -> None:
-        """Let the thread end; one that is blocked in a read is left to its time-out."""
+        """Let the thread end, which takes as long as the read that it is in."""
         self._closed.set()
-        self._thread.join(timeout=1.0)
+        self._thread.join(timeout=_LONGEST_READ_S)
 
 
 def in_order(

@@ -91,7 +91,7 @@ class VideoWriter:
         context.time_base = time_base
         context.sample_aspect_ratio = aspect
         context.thread_count = threads
-        context.gop_size = max(1, round(rate * _KEY_EVERY_S))
+        context.gop_size = min(250, max(1, round(rate * _KEY_EVERY_S)))
         for name, value in _BT601_LIMITED.items():
             setattr(context, name, value)
         self._stream = stream
