@@ -66,7 +66,7 @@ def test_depth_is_scored_in_metres_of_each_pictures_camera_without_sky(scores, f
     errors, deltas = [], []
     for sample, _, output, checkpoint in _predictions(finished_run, blocks):
         z = output.depth[0, 0].clamp(1, 65536).numpy()
-        canonical_m = cv2.resize((65536 / z - 1) / 100, (96, 64), interpolation=cv2.INTER_LINEAR)
+        canonical_m = (65536 / cv2.resize(z, (96, 64), interpolation=cv2.INTER_LINEAR) - 1) / 100
         metres = canonical_m * sample.focal_px / checkpoint.manifest.canonical_focal_px
         known = sample.depth_m < 655
         ratio = metres[known] / sample.depth_m[known]

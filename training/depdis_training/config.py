@@ -115,7 +115,7 @@ class Losses(Section):
 
     segmentation: float = Field(default=1.0, ge=0)
     depth: float = Field(default=0.5, ge=0)
-    density: float = Field(default=0.5, ge=0)
+    density: float = Field(default=1.0, ge=0)
     class_weights: Literal["none", "balanced", "sqrt"] = "sqrt"
     class_weight_cap: float = Field(default=3.0, gt=0)
     stride: int = Field(default=2, ge=1)
@@ -125,14 +125,15 @@ class Mixtures(Section):
     """The class-wise depth distributions (eq. 5), fitted on `pictures` training inputs.
 
     per_class: points kept of each class. scale: of the density map, or `data`: from a quantile of p.
-    variance_floor: added below needles such as the sky at inverse depth 1.
+    variance_floor: the least variance of inverse depth. 400 is 20 units, a third of 10 m's 65: finer
+        differences of far things are beyond what a picture tells.
     """
 
     components: int = Field(default=5, ge=1)
     per_class: int = Field(default=10_000, ge=100)
     pictures: int = Field(default=400, ge=1)
     scale: float | Literal["data"] = "data"
-    variance_floor: float = Field(default=1.0, ge=0)
+    variance_floor: float = Field(default=400.0, ge=0)
 
 
 class Optimizer(Section):

@@ -114,8 +114,9 @@ def torch_model(network: Network, manifest: Manifest, device: torch.device | Non
         network.train(training)
         depth_m = density = None
         if output.depth is not None:
-            z = output.depth[0, 0].float().clamp(1, 65536)
-            depth_m = _framed(((65536 / z - 1) / 100).cpu().numpy(), geometry)
+            # between a thing and the sky behind it, metres on the way from one to the other are nobody's
+            z = _framed(output.depth[0, 0].float().clamp(1, 65536).cpu().numpy(), geometry)
+            depth_m = (65536 / z - 1) / 100
         if output.density is not None:
             density = _framed((output.density[0, 0].float().clamp(0, 255) / 255).cpu().numpy(), geometry)
         return Maps(_labels(output.segmentation.float(), geometry), depth_m, density)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from .average import Average
 from .depth_distribution import DepthDistribution
 from .depthwise import quicken
 from .loading import Batch
-from .losses import cross_entropy, log_depth
+from .losses import cross_entropy
 from .network import Network
 
 
@@ -29,13 +30,28 @@ def sampled(values: Tensor, size: tuple[int, int]) -> Tensor:
     return values[:, rows[:, None], columns]
 
 
+def relative_depth(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """The relative error of a distance, tamed: averaged over valid elements, 0 when none is.
+
+    prediction, target: inverse depth, one shape; valid: boolean, the same. With e = log z* - log z, the log of
+    how many times too far a pixel is put: -e where it is too near, exp(e) - 1, which is |Rel|, where it is
+    too far, going on in a straight line from e = 1. At the edge of a thing before the sky, |log z - log z*|
+    alone is content with a guess between both, which puts the thing many times too far.
+    """
+    floor = torch.finfo(prediction.dtype).tiny
+    error = target.clamp(1.0, 65536.0).log() - prediction.clamp(min=floor).log()
+    too_far = error.clamp(0.0, 1.0).expm1() + math.e * (error - 1.0).clamp(min=0.0)
+    loss = torch.where(error > 0, too_far, -error)
+    return loss.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+
+
 def supervised_losses(
     network: Network, batch: Batch, distribution: DepthDistribution, *, stride: int = 1,
     class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The named losses of a labelled batch, one for each branch that the network has.
 
-    segmentation: cross-entropy (eq. 1) on every `stride`-th pixel; depth: |log z - log z*| on the feature
+    segmentation: cross-entropy (eq. 1) on every `stride`-th pixel; depth: `relative_depth` on the feature
     grid; density: mean absolute error, in shares of the 0..255 scale, to eq. 5's map of the true labels and
     true depth on the feature grid.
     """
@@ -47,7 +63,7 @@ def supervised_losses(
     grid = (output.segmentation.shape[2], output.segmentation.shape[3])
     labels, z = sampled(batch.labels, grid).long(), sampled(batch.inverse_depth, grid)  # (B, h, w)
     if output.depth is not None:
-        losses["depth"] = log_depth(output.depth[:, 0].float(), z, z > 0)
+        losses["depth"] = relative_depth(output.depth[:, 0].float(), z, z > 0)
     if output.density is not None:
         known = (z > 0) & (labels != 255)
         target = distribution.density(labels, z)
