@@ -74,8 +74,8 @@ def _masonry(rng: np.random.Generator, palette: Palette, label: int) -> Material
 
 
 def add_wall(
-    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *, label: int = WALL,
-    base: float = 0.0,
+    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *,
+    label: int = WALL, base: float = 0.0,
 ) -> None:  # fmt: skip
     """A wall with a coping."""
     stuff = _masonry(rng, palette, label)
@@ -87,8 +87,8 @@ def add_wall(
 
 
 def add_railing(
-    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *, base: float = 0.0,
-    holes: str = "bars",
+    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *,
+    base: float = 0.0, holes: str = "bars",
 ) -> None:  # fmt: skip
     """Upright bars, or wire, between rails and posts."""
     colour = pick(rng, palette.fence)
@@ -157,8 +157,8 @@ def foliage(rng: np.random.Generator, palette: Palette, *, ragged: bool) -> Mate
 
 
 def add_hedge(
-    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *, base: float = 0.0,
-    wild: float = 0.1, thick: float = 0.8,
+    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, *,
+    base: float = 0.0, wild: float = 0.1, thick: float = 0.8,
 ) -> None:  # fmt: skip
     """A hedge or a row of shrubs; `wild` is the share by which its height varies."""
     dense = _finer(line, 0.4)
@@ -181,9 +181,10 @@ def add_hedge(
 
 
 def add_barrier(
-    builder: Builder, rng: np.random.Generator, palette: Palette, kind: str, line: Line, base: float, behind: float
+    builder: Builder, rng: np.random.Generator, palette: Palette, kind: str, line: Line, base: float,
+    behind: float,
 ) -> None:  # fmt: skip
-    """One of `BARRIERS` along a line; `behind` (+1, -1) is the side, left or right of it, where shrubs stand."""
+    """One of `BARRIERS` along a line; shrubs stand `behind` it: +1 to its left, -1 to its right."""
     shrubs = _shifted(line, behind * float(rng.uniform(0.5, 1.2)))
     if kind in ("railing", "railing_hedge"):
         add_railing(builder, rng, palette, line, float(rng.uniform(0.9, 1.7)), base=base)

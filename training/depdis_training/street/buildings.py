@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,12 +59,15 @@ def _pitched_roof(
     span = width if gable_front else depth
     ridge = height + span / 2 * float(rng.uniform(0.55, 1.1))
     if gable_front:
-        slopes = [[(s * (x + over), height - 0.1, over), (s * (x + over), height - 0.1, -depth), (0, ridge, -depth),
-                   (0, ridge, over)] for s in (-1, 1)]  # fmt: skip
+        eave = height - 0.1
+        slopes = [[(s * (x + over), eave, over), (s * (x + over), eave, -depth), (0, ridge, -depth),
+                   (0, ridge, over)]
+                  for s in (-1, 1)]  # fmt: skip
         gables = [[(-x, height, z), (x, height, z), (0, ridge, z)] for z in (0.0, -depth)]
     else:
-        slopes = [[(-x, height - 0.1, over), (x, height - 0.1, over), (x, ridge, -depth / 2), (-x, ridge, -depth / 2)],
-                  [(-x, height, -depth), (x, height, -depth), (x, ridge, -depth / 2), (-x, ridge, -depth / 2)]]  # fmt: skip
+        top = [(x, ridge, -depth / 2), (-x, ridge, -depth / 2)]
+        slopes = [[(-x, height - 0.1, over), (x, height - 0.1, over), *top],
+                  [(-x, height, -depth), (x, height, -depth), *top]]  # fmt: skip
         gables = [[(s * x, height, 0.0), (s * x, height, -depth), (s * x, ridge, -depth / 2)] for s in (-1, 1)]
     quads(builder, slopes, roof)
     for gable in gables:
@@ -92,7 +96,7 @@ def _bay(builder: Builder, x: float, top: float, facade: Facade) -> None:
     """A bay window standing out of the ground floor (and the next)."""
     wide, deep = 1.15, 0.7
     plan = [(x - wide, 0.0), (x - wide + 0.5, deep), (x + wide - 0.5, deep), (x + wide, 0.0)]
-    for (x0, z0), (x1, z1) in zip(plan, plan[1:], strict=False):
+    for (x0, z0), (x1, z1) in pairwise(plan):
         quads(builder, [[(x0, -1, z0), (x1, -1, z1), (x1, top, z1), (x0, top, z0)]], facade.wall)
         ax, bx = x0 + (x1 - x0) * 0.12, x0 + (x1 - x0) * 0.88
         az, bz = z0 + (z1 - z0) * 0.12 + 0.02, z0 + (z1 - z0) * 0.88 + 0.02

@@ -54,7 +54,9 @@ def _building(stage: Stage, kind: str, width: float, fine: bool) -> Mesh:
     step = (high - low) / (8 if fine else 3)
     size = round(width / step)
     return stage.stocked(
-        (kind, fine, size), lambda: builder(stage.rng, stage.palette, max(size * step, 3.0), fine), 3 if fine else 2
+        (kind, fine, size),
+        lambda: builder(stage.rng, stage.palette, max(size * step, 3.0), fine),
+        3 if fine else 2,
     )[0]  # fmt: skip
 
 
@@ -130,7 +132,7 @@ def _hoarding(stage: Stage, builder: Builder, x: float, z0: float, z1: float) ->
     height, low = stage.uniform(2.0, 3.2), KERB_HEIGHT - 0.3
     base = np.stack([line[:, 0], np.full(len(line), low), line[:, 1]], 1)
     board = Material(WALL, pick(stage.rng, stage.palette.shop + stage.palette.trim), "noise", scale=1.0)
-    wall_ribbon(builder, base, base + [0.0, height + 0.3, 0.0], board)
+    wall_ribbon(builder, base, base + np.array([0.0, height + 0.3, 0.0]), board)
     inward = -math.copysign(0.03, x)
     for z in np.arange(z0 + 1, z1 - 3, stage.uniform(2.5, 5)):
         if stage.chance(0.6):
@@ -240,8 +242,8 @@ def _skyline(stage: Stage, builder: Builder, layout: Layout) -> None:
         if layout.course.slope(z) == 0 and abs(x) < 12 and stage.chance(0.5):
             continue
         glazed = stage.chance(0.7)
-        wall = Material(BUILDING, pick(rng, palette.building), "windows" if glazed else "plain", pick(rng, palette.glass),
-                        scale=stage.uniform(2.8, 3.6))  # fmt: skip
+        wall = Material(BUILDING, pick(rng, palette.building), "windows" if glazed else "plain",
+                        pick(rng, palette.glass), scale=stage.uniform(2.8, 3.6))  # fmt: skip
         box(builder, (x - width / 2, -5, z), (x + width / 2, height, z + 20), wall)
     for z in (stage.uniform(165, 200), stage.uniform(205, 245)):
         if stage.chance(0.75):

@@ -22,7 +22,8 @@ from depdis_training.street.mesh import Mesh
 from depdis_training.street.stock import Stage
 
 _BUILDERS: dict[str, Callable[..., Mesh]] = {
-    "bench": bench, "bin": bin_, "bollard": bollard, "bus_shelter": bus_shelter, "pole": pole, "telephone_box": telephone_box,
+    "bench": bench, "bin": bin_, "bollard": bollard, "bus_shelter": bus_shelter, "pole": pole,
+    "telephone_box": telephone_box,
     "street_lamp": street_lamp, "traffic_light": traffic_light, "traffic_sign": traffic_sign,
 }  # fmt: skip
 

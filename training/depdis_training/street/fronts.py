@@ -68,14 +68,15 @@ def glass_material(rng: np.random.Generator, palette: Palette, *, shop: bool = F
     if shop:
         dark = rng.random() < 0.6
         colour = (colour[0] * 0.4, colour[1] * 0.4, colour[2] * 0.4) if dark else colour
-        return Material(BUILDING, colour, "shopfront", pick(rng, palette.shop), scale=float(rng.uniform(1.2, 3)),
+        return Material(BUILDING, colour, "shopfront", pick(rng, palette.shop),
+                        scale=float(rng.uniform(1.2, 3)),
                         gloss=float(rng.uniform(0.1, 0.5)), phase=float(rng.random()))  # fmt: skip
     return Material(BUILDING, colour, "noise", scale=2.0, gloss=float(rng.uniform(0.1, 0.7)), grain=0.15)
 
 
 def add_windows(
-    builder: Builder, rng: np.random.Generator, facade: Facade, width: float, base: float, storeys: int, storey: float,
-    *, door: float | None = None, skip_ground: bool = False, fine: bool = True,
+    builder: Builder, rng: np.random.Generator, facade: Facade, width: float, base: float, storeys: int,
+    storey: float, *, door: float | None = None, skip_ground: bool = False, fine: bool = True,
 ) -> None:  # fmt: skip
     """Rows of framed windows from the height `base`, and a door at x = `door` in the lowest row."""
     wide, pitch = float(rng.uniform(0.8, 1.8)), float(rng.uniform(1.9, 3.6))
@@ -119,9 +120,10 @@ def add_windows(
 
 
 def add_shop(
-    builder: Builder, rng: np.random.Generator, palette: Palette, width: float, ground: float, *, fine: bool = True
+    builder: Builder, rng: np.random.Generator, palette: Palette, width: float, ground: float, *,
+    fine: bool = True,
 ) -> None:  # fmt: skip
-    """A shop front `ground` metres high: frame, riser, panes, door, fascia with its sign, awning, hanging sign."""
+    """A shop front `ground` metres high: frame, riser, panes, door, fascia, awning, hanging sign."""
     frame = Material(BUILDING, pick(rng, palette.shop))
     x = width / 2 - float(rng.uniform(0.1, 0.5))
     fascia = ground - float(rng.uniform(0.5, 1.0))

@@ -14,8 +14,10 @@ from depdis_training.street.scene import make_scene
 
 @dataclass(frozen=True)
 class StreetPicture:
-    """image (H, W, 3) uint8 RGB; labels (H, W) uint8, indices into the 16 classes; depth_m (H, W) float32, along
-    the optical axis, sky 655.35; focal_px in pixels of this picture.
+    """A picture with its truth.
+
+    image (H, W, 3) uint8 RGB; labels (H, W) uint8, indices into the 16 classes; depth_m (H, W) float32 metres
+    along the optical axis, sky 655.35; focal_px in pixels of this picture.
     """
 
     image: NDArray[np.uint8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from depdis_training.street.ground import KERB_HEIGHT
 from depdis_training.street.layout import Block, Layout, Side
 from depdis_training.street.mesh import Mesh
@@ -15,7 +17,9 @@ def _tree(stage: Stage, x: float, z: float, kind: TreeKind, height: float) -> Me
         detail = 0.15
     size = round(height / 3)
     return stage.stocked(
-        ("tree", kind, size, detail), lambda: tree(stage.rng, stage.palette, kind=kind, height=height, detail=detail), 2
+        ("tree", kind, size, detail),
+        partial(tree, stage.rng, stage.palette, kind=kind, height=height, detail=detail),
+        2,
     )[0]  # fmt: skip
 
 
@@ -52,8 +56,10 @@ def _avenue(stage: Stage, side: Side, season: TreeKind) -> None:
 def _block_trees(stage: Stage, side: Side, block: Block, season: TreeKind) -> None:
     near, far, density, heights = {
         "park": (1.5, 40, 0.24, (5, 17)), "field": (1.5, 45, 0.1, (4, 14)), "wall": (1.2, 16, 0.2, (4, 14)),
-        "houses": (1.2, block.setback - 1.0, 0.12, (2.5, 8)), "terrace": (1.0, block.setback - 0.8, 0.05, (2, 5)),
-        "carpark": (2, 34, 0.05, (4, 11)), "square": (2, 25, 0.1, (5, 12)), "church": (1.5, block.setback, 0.1, (5, 12)),
+        "houses": (1.2, block.setback - 1.0, 0.12, (2.5, 8)),
+        "terrace": (1.0, block.setback - 0.8, 0.05, (2, 5)),
+        "carpark": (2, 34, 0.05, (4, 11)), "square": (2, 25, 0.1, (5, 12)),
+        "church": (1.5, block.setback, 0.1, (5, 12)),
         "retail": (1.5, block.setback - 1, 0.06, (3, 9)), "apartments": (1.2, block.setback - 1, 0.1, (3, 9)),
     }.get(block.kind, (0, 0, 0, (0, 0)))  # fmt: skip
     if far - near < 0.3:
@@ -66,7 +72,7 @@ def _block_trees(stage: Stage, side: Side, block: Block, season: TreeKind) -> No
             if stage.sees(x, z, 1.5) and stage.free(x, z, 0.6, 0.6):
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
-                    ("bush", detail), lambda: bush(stage.rng, stage.palette, detail=detail), 3
+                    ("bush", detail), partial(bush, stage.rng, stage.palette, detail=detail), 3
                 )[0]
                 stage.put(mesh, x, z, y=KERB_HEIGHT, yaw=stage.uniform(0, 6.28), scale=stage.uniform(0.7, 1.5))
         else:

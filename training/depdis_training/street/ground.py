@@ -72,7 +72,8 @@ def draw_grounds(rng: np.random.Generator, palette: Palette) -> Grounds:
         road,
         paving(rng, palette),
         Material(SIDEWALK, pick(rng, palette.kerb), "noise", scale=1.0),
-        Material(VEGETATION, pick(rng, palette.grass), "grass", pick(rng, palette.grass), scale=float(rng.uniform(0.3, 1.5)), grain=0.12),
+        Material(VEGETATION, pick(rng, palette.grass), "grass", pick(rng, palette.grass),
+                 scale=float(rng.uniform(0.3, 1.5)), grain=0.12),
         paving(rng, palette),
         Material(ROAD, pick(rng, palette.road), "asphalt", dark, scale=float(rng.uniform(0.5, 3)), gloss=gloss),
     )  # fmt: skip
@@ -154,7 +155,7 @@ def _add_block(builder: Builder, side: Side, block: Block, grounds: Grounds, rng
             across = np.array(
                 [[s * edge[0 if mouth == a else -1], 0, mouth], [s * _REACH, 0, mouth]], np.float64
             )
-            wall_ribbon(builder, across, across + [0, y, 0], grounds.kerb)
+            wall_ribbon(builder, across, across + np.array([0, y, 0]), grounds.kerb)
     inside = _along(z0, z1)
     surface = _surface(rng, block, grounds)
     plan_ribbon(builder, _line(s * front, y, inside), _line(s * _REACH, y, inside), surface)

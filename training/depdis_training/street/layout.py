@@ -27,7 +27,7 @@ _STYLE_SHARE = {
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of one side, from z0 to z1; a side street runs before it where `corner0`, after where `corner1`."""
+    """A stretch of one side, from z0 to z1; a side street before it: `corner0`, after it: `corner1`."""
 
     z0: float
     z1: float

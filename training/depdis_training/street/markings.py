@@ -140,7 +140,8 @@ def _signs_on_road(rng: np.random.Generator, layout: Layout) -> list[Rects]:
         else:
             studs = np.arange(left + 0.2, right - 0.2, 0.5)
             painted += [rects(studs, studs + 0.12, z + shift, z + shift + 0.12) for shift in (0.0, 2.6)]
-        painted.append(rects(left + 0.2 if layout.drive_sign < 0 else 0.1, 0.1 if layout.drive_sign < 0 else right - 0.2,
+        ends = (left + 0.2, 0.1) if layout.drive_sign < 0 else (0.1, right - 0.2)
+        painted.append(rects(*ends,
                              z - 1.9, z - 1.6))  # fmt: skip
     for lane in range(layout.lanes):
         x = (lane + 0.5 - layout.lanes / 2) * layout.lane_width

@@ -1,4 +1,4 @@
-"""A whole street: layout, ground, buildings and everything that stands or moves on it, with its camera and light."""
+"""A whole street: layout, ground, buildings and all that stands or moves on it, its camera and light."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Stage:
         return shelf[int(self.rng.integers(len(shelf)))]
 
     def free(self, x: float, z: float, half_x: float, half_z: float) -> bool:
-        """Whether a box at street coordinates is clear of the camera and of what stands; takes the place if so."""
+        """Whether a box at street coordinates is clear of the camera and of all else; takes it if so."""
         if abs(x - self.view.x) < half_x + 0.5 and abs(z - self.view.z) < half_z + 0.7:
             return False
         for other_x, other_z, other_half_x, other_half_z in self.taken:

@@ -78,7 +78,7 @@ def plan_ribbon(builder: Builder, near: ArrayLike, far: ArrayLike, material: Mat
 
 
 def wall_ribbon(builder: Builder, low: ArrayLike, high: ArrayLike, material: Material) -> None:
-    """An upright strip between two polylines (N, 3); u is the length along the lower one, v the height over it."""
+    """An upright strip between two polylines (N, 3); u: length along the lower one, v: height."""
     a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(a[:, [0, 2]], axis=0), axis=1))])
     height = b[:, 1] - a[:, 1]
@@ -87,7 +87,8 @@ def wall_ribbon(builder: Builder, low: ArrayLike, high: ArrayLike, material: Mat
 
 
 def _ribbon(
-    builder: Builder, a: NDArray[np.float64], b: NDArray[np.float64], material: Material, uv: NDArray[np.float64]
+    builder: Builder, a: NDArray[np.float64], b: NDArray[np.float64], material: Material,
+    uv: NDArray[np.float64],
 ) -> None:  # fmt: skip
     count = len(a)
     along = np.empty(a.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from depdis_training.street.cameras import own_lane
 from depdis_training.street.ground import KERB_HEIGHT
@@ -35,7 +36,9 @@ def _rider(stage: Stage, x: float, z: float, kind: str) -> Mesh:
     detail = stage.detail(x, z)
     build = bicycle if kind == "bicycle" else motorcycle
     return stage.stocked(
-        (kind, detail), lambda: build(stage.rng, stage.palette, rider=True, detail=detail), 3 if detail > 0.5 else 2
+        (kind, detail),
+        lambda: build(stage.rng, stage.palette, rider=True, detail=detail),
+        3 if detail > 0.5 else 2,
     )[0]  # fmt: skip
 
 
@@ -194,7 +197,7 @@ def rack(stage: Stage, side: Side) -> None:
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
                     ("parked bicycle", detail),
-                    lambda: bicycle(stage.rng, stage.palette, rider=False, detail=detail), 3,
+                    partial(bicycle, stage.rng, stage.palette, rider=False, detail=detail), 3,
                 )[0]  # fmt: skip
                 stage.put(mesh, x, z, y=KERB_HEIGHT, yaw=side.sign * (angle + stage.uniform(-0.2, 0.2)))
     if stage.chance(0.3):
@@ -207,7 +210,7 @@ def rack(stage: Stage, side: Side) -> None:
                 detail = stage.detail(x, z)
                 mesh = stage.stocked(
                     ("parked motorcycle", detail),
-                    lambda: motorcycle(stage.rng, stage.palette, rider=False, detail=detail), 2,
+                    partial(motorcycle, stage.rng, stage.palette, rider=False, detail=detail), 2,
                 )[0]  # fmt: skip
                 y = 0.0 if at_kerb else KERB_HEIGHT
                 stage.put(mesh, x, z, y=y, yaw=side.sign * stage.uniform(0.8, 2.2))
