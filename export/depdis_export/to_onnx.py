@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,10 @@ def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelP
                 2: rule.multiple * columns,
             }
         }
+    # It warns of the operators of packages that are not installed, and of its own deprecations.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             deployable,
             (frames,),

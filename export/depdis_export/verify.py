@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from depdis_deploy.backends import open_session
-from depdis_deploy.manifest import Manifest
+from depdis_deploy.manifest import OUTPUTS, Manifest
 from depdis_deploy.preprocess import resize_picture
 
 from .deployable import Deployable
@@ -75,7 +75,7 @@ def compare(deployable: Deployable, outputs: dict[str, NDArray[Any]], frames: ND
     with torch.no_grad():
         expected = deployable.full(torch.from_numpy(frames))
     batch, height, width = frames.shape[:3]
-    for name, value in (("labels", expected.labels), ("depth", expected.depth), ("density", expected.density)):
+    for name, value in zip(OUTPUTS, expected[: len(OUTPUTS)], strict=True):
         if value is not None:
             wanted = (tuple(value.shape), str(value.dtype).removeprefix("torch."))
             got = (outputs[name].shape, str(outputs[name].dtype))
