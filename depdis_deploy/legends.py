@@ -66,7 +66,9 @@ def class_legend(taxonomy: Taxonomy, present: tuple[int, ...], width: int, heigh
     while _rows_height(len(rows), size) > _MOST_OF_TILE * height and size > _SMALLEST_TEXT:
         size -= 1
         rows = _flow(taxonomy, present, width, size)
-    card = _card(width, min(_rows_height(len(rows), size), height))
+    while len(rows) > 1 and _rows_height(len(rows), size) > _MOST_OF_TILE * height:
+        rows.pop()  # better some names than a tile without its picture
+    card = _card(width, _rows_height(len(rows), size))
     pen = ImageDraw.Draw(card)
     for line, row in enumerate(rows):
         middle = _half_pad(size) + round((line + 0.5) * 1.4 * size)

@@ -60,6 +60,10 @@ def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], interpolat
         from PIL import Image
 
         return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    # Averages of 2x2 pixels are ten times as fast as averages over fractions of pixels, and nearly as good.
+    while width >= 2 * size[0] and height >= 2 * size[1] and (width % 2, height % 2) == (0, 0):
+        width, height = width // 2, height // 2
+        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     shrink = max(width / size[0], height / size[1])
     method = cv2.INTER_AREA if shrink >= _AREA_FROM else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
@@ -84,12 +88,12 @@ def to_frame(values: NDArray[Any], geometry: Geometry, *, smooth: bool) -> NDArr
     if geometry.content != geometry.input:
         # Bilinear sampling between whole cells needs the map at the input's size before the crop.
         if (columns, rows) != geometry.input:
-            method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+            method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT
             values = cv2.resize(values, geometry.input, interpolation=method)
         values = values[: geometry.content[1], : geometry.content[0]]
     if values.shape[::-1] == geometry.frame:
         return values
-    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT
     return np.asarray(cv2.resize(values, geometry.frame, interpolation=method))
 
 
