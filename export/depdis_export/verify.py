@@ -82,8 +82,8 @@ def compare(deployable: Deployable, outputs: dict[str, NDArray[Any]], frames: ND
             if wanted != got:
                 raise ParityError(f"output {name} should be {wanted[1]} {wanted[0]}, is {got[1]} {got[0]}")
     best = expected.logits.topk(2, dim=1).values  # (N, 2, H', W')
-    clear = (best[:, 0] - best[:, 1] > LOGIT_MARGIN).to(torch.uint8)[:, None]
-    clear = torch.nn.functional.interpolate(clear, size=(height, width), mode="nearest")[:, 0].bool().numpy()
+    margin = (best[:, :1] - best[:, 1:] > LOGIT_MARGIN).to(torch.uint8)  # (N, 1, H', W')
+    clear = torch.nn.functional.interpolate(margin, size=(height, width), mode="nearest")[:, 0].bool().numpy()
     equal = outputs["labels"] == expected.labels.numpy()
     inverse_depth = density = None
     if expected.depth is not None:
