@@ -99,12 +99,12 @@ def draw_outfit(
 
 def dress(builder: Builder, joints: Joints, outfit: Outfit, *, detail: float = 1.0) -> None:
     """Adds the body with its clothes and hair."""
-    sides = 8 if detail > 0.6 else 6 if detail > 0.3 else 5
+    sides = 8 if detail > 0.6 else 6 if detail > 0.3 else 4
     size = joints.height / 1.75
     _torso(builder, joints, outfit, size, sides)
     for side in (0, 1):
         _leg(builder, joints, outfit, side, size, sides)
-        _arm(builder, joints, outfit, side, size, max(5, sides - 1))
+        _arm(builder, joints, outfit, side, size, max(4, sides - 1))
     _head(builder, joints, outfit, size, detail)
     if outfit.coat > 0:
         _skirt(builder, joints, outfit, size, sides)

@@ -33,7 +33,8 @@ def street_lamp(rng: np.random.Generator, palette: Palette) -> Mesh:
     height = float(rng.uniform(5.5, 10.0))
     foot = float(rng.uniform(0.07, 0.1))
     tubes(
-        builder, np.array([[0, 0, 0], [0, 1.3, 0]]), np.array([[0, 1.3, 0], [0, height, 0]]), [foot, foot * 0.7], metal,
+        builder, np.array([[0, 0, 0], [0, 1.3, 0]]), np.array([[0, 1.3, 0], [0, height, 0]]),
+        [foot, foot * 0.7], metal,
         end_radii=[foot, foot * 0.45], sides=7,
     )  # fmt: skip
     reach = float(rng.uniform(0.9, 2.2))

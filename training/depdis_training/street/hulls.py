@@ -79,7 +79,7 @@ def _stations(hull: Hull, detail: float) -> Floats:
         for wheel in hull.wheels
         for angle in np.linspace(-math.pi / 2, math.pi / 2, steps)
     ]
-    lips = [wheel + sign * (reach + 0.01) for wheel in hull.wheels for sign in (-1, 1)]
+    lips = [wheel + sign * (reach + 0.06) for wheel in hull.wheels for sign in (-1, 1)]
     places = np.unique(np.clip([*knots, *edges, *arcs, *lips], 0.0, hull.length))
     gap = 0.012 if detail > 0.6 else 0.05 if detail > 0.3 else 0.12
     kept = np.concatenate([[True], np.diff(places) > gap])

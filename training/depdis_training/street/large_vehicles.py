@@ -197,7 +197,7 @@ def _bus_ends(
         BUS, (20, 20, 22), pattern="sign_text", colour2=(238, 176, 40), scale=0.7, emission=0.15, gloss=0.1
     )
     y = decks[0][1] + 0.28 if len(decks) == 2 else min(decks[0][1], height - 0.42) - 0.02
-    cards(builder, [(0, y, front + 0.01)], [(0.75, 0, 0)], [(0, 0.16, 0)], board)
+    cards(builder, [(0, y, front + 0.01)], [(-0.75, 0, 0)], [(0, 0.16, 0)], board)
     cards(builder, [(0, 0.55, back)], [(1.02, 0, 0)], [(0, 0.2, 0)], second if rng.random() < 0.5 else plastic)
     heads = [(s * 0.82, 0.72, front) for s in (-1, 1)]
     ellipsoids(builder, heads, (0.2, 0.12, 0.05), lamp(BUS, (228, 230, 232), 0.25), rings=4, sides=6)

@@ -306,7 +306,7 @@ def _twigs(
     right = _unit(np.cross(heading, normal))
     size = 0.085 * tall * rng.uniform(0.7, 1.3, (len(tips), 1)) * (1.0 if detail > 0.6 else 1.3)
     twigs = Material(
-        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.3, 0.5)),
+        VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.2, 0.42)),
         scale=float(rng.uniform(0.4, 0.7)),        grain=0.2,
     )  # fmt: skip
     kite = np.array([[0.0, -0.9], [0.75, 0.25], [0.3, 1.2], [-0.35, 1.05], [-0.7, 0.2]])

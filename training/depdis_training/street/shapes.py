@@ -283,7 +283,7 @@ def plate(
     )  # fmt: skip
     vertices = np.concatenate([flat, np.full((count + 1, 1), z)], axis=1)
     normals = np.tile([0.0, 0.0, facing], (count + 1, 1))
-    turned = flat * [facing, 1.0]
+    turned = flat * [-facing, 1.0]  # whoever looks at +z has x to the left
     uv = turned - turned.min(axis=0)
     builder.triangles(vertices, fan, material, uv=uv, normals=normals)
 

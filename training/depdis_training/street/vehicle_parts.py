@@ -26,5 +26,5 @@ def number_plate(
     ground: Rgb = (222, 178, 40) if yellow else (226, 226, 222)
     board = Material(label, ground, pattern="sign_text", colour2=(30, 30, 34), scale=0.38, grain=0.02)
     centre: Point = (0.0, float(y), z)
-    right = (0.26 if z > 0 else -0.26, 0.0, 0.0)
+    right = (-0.26 if z > 0 else 0.26, 0.0, 0.0)
     cards(builder, [centre], [right], [(0.0, 0.057, 0.0)], board)

@@ -61,12 +61,12 @@ def _fittings(
     nose, tail = hull.top[1][1], hull.top[-1][1]
     lit = rng.random() < 0.25 if lights is None else lights
     rings, sides = (4, 7) if detail > 0.5 else (3, 5)
-    heads = [(s * (half - 0.25), nose - 0.07, front - 0.13) for s in (-1, 1)]
+    heads = [(s * (half - 0.25), nose - 0.075, front - 0.13) for s in (-1, 1)]
     ellipsoids(
         builder,
         heads,
-        (0.17, 0.085, 0.16),
-        lamp(CAR, (214, 218, 222), 0.9 if lit else 0.05),
+        (0.17, 0.07, 0.135),
+        lamp(CAR, (226, 228, 230) if lit else (168, 172, 177), 0.9 if lit else 0.0),
         rings=rings,
         sides=sides,
     )
