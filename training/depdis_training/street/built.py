@@ -7,7 +7,14 @@ import math
 
 import numpy as np
 
-from depdis_training.street.barriers import add_barrier, add_hedge, add_planks, add_tree_line, polyline
+from depdis_training.street.barriers import (
+    add_barrier,
+    add_hedge,
+    add_planks,
+    add_railing,
+    add_tree_line,
+    polyline,
+)
 from depdis_training.street.buildings import BUILDERS
 from depdis_training.street.classes import BUILDING, VEGETATION, WALL
 from depdis_training.street.ground import KERB_HEIGHT
@@ -39,7 +46,7 @@ def build_up(stage: Stage, layout: Layout) -> None:
                 side.sign * (side.kerb + 0.35), z0, side.sign * (side.kerb + 0.35), z0 + stage.uniform(6, 30)
             )
             if side.pavement > 1.2:
-                add_barrier(barriers, stage.rng, stage.palette, "railing", line, KERB_HEIGHT, 0.0)
+                add_railing(barriers, stage.rng, stage.palette, line, stage.uniform(0.9, 1.2), base=KERB_HEIGHT)
     if stage.chance(0.04):
         _bridge(stage, barriers, layout)
     _end(stage, layout)

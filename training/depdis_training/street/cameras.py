@@ -42,17 +42,21 @@ def draw_camera(
         x, base = side.sign * float(rng.uniform(side.kerb + 0.4, side.frontage - 0.4)), 0.12
     raised = rng.random()
     height = float(rng.uniform(1.0, 2.0) if raised < 0.84 else rng.uniform(2.0, 3.5))
-    if raised > 0.95:  # from a window or a mast, looking down
-        height = float(rng.uniform(3.5, 7.0))
+    if raised > 0.94:  # from a window or a mast, looking down
+        height = float(rng.uniform(3.5, 8.0))
     turn = rng.random()
     if turn < 0.68:
         yaw = float(rng.normal(0, 4))
     elif turn < 0.9:
         yaw = float(rng.normal(0, 17))
-    else:  # sideways, over the road rather than at the nearest wall
-        yaw = float(rng.uniform(25, 80)) * (-1.0 if x > 0 else 1.0)
-    fov = float(rng.uniform(42, 75) if rng.random() < 0.6 else rng.uniform(60, 100))
-    pitch = float(rng.normal(-0.5, 3.0)) - max(0.0, height - 2.2) * float(rng.uniform(1.5, 5.0))
+    else:  # sideways, over the road more often than at the nearest wall
+        across = -1.0 if x > 0 else 1.0
+        yaw = float(rng.uniform(25, 80)) * (across if rng.random() < 0.75 else -across)
+    lens = rng.random()
+    fov = float(
+        rng.uniform(42, 75) if lens < 0.55 else rng.uniform(60, 100) if lens < 0.92 else rng.uniform(16, 42)
+    )
+    pitch = float(rng.normal(-0.5, 3.0)) - max(0.0, height - 2.2) * float(rng.uniform(1.5, 7.0))
     return _camera(x, height + base, yaw, pitch, float(rng.normal(0, 1.0)), fov, size)
 
 

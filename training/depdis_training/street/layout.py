@@ -20,7 +20,7 @@ STYLES: dict[str, dict[str, float]] = {
     "retail": {"carpark": 5, "retail": 3, "offices": 1, "field": 1.5, "park": 1, "hoarding": 0.7},
 }
 _STYLE_SHARE = {
-    "high_street": 0.26, "terraces": 0.17, "suburb": 0.13, "city": 0.16, "park_side": 0.14, "country": 0.05,
+    "high_street": 0.24, "terraces": 0.15, "suburb": 0.13, "city": 0.16, "park_side": 0.18, "country": 0.05,
     "retail": 0.09,
 }  # fmt: skip
 

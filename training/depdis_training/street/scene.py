@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from depdis_training.street.appearance import Appearance, appearance_for
 from depdis_training.street.built import build_up
 from depdis_training.street.cameras import View, draw_camera
+from depdis_training.street.close_up import close_up
 from depdis_training.street.fixtures import furnish
 from depdis_training.street.greenery import plant_trees
 from depdis_training.street.ground import build_ground, draw_grounds
@@ -20,7 +21,7 @@ from depdis_training.street.palette import Domain, palette_for
 from depdis_training.street.renderer import Camera
 from depdis_training.street.stock import Mover, Stage
 from depdis_training.street.traffic import cross_traffic, drive_lanes, fill_lots, park_along, rack, ride
-from depdis_training.street.walkers import cross_road, near_by, walk_pavement
+from depdis_training.street.walkers import cross_road, walk_pavement
 
 _DOMAIN_CODE = {"source": 1, "target": 2, "random": 3}
 
@@ -59,7 +60,7 @@ def make_scene(
     stage = Stage(rng, palette, view, layout.course, moving)
     stage.still.append(build_ground(rng, layout, palette, draw_grounds(rng, palette)))
     build_up(stage, layout)
-    populate(stage, layout)
+    populate(stage, layout, domain)
     mesh = merged(stage.still)
     if not moving:
         mesh = merged([mesh, *(mover.at(0.0, layout.course) for mover in stage.movers)])
@@ -67,11 +68,10 @@ def make_scene(
     return Scene(mesh, tuple(stage.movers), camera, appearance, layout)
 
 
-def populate(stage: Stage, layout: Layout) -> None:
+def populate(stage: Stage, layout: Layout, domain: Domain) -> None:
     """Vehicles, people, trees and furniture, those first that matter most near the camera."""
-    near = stage.rng.random()
-    if near < 0.3 and not stage.moving:
-        near_by(stage)
+    if not stage.moving and domain == "random":
+        close_up(stage)
     ride(stage, layout)
     for side in layout.sides:
         if side.parking:

@@ -107,13 +107,3 @@ def cross_road(stage: Stage, layout: Layout) -> None:
         x = stage.uniform(-layout.left.kerb + 0.3, layout.right.kerb - 0.3)
         yaw = math.pi / 2 * (1 if stage.chance(0.5) else -1) + float(stage.rng.normal(0, 0.3))
         _stand(stage, x, z, 0.0, yaw, True)
-
-
-def near_by(stage: Stage) -> None:
-    """Someone within a few metres of the camera."""
-    view = stage.view
-    for _ in range(int(stage.rng.integers(1, 4))):
-        distance = stage.uniform(2.2, 7)
-        angle = view.yaw + stage.uniform(-view.half_angle, view.half_angle)
-        x, z = view.x + distance * math.sin(angle), view.z + distance * math.cos(angle)
-        _stand(stage, x, z, 0.0 if view.x == 0 else 0.06, stage.uniform(0, 2 * math.pi), stage.chance(0.6))
