@@ -16,7 +16,9 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Appearance:
-    """Weather and camera of one picture. Radiances are linear; only their ratios matter, for `exposure` sets the level.
+    """Weather and camera of one picture.
+
+    Radiances are linear, and only their ratios matter, for `exposure` sets the level.
 
     sun_azimuth, sun_elevation: radians, azimuth 0 along +z and towards +x. sun_strength: 0 in overcast.
     zenith, horizon: radiance of the clear sky. cloud_cover 0..1; cloud_size about 1; cloud_lightness: their
@@ -68,7 +70,8 @@ class Appearance:
         ambient = [colour * self.ambient_strength for colour in self.ambient_colour]
         return np.array([
             *self.zenith, *self.horizon, *self.sun_direction(), *sun, self.cloud_cover, self.cloud_size,
-            self.cloud_lightness, *ambient, self.fog_density, *self.fog_colour, self.shadow_softness, self.wetness,
+            self.cloud_lightness, *ambient, self.fog_density, *self.fog_colour, self.shadow_softness,
+            self.wetness,
         ], np.float64)  # fmt: skip
 
 
@@ -161,7 +164,8 @@ def _clear(rng: np.random.Generator) -> dict[str, Any]:
         "sun_strength": float(rng.uniform(1.6, 3.6)), "ambient_colour": (0.9, 0.97, 1.1),
         "zenith": _scaled((0.34 / blue, 0.56, min(1.15, 0.95 * blue)), sky),
         "horizon": _scaled((0.92, 1.0, 1.1), sky * float(rng.uniform(0.9, 1.5))),
-        "cloud_cover": float(rng.choice([0.0, rng.uniform(0.1, 0.35)])), "cloud_size": float(rng.uniform(0.5, 1.6)),
+        "cloud_cover": float(rng.choice([0.0, rng.uniform(0.1, 0.35)])),
+        "cloud_size": float(rng.uniform(0.5, 1.6)),
         "cloud_lightness": sky * float(rng.uniform(1.3, 1.9)), "fog_density": float(rng.exponential(0.001)),
         "fog_colour": (0.8, 0.88, 1.0), "shadow_softness": float(rng.uniform(0.02, 0.08)),
     }  # fmt: skip
@@ -184,7 +188,8 @@ def _overcast(rng: np.random.Generator) -> dict[str, Any]:
         "sun_azimuth": _azimuth(rng), "sun_elevation": float(rng.uniform(0.6, 1.3)),
         "sun_strength": float(rng.choice([0.0, rng.uniform(0.05, 0.35)])), "ambient_colour": (0.97, 1.0, cold),
         "zenith": _scaled((0.9, 0.95, cold), sky), "horizon": _scaled((0.98, 1.0, cold), sky * low),
-        "cloud_cover": float(rng.choice([0.0, rng.uniform(0.5, 1.0)])), "cloud_size": float(rng.uniform(0.4, 1.5)),
+        "cloud_cover": float(rng.choice([0.0, rng.uniform(0.5, 1.0)])),
+        "cloud_size": float(rng.uniform(0.4, 1.5)),
         "cloud_lightness": sky * float(rng.uniform(0.7, 1.1)), "fog_density": float(rng.exponential(0.003)),
         "fog_colour": _scaled((0.95, 0.98, cold), float(rng.uniform(0.7, 1.0))), "shadow_softness": 0.4,
     }  # fmt: skip

@@ -25,7 +25,8 @@ def tint(surface: Surface, share: float, red: float, green: float, blue: float) 
 
 @kernel
 def shade(surface: Surface, factor: float) -> None:
-    """Lighten or darken without changing the hue."""
+    """Lighten or darken without changing the hue; never to less than a twentieth."""
+    factor = max(0.05, factor)
     surface[0] *= factor
     surface[1] *= factor
     surface[2] *= factor
@@ -39,7 +40,7 @@ def brick(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
     row = math.floor(v / height)
     along = u + (0.5 * length if row - 2.0 * math.floor(row / 2.0) > 0.5 else 0.0)
     left = fade(max(fu, fv), 3.0 * length)
-    tone = hash01(int(math.floor(along / length)), int(row), seed) - 0.5
+    tone = hash01(math.floor(along / length), int(row), seed) - 0.5
     shade(surface, 1.0 + left * 0.5 * tone)
     joint = 0.06 * length
     flat = bands(v, height, joint, fv)
@@ -52,10 +53,10 @@ def brick(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
 def stone(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """Blocks of differing widths; `scale` is a course's height."""
     height = n[6]
-    row = int(math.floor(v / height))
+    row = math.floor(v / height)
     length = height * (1.3 + 1.5 * hash01(row, 3, seed))
     along = u + length * hash01(row, 7, seed)
-    tone = hash01(int(math.floor(along / length)), row, seed) - 0.5
+    tone = hash01(math.floor(along / length), row, seed) - 0.5
     shade(surface, 1.0 + 0.45 * tone * fade(max(fu, fv), 3.0 * height))
     joint = 0.05 * height
     flat, upright = bands(v, height, joint, fv), bands(along, length, joint, fu)
@@ -82,7 +83,7 @@ def _wall(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
         row = math.floor(v / height)
         along = u + (0.5 * length if row - 2.0 * math.floor(row / 2.0) > 0.5 else 0.0)
         left = fade(max(fu, fv), 0.3)
-        tone = hash01(int(math.floor(along / length)), int(row), seed) - 0.5
+        tone = hash01(math.floor(along / length), int(row), seed) - 0.5
         shade(surface, 1.0 + left * 0.4 * tone)
         joints = bands(v, height, 0.012, fv) * 0.5
         shade(surface, 1.0 + joints * (0.5 if hash01(2, 1, seed) < 0.6 else -0.5))
@@ -122,7 +123,7 @@ def _pane(surface: Surface, n: Numbers, x: float, y: float, cell: float, share: 
 
 @kernel
 def windows(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
-    """A façade: storeys of `scale` metres with framed windows; colour2: glass where dark, frames where bright."""
+    """A façade: storeys of `scale` metres, framed windows; colour2: glass where dark, frames where bright."""
     storey = n[6]
     pitch = storey * (0.62 + 0.5 * hash01(11, 0, seed))
     wide = pitch * (0.36 + 0.3 * hash01(12, 0, seed))
@@ -157,7 +158,9 @@ def windows(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
     if style < 0.35 or style > 0.85:
         glass *= 1.0 - band(y, 0.5 * tall - 0.6 * bar, 0.5 * tall + 0.6 * bar, fv)
     if style < 0.12:
-        glass *= 1.0 - band(y, 0.25 * tall, 0.25 * tall + 0.03, fv) - band(y, 0.75 * tall, 0.75 * tall + 0.03, fv)
+        glass *= (
+            1.0 - band(y, 0.25 * tall, 0.25 * tall + 0.03, fv) - band(y, 0.75 * tall, 0.75 * tall + 0.03, fv)
+        )
     _pane(surface, n, x / wide, y / tall, cell, glass)
     reveal = band(y, tall - 0.16, tall, fv) * opening  # the lintel's shadow
     shade(surface, 1.0 - 0.5 * reveal)
@@ -165,7 +168,7 @@ def windows(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
 
 @kernel
 def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
-    """A shop of `scale` metres' height: stall riser, panes with goods behind, a fascia of colour2 with its name."""
+    """A shop `scale` metres high: stall riser, panes with goods behind, a fascia of colour2 with its name."""
     height = n[6] if n[6] > 2.0 else 3.4
     bay = height * (0.5 + 0.35 * hash01(21, 0, seed))
     column = math.floor(u / bay)
@@ -180,7 +183,7 @@ def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: f
         deep = 0.012 + 0.05 * hash01(int(column), 9, seed)
         goods = value_noise(u * 3.1, v * 2.3, seed + 2) * value_noise(u * 9.0, v * 7.0, seed + 3)
         goods *= max(0.0, 1.0 - 2.2 * max(0.0, y - 0.3)) * fade(max(fu, fv), 0.6)
-        hue = hash01(int(math.floor(u * 2.3)), 4, seed)
+        hue = hash01(math.floor(u * 2.3), 4, seed)
         red = deep + 0.8 * goods * (0.25 + 0.5 * hue)
         green = deep + 0.8 * goods * (0.55 - 0.3 * hue)
         blue = deep + 0.8 * goods * (0.2 + 0.4 * abs(hue - 0.5))
@@ -193,7 +196,13 @@ def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: f
     if fascia > 0.0:
         tint(surface, fascia, n[3], n[4], n[5])
         surface[3] *= 1.0 - fascia
-        letters = lettering((u - math.floor(u / (3.0 * bay)) * 3.0 * bay) / (0.1 * height), (y - 0.81) / 0.12, fu / (0.1 * height), dy / 0.12, seed)
+        letters = lettering(
+            (u - math.floor(u / (3.0 * bay)) * 3.0 * bay) / (0.1 * height),
+            (y - 0.81) / 0.12,
+            fu / (0.1 * height),
+            dy / 0.12,
+            seed,
+        )
         bright = 0.3 * n[3] + 0.6 * n[4] + 0.1 * n[5]
         ink = 0.75 if bright < 0.3 else 0.03
         tint(surface, fascia * letters, ink, ink, 0.95 * ink)
@@ -203,7 +212,7 @@ def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: f
 @kernel
 def lettering(x: float, y: float, fx: float, fy: float, seed: int) -> float:
     """The share of a pixel that letters cover in a line of writing; letters are one unit high and wide."""
-    letter = int(math.floor(x))
+    letter = math.floor(x)
     if y < 0.0 or y > 1.0 or x < 2.0 or hash01(letter, 1, seed) < 0.15 or x > 6.0 + 9.0 * hash01(0, 2, seed):
         return 0.0
     if fx > 0.7 or fy > 0.7:

@@ -15,7 +15,9 @@ HOLES = ("", "leaves", "bars", "spokes", "mesh", "twigs")
 
 
 @kernel
-def _leaves(u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int) -> bool:
+def _leaves(
+    u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int
+) -> bool:
     clump = value_noise(u / scale * 0.8, v / scale * 0.8, seed) - 0.5
     level = 0.9 * clump
     limit = 1.3 * (coverage - 0.5)
@@ -31,7 +33,9 @@ def _leaves(u: float, v: float, scale: float, coverage: float, footprint: float,
 
 
 @kernel
-def _twigs(u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int) -> bool:
+def _twigs(
+    u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int
+) -> bool:
     envelope = value_noise(u / scale * 0.7, v / scale * 0.7, seed + 3)
     if coarse:
         return envelope < 0.5 + 0.5 * coverage

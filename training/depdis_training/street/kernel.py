@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config
@@ -32,15 +32,16 @@ def _cache_folder() -> str:
 
 def kernel(function: Function) -> Function:
     """Compile a function: no fast maths, so that every processor computes the same; no lock held."""
-    before = config.CACHE_DIR
+    settings: Any = config
+    before = settings.CACHE_DIR
     try:
         folder = _cache_folder()
         os.makedirs(folder, exist_ok=True)
-        config.CACHE_DIR = folder
+        settings.CACHE_DIR = folder
     except OSError:  # no home to write to: numba's own choice of place
-        config.CACHE_DIR = before
+        settings.CACHE_DIR = before
     try:
-        compiled: Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
-        config.CACHE_DIR = before
-    return compiled
+        settings.CACHE_DIR = before
+    return cast(Function, compiled)

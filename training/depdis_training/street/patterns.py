@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 
 from depdis_training.street.facades import (
-    Numbers, Surface, brick, lettering, plaster, shade, shopfront, stone, tint, windows,
+    Numbers,
+    Surface,
+    brick,
+    lettering,
+    plaster,
+    shade,
+    shopfront,
+    stone,
+    tint,
+    windows,
 )  # fmt: skip
 from depdis_training.street.kernel import kernel
 from depdis_training.street.noise import band, bands, fade, hash01, layered, value_noise
 
 PATTERNS = (
-    "plain", "noise", "asphalt", "brick", "stone", "plaster", "windows", "shopfront", "paving", "tiles", "planks",
-    "foliage", "bark", "cloth", "grass", "stripes", "checker", "sign_text",
+    "plain", "noise", "asphalt", "brick", "stone", "plaster", "windows", "shopfront", "paving", "tiles",
+    "planks", "foliage", "bark", "cloth", "grass", "stripes", "checker", "sign_text",
 )  # fmt: skip
 
 
@@ -53,7 +62,7 @@ def _paving(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
     long = scale * (1.0 if hash01(1, 0, seed) < 0.5 else 1.5)
     row = math.floor(u / scale)
     along = v + long * 0.5 * (row - 2.0 * math.floor(row / 2.0))
-    slab = hash01(int(row), int(math.floor(along / long)), seed) - 0.5
+    slab = hash01(int(row), math.floor(along / long), seed) - 0.5
     shade(surface, 1.0 + 0.28 * slab * fade(max(fu, fv), 3.0 * scale))
     joint = min(0.02, 0.05 * scale)
     open_ = bands(u, scale, joint, fu) + bands(along, long, joint, fv)
@@ -70,7 +79,7 @@ def _tiles(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
     course = n[6] if n[6] < 0.6 else 0.3
     row = math.floor(v / course)
     along = u + 0.5 * course * (row - 2.0 * math.floor(row / 2.0))
-    tone = hash01(int(math.floor(along / course)), int(row), seed) - 0.5
+    tone = hash01(math.floor(along / course), int(row), seed) - 0.5
     shade(surface, 1.0 + 0.4 * tone * fade(max(fu, fv), 2.0 * course))
     shade(surface, 1.0 - 0.55 * bands(v, course, 0.14 * course, fv))
     shade(surface, 1.0 - 0.35 * bands(along, course, 0.07 * course, fu))
@@ -80,7 +89,7 @@ def _tiles(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
 @kernel
 def _planks(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     board = n[6] if n[6] < 0.5 else 0.15
-    tone = hash01(int(math.floor(u / board)), 1, seed) - 0.5
+    tone = hash01(math.floor(u / board), 1, seed) - 0.5
     shade(surface, 1.0 + 0.4 * tone * fade(fu, 3.0 * board))
     shade(surface, 1.0 - 0.7 * bands(u, board, 0.09 * board, fu))
     shade(surface, 1.0 + 0.4 * layered(u * 4.0, v * 0.6, 0.6, 4, max(4.0 * fu, 0.6 * fv), seed))
@@ -98,7 +107,13 @@ def _grass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
 def _sign(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     line = n[6] * 0.28
     row = math.floor(v / line)
-    written = lettering(u / (0.6 * line) + 1.7, (v - row * line) / (0.62 * line), fu / (0.6 * line), fv / (0.62 * line), seed + int(row))
+    written = lettering(
+        u / (0.6 * line) + 1.7,
+        (v - row * line) / (0.62 * line),
+        fu / (0.6 * line),
+        fv / (0.62 * line),
+        seed + int(row),
+    )
     tint(surface, written, n[3], n[4], n[5])
 
 
@@ -133,7 +148,10 @@ def paint(
         _planks(surface, n, u, v, fu, fv, seed)
     elif pattern == 11:
         tint(surface, 0.6 * value_noise(u / n[6], v / n[6], seed + 4), n[3], n[4], n[5])
-        shade(surface, 1.0 + 1.3 * layered(u, v, 0.8 * n[6], 4, 0.5 * footprint, seed))
+        shade(surface, 1.0 + 1.1 * layered(u, v, 0.8 * n[6], 3, 0.5 * footprint, seed))
+        shade(
+            surface, 1.0 + 1.5 * layered(u, v, 0.11, 2, 0.5 * footprint, seed + 6)
+        )  # leaves, gaps between them
     elif pattern == 12:
         shade(surface, 1.0 + 0.9 * layered(u * 5.0, v * 0.8, 0.5, 4, footprint, seed))
     elif pattern == 13:
@@ -147,6 +165,16 @@ def paint(
         tint(surface, a + b - 2.0 * a * b, n[3], n[4], n[5])
     elif pattern == 17:
         _sign(surface, n, u, v, fu, fv, seed)
-    if n[11] > 0.0 and n[9] < 0.2:
+    if n[11] > 0.0 and n[9] < 0.2 and pattern != 11:
         fine = 0.6 * footprint + 0.4 * min(fu, fv)
-        shade(surface, max(0.0, 1.0 + n[11] * (0.8 * layered(u, v, 0.15, 2, fine, seed + 77) + 1.4 * layered(u, v, 4.0, 2, fine, seed + 78))))
+        shade(
+            surface,
+            max(
+                0.0,
+                1.0
+                + n[11]
+                * (
+                    0.8 * layered(u, v, 0.15, 2, fine, seed + 77) + 1.4 * layered(u, v, 4.0, 2, fine, seed + 78)
+                ),
+            ),
+        )

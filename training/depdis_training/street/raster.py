@@ -113,14 +113,14 @@ def rasterise(
             continue
         material = face_material[t]
         hole = int(materials[material, 13])
-        top = max(0, int(math.ceil(half_y - boxes[t, 3] * focal)))
-        bottom = min(height - 1, int(math.floor(half_y - boxes[t, 2] * focal)))
+        top = max(0, math.ceil(half_y - boxes[t, 3] * focal))
+        bottom = min(height - 1, math.floor(half_y - boxes[t, 2] * focal))
         slope = rows[t, 0] + rows[t, 3] + rows[t, 6]
         for j in range(top, bottom + 1):
             y = (half_y - j) / focal
             low, high = _span(rows, t, y, boxes[t, 0], boxes[t, 1])
-            first = max(0, int(math.ceil(low * focal + half_x)))
-            last = min(width - 1, int(math.floor(high * focal + half_x)))
+            first = max(0, math.ceil(low * focal + half_x))
+            last = min(width - 1, math.floor(high * focal + half_x))
             level = (rows[t, 1] + rows[t, 4] + rows[t, 7]) * y + rows[t, 2] + rows[t, 5] + rows[t, 8]
             for i in range(first, last + 1):
                 x = (i - half_x) / focal

@@ -83,7 +83,8 @@ def render(
     """
     axes, position = camera.axes(), camera.position()
     materials = _material_table(mesh.materials)
-    vertices, faces, uv = (np.ascontiguousarray(a) for a in (mesh.vertices, mesh.faces, mesh.uv))
+    vertices, uv = np.ascontiguousarray(mesh.vertices), np.ascontiguousarray(mesh.uv)
+    faces = np.ascontiguousarray(mesh.faces)
     extent = (0.5 * camera.width / camera.focal_px, 0.5 * camera.height / camera.focal_px)
     points = to_camera(vertices, axes, position)
     boxes = bounds(points, faces, extent)
@@ -108,8 +109,8 @@ def render(
 def _material_table(materials: tuple[Material, ...]) -> NDArray[np.float64]:
     """What the kernels read of the materials (M, 15).
 
-    Linear colours 0:3 and 3:6, scale 6, label 7, coverage 8, gloss 9, emission 10, grain 11, pattern 12, holes 13,
-    seed 14.
+    Linear colours 0:3 and 3:6, scale 6, label 7, coverage 8, gloss 9, emission 10, grain 11, pattern 12,
+    holes 13, seed 14.
     """
     table = np.zeros((max(1, len(materials)), 15))
     for i, m in enumerate(materials):

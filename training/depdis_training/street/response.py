@@ -25,7 +25,7 @@ def metered(light: NDArray[np.float32], seen: NDArray[np.int32], factor: int) ->
     for j in range(0, light.shape[0], 3):
         for i in range(0, light.shape[1], 3):
             if seen[j * factor, i * factor] >= 0:
-                total += math.sqrt(0.3 * light[j, i, 0] + 0.6 * light[j, i, 1] + 0.1 * light[j, i, 2])
+                total += math.sqrt(max(0.0, 0.3 * light[j, i, 0] + 0.6 * light[j, i, 1] + 0.1 * light[j, i, 2]))
                 count += 1
     if count == 0:
         return 1.0
@@ -116,14 +116,12 @@ def _curve(appearance: Appearance) -> NDArray[np.float64]:
 def developed(
     light: NDArray[np.float32], mean: float, appearance: Appearance, seed: int
 ) -> NDArray[np.uint8]:  # fmt: skip
-    """A picture (H, W, 3) uint8 of linear light, exposed so that luminance `mean` becomes the appearance's level."""
+    """A picture (H, W, 3) uint8 of linear light, exposed so that luminance `mean` gets the wanted level."""
     rng = np.random.default_rng([seed, 7])
     if appearance.blur_sigma > 0.15:
         light = _blurred(light, _gaussian(appearance.blur_sigma))
     gain = np.asarray(appearance.gain, np.float64) * appearance.exposure / max(mean, 1e-6)
-    levels = _developed(
-        light, gain, _curve(appearance), _BRIGHTEST, appearance.vignette, appearance.saturation
-    )
+    levels = _developed(light, gain, _curve(appearance), _BRIGHTEST, appearance.vignette, appearance.saturation)
     soft = _blurred(levels, _gaussian(1.0)) if appearance.sharpen > 0 else levels
     height, width = light.shape[:2]
     noise = rng.standard_normal((height, width), np.float32)
@@ -132,4 +130,6 @@ def developed(
     if appearance.jpeg_quality is None:
         return picture
     _, packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, appearance.jpeg_quality])
-    return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    assert unpacked is not None
+    return np.ascontiguousarray(unpacked[..., ::-1], np.uint8)

@@ -47,7 +47,7 @@ def records(
 
 @kernel
 def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> None:
-    """Fill out (3,) with what a mirror shows: the sky above a rough skyline of dark fronts, the street below."""
+    """Fill out (3,) with what a mirror shows: sky above a rough skyline of dark fronts, the street below."""
     skyline = 0.05 + 0.5 * value_noise(3.0 * dx + 9.0, 3.0 * dz, 5)
     above = min(1.0, max(0.0, 0.5 + (dy - skyline) * 9.0))
     fronts = 0.06 + 0.28 * value_noise(9.0 * dx, 9.0 * dy, 6)
@@ -97,19 +97,21 @@ def _ruffled(at: Doubles, px: float, py: float, pz: float, size: float, footprin
 
 
 @kernel
-def _sunlight(at: Doubles, px: float, py: float, pz: float, view: Doubles, near: Heights, far: Heights) -> float:
+def _sunlight(
+    at: Doubles, px: float, py: float, pz: float, view: Doubles, near: Heights, far: Heights
+) -> float:
     """The share of the sun that reaches a point, before the angle is counted."""
     lift = 0.06
     share = lit(
-        near, view, 36, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]), pz + lift * (at[7] + view[8]),
-        view[22],
+        near, view, 36, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]),
+        pz + lift * (at[7] + view[8]), view[22],
     )  # fmt: skip
     if share >= 0.0:
         return share
     lift = 0.3
     share = lit(
-        far, view, 48, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]), pz + lift * (at[7] + view[8]),
-        view[22],
+        far, view, 48, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]),
+        pz + lift * (at[7] + view[8]), view[22],
     )  # fmt: skip
     return share if share >= 0.0 else 1.0
 
@@ -137,7 +139,10 @@ def _radiance(
     paint(pattern, surface, n, at[1], at[2], fu, fv, seed)
     through = 0.0
     if pattern == _FOLIAGE:  # light comes through leaves
-        _ruffled(at, px, py, pz, n[6], 0.9 * depth * pixel, seed)
+        _ruffled(at, px, py, pz, max(0.4, min(n[6], 1.0)), 0.7 * depth * pixel, seed)
+        clumps = 1.0 + 1.1 * layered(px + 0.3 * pz, py + 0.4 * pz, 1.7, 3, 0.7 * depth * pixel, 61)
+        for k in range(3):
+            surface[k] *= max(0.2, clumps)
         through = 0.25
     gloss = surface[3]
     if view[23] > 0.0 and at[6] > 0.8:  # wet ground: darker, and it mirrors where water stands

@@ -1,4 +1,4 @@
-"""Height maps: the scene seen from the sun for its shadows, and from straight above for the open sky's share."""
+"""Height maps: the scene seen from the sun for its shadows, from straight above for the open sky's share."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def height_map(
 
 
 @kernel
-def lit(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float, blur: float) -> float:
+def lit(
+    heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float, blur: float
+) -> float:
     """The share of sunlight that reaches a point, 0..1, or -1 outside the map; blur in metres.
 
     The map's frame stands in view[frame : frame + 12].
@@ -112,9 +114,13 @@ def lit(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: fl
     if column < 4 or row < 4 or column > size - 6 or row > size - 6:
         return -1.0
     height = view[frame + 8] * x + view[frame + 9] * y + view[frame + 10] * z
-    wide = math.sqrt(view[frame] * view[frame] + view[frame + 1] * view[frame + 1] + view[frame + 2] * view[frame + 2])
+    wide = math.sqrt(
+        view[frame] * view[frame] + view[frame + 1] * view[frame + 1] + view[frame + 2] * view[frame + 2]
+    )
     long = math.sqrt(
-        view[frame + 4] * view[frame + 4] + view[frame + 5] * view[frame + 5] + view[frame + 6] * view[frame + 6]
+        view[frame + 4] * view[frame + 4]
+        + view[frame + 5] * view[frame + 5]
+        + view[frame + 6] * view[frame + 6]
     )
     step_x = min(3.0, max(0.75, blur * wide))
     step_y = min(3.0, max(0.75, blur * long))
@@ -140,7 +146,8 @@ def _blocked(heights: NDArray[np.float32], column: float, row: float, y: float, 
     """How much of the sky something at this place hides from height y, `reach` metres away."""
     size = heights.shape[0]
     i, j = min(size - 1, max(0, int(column))), min(size - 1, max(0, int(row)))
-    return min(1.0, max(0.0, (heights[j, i] - y - 0.06) / reach))
+    hidden: float = (heights[j, i] - y - 0.06) / reach
+    return min(1.0, max(0.0, hidden))
 
 
 @kernel
@@ -166,4 +173,5 @@ def open_sky(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, 
             hidden += _blocked(heights, column - a, row, y, reach)
             hidden += _blocked(heights, column, row + b, y, reach)
             hidden += _blocked(heights, column, row - b, y, reach)
-    return 1.0 - hidden / 12.0
+    free: float = 1.0 - hidden / 12.0
+    return free

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from depdis_training.street.kernel import kernel
 from depdis_training.street.noise import value_noise
 
-# Light: zenith 0:3, horizon 3:6, sun direction 6:9, sun colour times strength 9:12, cloud cover 12, cloud size 13,
-# cloud lightness 14, ambient 15:18, fog density 18, fog colour 19:22, shadow softness 22, wetness 23.
+# Light: zenith 0:3, horizon 3:6, sun direction 6:9, sun colour times strength 9:12, cloud cover 12,
+# cloud size 13, cloud lightness 14, ambient 15:18, fog density 18, fog colour 19:22, shadow softness 22,
+# wetness 23.
 Light = NDArray[np.float64]
 
 
@@ -30,7 +29,8 @@ def gradient(light: Light, up: float, channel: int) -> float:
     """The clear sky's radiance at a height (sine of the elevation), between horizon and zenith."""
     away = 1.0 - max(0.0, up)
     haze = away * away * away * away
-    return light[channel] * (1.0 - haze) + light[3 + channel] * haze
+    radiance: float = light[channel] * (1.0 - haze) + light[3 + channel] * haze
+    return radiance
 
 
 @kernel
