@@ -1,0 +1,118 @@
+"""What stands within a few metres of the camera: large, cut by the frame, hiding the street behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from depdis_training.street.barriers import add_barrier, polyline
+from depdis_training.street.furniture import bollard, pole, street_lamp
+from depdis_training.street.large_vehicles import bus, lorry
+from depdis_training.street.mesh import Builder, Mesh
+from depdis_training.street.people import person
+from depdis_training.street.signals import traffic_light, traffic_sign
+from depdis_training.street.stock import Stage
+from depdis_training.street.two_wheelers import bicycle, motorcycle
+from depdis_training.street.vehicles import car
+
+# How often each stands near, and between which distances its middle then is.
+_SHARE = {"people": 0.30, "vehicle": 0.16, "large": 0.08, "two_wheeler": 0.16, "posts": 0.18, "barrier": 0.07}
+_POSTS = (bollard, bollard, pole, street_lamp, traffic_sign, traffic_light)
+
+
+def close_up(stage: Stage) -> None:
+    """Each kind near the camera in its share of the pictures, the nearest first."""
+    kinds: dict[str, Callable[[Stage], None]] = {
+        "posts": _posts,
+        "barrier": _barrier,
+        "people": _people,
+        "two_wheeler": _two_wheeler,
+        "vehicle": _vehicle,
+        "large": _large,
+    }
+    for name, place in kinds.items():
+        if stage.chance(_SHARE[name]):
+            place(stage)
+
+
+def _spot(stage: Stage, nearest: float, farthest: float) -> tuple[float, float]:
+    """A place in view, (x, z) of the street."""
+    view = stage.view
+    distance = stage.uniform(nearest, farthest)
+    angle = view.yaw + stage.uniform(-view.half_angle, view.half_angle)
+    return view.x + distance * math.sin(angle), view.z + distance * math.cos(angle)
+
+
+def _put(stage: Stage, mesh: Mesh, spot: tuple[float, float], yaw: float, half: tuple[float, float]) -> None:
+    if stage.free(*spot, *half):
+        # On the kerb's height or between it and the road's: which, a picture from so near does not show.
+        stage.put(mesh, *spot, y=stage.uniform(0.0, 0.12), yaw=yaw)
+
+
+def _along(stage: Stage) -> float:
+    """A heading, mostly along the street."""
+    if stage.chance(0.3):
+        return stage.uniform(0, 2 * math.pi)
+    return (0.0 if stage.chance(0.5) else math.pi) + stage.uniform(-0.15, 0.15)
+
+
+def _people(stage: Stage) -> None:
+    for _ in range(int(stage.rng.integers(1, 5))):
+        walking = stage.chance(0.6)
+        mesh = person(
+            stage.rng,
+            stage.palette,
+            pose="walking" if walking else "standing",
+            phase=float(stage.rng.random()),
+        )
+        _put(stage, mesh, _spot(stage, 1.9, 7.0), stage.uniform(0, 2 * math.pi), (0.28, 0.28))
+
+
+def _two_wheeler(stage: Stage) -> None:
+    for _ in range(int(stage.rng.integers(1, 4))):
+        build = bicycle if stage.chance(0.65) else motorcycle
+        mesh = build(stage.rng, stage.palette, rider=stage.chance(0.45))
+        yaw = stage.uniform(0, 2 * math.pi) if stage.chance(0.5) else _along(stage)
+        _put(stage, mesh, _spot(stage, 1.7, 6.0), yaw, (0.5, 0.5))
+
+
+def _vehicle(stage: Stage) -> None:
+    mesh = car(stage.rng, stage.palette)
+    _put(stage, mesh, _spot(stage, 3.2, 7.0), _along(stage), (1.0, 1.6))
+
+
+def _large(stage: Stage) -> None:
+    if stage.chance(0.7):
+        mesh = bus(stage.rng, stage.palette, double_decker=stage.chance(0.3))
+    else:
+        mesh = lorry(stage.rng, stage.palette)
+    across = stage.chance(0.5)
+    yaw = stage.view.yaw + math.pi / 2 + stage.uniform(-0.6, 0.6) if across else _along(stage)
+    _put(stage, mesh, _spot(stage, 4.5, 10.0), yaw, (1.5, 2.5))
+
+
+def _posts(stage: Stage) -> None:
+    """One post, or a row of equal ones."""
+    build = _POSTS[int(stage.rng.integers(len(_POSTS)))]
+    mesh = build(stage.rng, stage.palette)
+    x, z = _spot(stage, 1.3, 5.5)
+    count = int(stage.rng.integers(1, 6)) if build is bollard else 1
+    angle, step = stage.uniform(0, 2 * math.pi), stage.uniform(1.0, 2.2)
+    facing = stage.view.yaw + math.pi + stage.uniform(-0.8, 0.8)
+    for i in range(count):
+        spot = (x + i * step * math.sin(angle), z + i * step * math.cos(angle))
+        _put(stage, mesh, spot, facing, (0.12, 0.12))
+
+
+def _barrier(stage: Stage) -> None:
+    """A fence or railing across the view, through which the street is seen."""
+    view = stage.view
+    distance, turn = stage.uniform(1.6, 4.5), view.yaw + stage.uniform(-0.5, 0.5)
+    x, z = view.x + distance * math.sin(turn), view.z + distance * math.cos(turn)
+    half = stage.uniform(2.0, 7.0)
+    across = (half * math.cos(turn), -half * math.sin(turn))
+    builder = Builder()
+    kind = str(stage.rng.choice(["railing", "rail", "wire", "pickets", "railing_hedge", "wall"]))
+    line = polyline(x - across[0], z - across[1], x + across[0], z + across[1], stage.uniform(1.2, 2.5))
+    add_barrier(builder, stage.rng, stage.palette, kind, line, 0.0, 1.0)
+    stage.still.append(builder.build())
