@@ -52,8 +52,8 @@ def run(app: typer.Typer, **keywords: Any) -> NoReturn:
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except Exception as error:
         # click's own complaints (unknown option, bad value), which carry their exit status
-        if hasattr(error, "exit_code") and hasattr(error, "show"):
-            error.show()
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            print(f"error: {error.format_message()} (--help lists the options)", file=sys.stderr)
             sys.exit(error.exit_code)
         if type(error).__name__ == "Abort":
             sys.exit(130)
