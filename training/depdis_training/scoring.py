@@ -116,7 +116,7 @@ def torch_model(network: Network, manifest: Manifest, device: torch.device | Non
         if output.depth is not None:
             # between a thing and the sky behind it, metres on the way from one to the other are nobody's
             z = _framed(output.depth[0, 0].float().clamp(1, 65536).cpu().numpy(), geometry)
-            depth_m = (65536 / z - 1) / 100
+            depth_m = np.asarray((65536 / z - 1) / 100, np.float32)
         if output.density is not None:
             density = _framed((output.density[0, 0].float().clamp(0, 255) / 255).cpu().numpy(), geometry)
         return Maps(_labels(output.segmentation.float(), geometry), depth_m, density)
