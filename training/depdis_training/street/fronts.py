@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,19 @@ class Facade:
         """A building's materials; modern ones are smooth."""
         chosen = pattern or str(rng.choice(["plaster", "plain", "noise", "brick"] if modern else _WALLS))
         wall = facade_material(rng, palette, chosen, None)
-        same = rng.random() < 0.6
+        glass = glass_material(rng, palette)
+        draw = rng.random()
+        if draw < 0.3:  # windows in the flanks too
+            side = dataclasses.replace(
+                wall, pattern="windows", colour2=glass.colour, scale=float(rng.uniform(2.7, 3.4))
+            )
+        else:
+            side = wall if draw < 0.7 else facade_material(rng, palette, str(rng.choice(_WALLS)), None)
         return Facade(
             wall,
-            wall if same else facade_material(rng, palette, str(rng.choice(_WALLS)), None),
+            side,
             Material(BUILDING, pick(rng, palette.trim)),
-            glass_material(rng, palette),
+            glass,
             Material(BUILDING, pick(rng, palette.shop), "planks", scale=0.3),
         )
 
