@@ -25,6 +25,13 @@ class ClassStatistics:
     nearest_depth_m: float | None
 
 
+def class_shares(labels: NDArray[np.uint8], classes: int) -> NDArray[np.float32]:
+    """The share of each class 0..classes-1 in (H, W) labels."""
+    # numpy.bincount would first widen every label to 64 bits.
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
+    return np.asarray(counts[:classes].ravel() / labels.size, np.float32)
+
+
 def class_statistics(
     labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None, classes: int, farthest_m: float
 ) -> list[ClassStatistics]:
@@ -32,7 +39,7 @@ def class_statistics(
 
     Quantiles interpolate linearly between values, as numpy's do; depth is resolved to farthest_m / 2**20.
     """
-    shares = np.bincount(labels.ravel(), minlength=classes)[:classes] / labels.size
+    shares = class_shares(labels, classes)
     if depth_m is None:
         return [ClassStatistics(float(share), None, None) for share in shares]
     rows, columns = depth_m.shape

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .class_statistics import class_shares
 from .colours import (
     coloured,
     density_colours,
@@ -78,9 +79,8 @@ def _classes_tile(prediction: Prediction) -> NDArray[np.uint8]:
 
 def _with_classes(tile: NDArray[np.uint8], prediction: Prediction) -> NDArray[np.uint8]:
     height, width = tile.shape[:2]
-    counts = np.bincount(prediction.content("labels").ravel(), minlength=len(prediction.names))
-    least = _LISTED_FROM * counts.sum()
-    present = tuple(index for index in range(len(prediction.names)) if counts[index] >= least)
+    shares = class_shares(prediction.content("labels"), len(prediction.names))
+    present = tuple(index for index, share in enumerate(shares) if share >= _LISTED_FROM)
     draw(tile, class_legend(prediction.manifest.taxonomy, present, width, height), bottom=True)
     return _named(tile, "Classes")
 
