@@ -119,7 +119,7 @@ _WEATHER = ("clear", "broken", "overcast", "low_sun", "fog")
 
 
 def _random(rng: np.random.Generator) -> Appearance:
-    weather = str(rng.choice(_WEATHER, p=[0.27, 0.24, 0.31, 0.12, 0.06]))
+    weather = str(rng.choice(_WEATHER, p=[0.28, 0.25, 0.32, 0.12, 0.03]))
     light = _LIGHT[weather](rng)
     warmth = float(rng.normal(0.0, 0.09))
     green = float(rng.normal(0.0, 0.03))
@@ -190,7 +190,7 @@ def _overcast(rng: np.random.Generator) -> dict[str, Any]:
         "zenith": _scaled((0.9, 0.95, cold), sky), "horizon": _scaled((0.98, 1.0, cold), sky * low),
         "cloud_cover": float(rng.choice([0.0, rng.uniform(0.5, 1.0)])),
         "cloud_size": float(rng.uniform(0.4, 1.5)),
-        "cloud_lightness": sky * float(rng.uniform(0.7, 1.1)), "fog_density": float(rng.exponential(0.003)),
+        "cloud_lightness": sky * float(rng.uniform(0.7, 1.1)), "fog_density": float(rng.exponential(0.0018)),
         "fog_colour": _scaled((0.95, 0.98, cold), float(rng.uniform(0.7, 1.0))), "shadow_softness": 0.4,
     }  # fmt: skip
 
