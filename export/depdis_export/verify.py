@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ MIN_LABELS_EQUAL = 0.999
 MAX_INVERSE_DEPTH_RELATIVE = 1e-3
 MAX_DENSITY_255 = 0.5
 MAX_CONFIDENCE = 1e-3
+# Streets that no training has drawn.
+_STREET_SEED = 20_000_000
 
 
 class ParityError(ValueError):
@@ -62,12 +65,16 @@ class Parity:
         return found
 
 
-def street_frames(count: int, width: int, height: int) -> NDArray[np.uint8]:
-    """(count, height, width, 3) uint8 RGB frames of generated streets."""
+@cache
+def _street(index: int) -> NDArray[np.uint8]:
     from depdis_training.street import picture
 
-    drawn = [picture("random", 20_000_000, index, (640, 320)).image for index in range(count)]
-    return np.stack([resize_picture(image, (width, height), "linear") for image in drawn])
+    return picture("random", _STREET_SEED, index, (640, 320)).image
+
+
+def street_frames(count: int, width: int, height: int) -> NDArray[np.uint8]:
+    """(count, height, width, 3) uint8 RGB frames of generated streets."""
+    return np.stack([resize_picture(_street(index), (width, height), "linear") for index in range(count)])
 
 
 def compare(deployable: Deployable, outputs: dict[str, NDArray[Any]], frames: NDArray[np.uint8]) -> Parity:

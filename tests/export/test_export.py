@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from depdis_deploy import Predictor
 from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.taxonomy import CITYSCAPES_7
 from depdis_export import cli, exporting, verify
 from depdis_export.deployable import Deployable
 from depdis_export.to_onnx import build
@@ -28,6 +30,12 @@ def dynamic_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("dynamic") / "model.onnx"
     exporting.export(checkpoint, path, dynamic=True, half_weights=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def static_model(network: Network, manifest: Manifest) -> onnx.ModelProto:
+    small = exporting.resized(manifest, (128, 64), dynamic=False)
+    return build(Deployable(network, small, 2), small, 1)
 
 
 def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: Manifest) -> None:
@@ -52,10 +60,8 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
     assert not any(tensor.external_data for tensor in model.graph.initializer)
 
 
-def test_weights_stored_as_half_are_half_the_file(dynamic_file: Path, checkpoint: Path, tmp_path: Path) -> None:
-    manifest, _ = exporting.export(checkpoint, tmp_path / "full.onnx", size=(64, 64))
-    assert manifest.resize.kind == "fit"
-    assert dynamic_file.stat().st_size < 0.56 * (tmp_path / "full.onnx").stat().st_size
+def test_weights_stored_as_half_are_half_the_file(dynamic_file: Path, static_model: onnx.ModelProto) -> None:
+    assert dynamic_file.stat().st_size < 0.56 * static_model.ByteSize()
 
 
 def test_onnx_and_safetensors_hold_the_same_weights(
@@ -93,22 +99,34 @@ def test_predictor_gives_what_torch_gives(dynamic_file: Path, network: Network, 
     assert float(prediction.depth.mean()) == pytest.approx(float(expected.depth.mean()), rel=0.02)
 
 
-@pytest.mark.parametrize("classes", [16, 7])
-def test_released_layout_goes_to_onnx_and_runs(classes: int, tmp_path: Path) -> None:
-    torch.manual_seed(classes)
+def test_released_layout_goes_to_onnx_and_runs(tmp_path: Path) -> None:
+    torch.manual_seed(16)
     released = tmp_path / "Syn_City (M4).pth"
-    write_released(released, build_network(classes, "resnet101"))
-    if classes == 7:
-        with pytest.raises(UsageError, match="imgsz"):
-            exporting.export(released, tmp_path / "out.onnx")
+    write_released(released, build_network(16, "resnet101"))
     manifest, figures = exporting.export(released, tmp_path / "out.onnx", size=(128, 64))
     assert manifest.resize.kind == "stretch"
-    assert len(manifest.taxonomy) == classes
+    assert manifest.resize.interpolation == "bicubic"
+    assert len(manifest.taxonomy) == 16
     assert manifest.density is not None
     assert figures[0].labels_equal >= verify.MIN_LABELS_EQUAL
     prediction = Predictor(tmp_path / "out.onnx")(verify.street_frames(1, 200, 120)[0])
     assert prediction.labels.shape == (120, 200)
-    assert prediction.labels.max() < classes
+    assert prediction.labels.max() < 16
+
+
+class TestReleasedManifest:
+    def test_seven_classes_need_their_size(self) -> None:
+        with pytest.raises(UsageError, match="imgsz"):
+            exporting.released_manifest(7, None)
+
+    def test_full_and_small_seven_classes_have_their_own_mixtures(self) -> None:
+        full = exporting.released_manifest(7, exporting.PAPER_SIZE)
+        small = exporting.released_manifest(7, exporting.SMALL_SIZE)
+        assert full.taxonomy == small.taxonomy == CITYSCAPES_7
+        assert full.density != small.density
+
+    def test_sixteen_classes_are_the_papers_size(self) -> None:
+        assert exporting.released_manifest(16, None).resize.width == 1280
 
 
 def test_network_without_a_branch_exports_without_it(manifest: Manifest, tmp_path: Path) -> None:
@@ -127,27 +145,41 @@ def test_network_without_a_branch_exports_without_it(manifest: Manifest, tmp_pat
 class TestGate:
     """A file that does not give what the network gives is not kept."""
 
-    @pytest.mark.parametrize("fault", ["mean", "channels", "labels"])
+    @pytest.mark.parametrize(
+        ("initializer", "change"),
+        [
+            ("mean", lambda values: values + 12.0),
+            ("mean", lambda values: values[:, ::-1]),
+            ("network.decoder.segmentation.bias", lambda values: values + np.arange(values.size) * 0.05),
+            ("network.decoder.segmentation.bias", lambda values: values * np.nan),
+        ],
+        ids=["mean", "channels", "weights", "nan"],
+    )
     def test_breach_exits_1_and_leaves_no_file(
-        self, fault: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def faulty(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelProto:
-            network = deployable.network
-            if fault == "mean":
-                manifest = dataclasses.replace(manifest, mean_bgr=(90.0, 116.0, 122.0))
-            broken = Deployable(network, manifest, deployable.label_stride)
-            if fault == "channels":
-                broken.mean = broken.mean.flip(1)
-            if fault == "labels":
-                broken.label_stride = 1
-            return build(broken, manifest, batch)
-
-        monkeypatch.setattr(exporting, "build", faulty)
+        self, initializer: str, change: Callable[[Any], Any], checkpoint: Path, static_model: onnx.ModelProto,
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        broken = onnx.ModelProto()
+        broken.CopyFrom(static_model)
+        (found,) = [entry for entry in broken.graph.initializer if entry.name == initializer]
+        values = np.ascontiguousarray(change(onnx.numpy_helper.to_array(found)), np.float32)
+        found.CopyFrom(onnx.numpy_helper.from_array(values, initializer))
+        monkeypatch.setattr(exporting, "build", lambda *_: broken)
         output = tmp_path / "model.onnx"
         done = CliRunner().invoke(cli.app, [str(checkpoint), "-o", str(output), "--imgsz", "128x64"])
         assert done.exit_code == 1
         assert isinstance(done.exception, verify.ParityError)
         assert list(tmp_path.iterdir()) == []
+
+    def test_wrong_shape_is_a_breach(
+        self, static_model: onnx.ModelProto, network: Network, manifest: Manifest, tmp_path: Path
+    ) -> None:
+        small = exporting.resized(manifest, (128, 64), dynamic=False)
+        exporting.describe(static_model, small)
+        path = tmp_path / "model.onnx"
+        path.write_bytes(static_model.SerializeToString())
+        with pytest.raises(verify.ParityError, match="confidence"):
+            verify.verify(path, Deployable(network, small, 1), small, [(1, 128, 64)])
 
     def test_nan_is_a_breach(self) -> None:
         row = verify.Parity(
@@ -165,7 +197,7 @@ class TestGate:
 class TestCommand:
     def test_writes_and_says_what(self, checkpoint: Path, tmp_path: Path) -> None:
         output = tmp_path / "model.onnx"
-        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x96x64"]
+        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x64x64"]
         done = CliRunner().invoke(cli.app, arguments)
         assert done.exit_code == 0, done.output
         assert str(output) in done.stdout
@@ -173,7 +205,7 @@ class TestCommand:
         shapes = json.loads(
             {e.key: e.value for e in onnx.load(output).metadata_props}["depdis.parity"]
         )["shapes"]  # fmt: skip
-        assert (shapes[0]["batch"], shapes[0]["width"], shapes[0]["height"]) == (2, 96, 64)
+        assert (shapes[0]["batch"], shapes[0]["width"], shapes[0]["height"]) == (2, 64, 64)
         before = output.read_bytes()
         again = CliRunner().invoke(cli.app, arguments)
         assert isinstance(again.exception, UsageError)
