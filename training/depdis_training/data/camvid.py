@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from depdis_deploy.command import InputError
@@ -25,21 +24,17 @@ class CamVid:
         self.taxonomy = taxonomy
         self._label_table = label_table("camvid", taxonomy)
         self._pictures = reading.files(reading.folder(root, split, what="CamVid"), reading.PICTURE_SUFFIXES)
-        self._names = [path.stem for path in self._pictures]
+        self.names = [path.stem for path in self._pictures]
         self._labels = root / f"{split}annot"
         self._has_labels = self._labels.is_dir()
         if self._has_labels:
-            reading.require((self._labels / f"{name}.png" for name in self._names), str(root))
-
-    @property
-    def names(self) -> Sequence[str]:
-        return self._names
+            reading.require((self._labels / f"{name}.png" for name in self.names), str(root))
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self._names[index]
+        name = self.names[index]
         image = reading.read_rgb(self._pictures[index])
         if not self._has_labels:
             return Sample(name, image)

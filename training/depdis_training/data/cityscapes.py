@@ -6,7 +6,6 @@ disparity/SPLIT/CITY/X_disparity.png and camera/SPLIT/CITY/X_camera.json.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ class Cityscapes:
         if not found:
             raise InputError(f"{pictures}: holds no city/*{suffix} files")
         self._places = [path.relative_to(pictures).as_posix().removesuffix(suffix) for path in found]
-        self._names = [place.rsplit("/", 1)[-1] for place in self._places]
+        self.names = [place.rsplit("/", 1)[-1] for place in self._places]
         if split == "val":
             reading.folder(root, "gtFine", split, what="Cityscapes")
             reading.require(
@@ -53,15 +52,11 @@ class Cityscapes:
         if self._has_depth or self._has_cameras:
             reading.require((self._file(place, "camera", "camera.json") for place in self._places), str(root))
 
-    @property
-    def names(self) -> Sequence[str]:
-        return self._names
-
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        place, name = self._places[index], self._names[index]
+        place, name = self._places[index], self.names[index]
         image = reading.read_rgb(self._file(place, "leftImg8bit", "leftImg8bit.png"))
         labels = depth_m = focal_px = None
         if self._split == "val":

@@ -7,7 +7,6 @@ readable names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from depdis_deploy.command import InputError
@@ -33,7 +32,7 @@ class Mapillary:
         folders = SPLITS[split]
         place = next((name for name in folders if (root / name).is_dir()), folders[0])
         self._images = reading.folder(root, place, "images", what=what)
-        self._names = [path.stem for path in reading.files(self._images, (".jpg", ".jpeg"))]
+        self.names = [path.stem for path in reading.files(self._images, (".jpg", ".jpeg"))]
         self._suffix = {path.stem: path.suffix for path in self._images.iterdir()}
         if split == "val":
             config = root / ("config.json" if version == "v1.2" else f"config_{version}.json")
@@ -41,18 +40,14 @@ class Mapillary:
                 raise InputError(f"{root}: this is Mapillary Vistas v2.0; use layout mapillary-v2.0")
             labels = ("labels",) if version == "v1.2" else (version, "labels")
             self._labels = reading.folder(root, place, *labels, what=what)
-            reading.require((self._labels / f"{name}.png" for name in self._names), str(root))
+            reading.require((self._labels / f"{name}.png" for name in self.names), str(root))
             self._label_table = label_table(f"mapillary-{version}", taxonomy, _class_names(config))
 
-    @property
-    def names(self) -> Sequence[str]:
-        return self._names
-
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self._names[index]
+        name = self.names[index]
         image = reading.read_rgb(self._images / f"{name}{self._suffix[name]}")
         if self._split != "val":
             return Sample(name, image)

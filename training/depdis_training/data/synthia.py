@@ -41,21 +41,17 @@ class Synthia:
         self._labels = reading.folder(root, *label_folder, what="SYNTHIA-RAND-CITYSCAPES")
         reading.require((self._labels / path.name for path in pictures), f"labels of {root}")
         reading.require((self._depth / path.name for path in pictures), f"depth of {root}")
-        self._names = [path.stem for path in pictures]
+        self.names = [path.stem for path in pictures]
         cameras = root / "cameras.json"
         self._focal_px = (
-            reading.focal_lengths(reading.read_json(cameras), self._names, cameras) if cameras.exists() else {}
+            reading.focal_lengths(reading.read_json(cameras), self.names, cameras) if cameras.exists() else {}
         )
 
-    @property
-    def names(self) -> Sequence[str]:
-        return self._names
-
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self._names[index]
+        name = self.names[index]
         image = reading.read_rgb(self._pictures / f"{name}.png")
         label_file = self._labels / f"{name}.png"
         ids = reading.read_png(label_file)
