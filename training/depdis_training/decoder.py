@@ -62,6 +62,7 @@ class Decoder(nn.Module):
         self.depth = _Head(width, design.hidden, _LOG_Z_START) if "depth" in branches else None
         maps = num_classes + len(branches)
         self.correction = _Correction(finest, width, design.detail, maps) if design.detail else None
+        self.usual = _Usual(num_classes + (self.depth is not None)) if self.density is not None else None
 
     def forward(self, features: Sequence[Tensor]) -> NetworkOutput:
         finest, *levels = features
@@ -76,8 +77,11 @@ class Decoder(nn.Module):
         if self.correction is not None:
             together = _upsample(together, finest) + self.correction(x, finest)  # (B, maps, H / 4, W / 4)
         segmentation, *rest = torch.split(together, [of.shape[1] for of in maps], dim=1)
-        depth = self._bounded(rest.pop()).exp() if self.depth is not None else None
-        density = rest.pop() * 255.0 if self.density is not None else None
+        log_z = rest.pop() if self.depth is not None else None
+        depth = self._bounded(log_z).exp() if log_z is not None else None
+        density = None
+        if self.usual is not None:
+            density = (rest.pop() + self.usual(segmentation, log_z)) * 255.0
         return NetworkOutput(segmentation, density, depth)
 
     def _sum(self, levels: Sequence[Tensor]) -> Tensor:
@@ -112,6 +116,31 @@ class _Correction(nn.Module):
         mixed = self.mix(F.relu(_upsample(self.coarse(x), finest) + self.fine(finest)))
         correction: Tensor = self.last(mixed)
         return correction
+
+
+class _Usual(nn.Module):
+    """The density that a class usually has at a depth and a place (eq. 5), learned as a function of the
+    predicted maps: what to add to the density that features tell.
+
+    The maps take no gradient from it: as in eq. 6, they are what density is measured against.
+    """
+
+    def __init__(self, maps: int, hidden: int = 48) -> None:
+        super().__init__()
+        last = nn.Conv2d(hidden, 1, 1)
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(
+            nn.Conv2d(maps + 2, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, hidden, 1), nn.ReLU(), last
+        )
+
+    def forward(self, segmentation: Tensor, log_z: Tensor | None) -> Tensor:
+        maps = [segmentation.detach().softmax(dim=1), _positions(segmentation)]
+        if log_z is not None:
+            maps.append((log_z.detach() - _LOG_Z_START) / 2)
+        density: Tensor = self.layers(torch.cat(maps, dim=1))
+        return density
 
 
 class _Head(nn.Sequential):
