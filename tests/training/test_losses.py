@@ -1,10 +1,12 @@
 """Losses against the formulas written out in numpy, and their gradients at the edges."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from depdis_training.losses import berhu, cross_entropy, log_depth, self_information
+from depdis_training.losses import berhu, cross_entropy, relative_depth, self_information
 
 
 def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels() -> None:
@@ -75,22 +77,30 @@ def test_self_information() -> None:
     torch.testing.assert_close(uniform.sum(1), torch.ones(2, 3, 3))
 
 
-def test_log_depth_is_the_mean_log_ratio_of_valid_pixels() -> None:
-    z = torch.tensor([1.0, 10.0, 100.0, 5.0])
-    target = torch.tensor([0.2, 20.0, 50.0, 500.0])  # below 1 is beyond sky: clipped
-    valid = torch.tensor([True, True, True, False])
-    assert log_depth(z, target, valid).item() == pytest.approx(2 * np.log(2) / 3, rel=1e-5)
-    assert log_depth(z, target, torch.zeros(4, dtype=torch.bool)).item() == 0
+def test_relative_depth_is_the_relative_error_of_what_is_put_too_far() -> None:
+    truth_m, found_m = torch.tensor([10.0, 10.0, 10.0, 20.0]), torch.tensor([12.0, 20.0, 8.0, 20.0])
+    valid = torch.tensor([True, True, False, True])
+    assert float(relative_depth(1000 / found_m, 1000 / truth_m, valid)) == pytest.approx((0.2 + 1.0 + 0.0) / 3)
 
 
-def test_log_depth_has_finite_gradients_everywhere() -> None:
-    z = torch.tensor([0.0, 1e-30, 1.0, 65536.0], requires_grad=True)
-    log_depth(z, torch.tensor([1.0, 1.0, 1.0, 65536.0])).backward()
-    assert z.grad is not None
-    assert z.grad.isfinite().all()
+def test_relative_depth_has_no_jumps_and_finite_slopes() -> None:
+    error = torch.linspace(-4, 6, 2001, dtype=torch.float64, requires_grad=True)
+    losses = torch.stack(
+        [relative_depth(1e3 * (-e).exp(), torch.tensor(1e3).double(), torch.tensor(True)) for e in error]
+    )
+    (slope,) = torch.autograd.grad(losses.sum(), error)
+    losses = losses.detach()
+    assert float(losses.diff().abs().max()) < 0.014
+    assert float(losses.min()) == float(losses[800]) == pytest.approx(0, abs=1e-6)
+    torch.testing.assert_close(slope[:800], torch.full((800,), -1.0, dtype=torch.float64))
+    assert (slope[801:] >= 1).all()
+    assert float(slope.max()) == pytest.approx(math.e)
+    assert float(relative_depth(torch.ones(3), torch.ones(3), torch.zeros(3, dtype=torch.bool))) == 0
 
 
-@pytest.mark.parametrize("loss", [berhu, log_depth])
+@pytest.mark.parametrize(
+    "loss", [berhu, lambda prediction, target: relative_depth(prediction, target, target > 0)]
+)
 def test_shapes_must_agree(loss) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="shape"):
         loss(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3))

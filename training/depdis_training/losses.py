@@ -55,22 +55,21 @@ def berhu(prediction: Tensor, target: Tensor) -> Tensor:
     return torch.where(error <= limit, error, (error.square() + limit.square()) / divisor).mean()
 
 
-def log_depth(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-    """|log z - log z*| averaged over valid elements: the depth loss of the small network.
+def relative_depth(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """The relative error of a distance, tamed: averaged over valid elements, 0 when none is.
 
-    prediction, target: inverse depth, any equal shape; both are clipped to 1..65536 from below and above, so
-    that sky is a target like any other. Relative errors count alike at every distance, where berHu on
-    inverse depth (the paper's) looks at the nearest metres only and needs the large network's units.
-    valid: boolean, the shape of the target, all by default. With none valid the loss is 0.
+    prediction, target: inverse depth, of one shape (else ValueError); valid: boolean, the
+    same. With e = log z* - log z, the log of how many times too far a pixel is put: -e where it is too near,
+    exp(e) - 1, which is |Rel|, where it is too far, going on in a straight line from e = 1. At the edge of a
+    thing before the sky, |log z - log z*| alone is content with a guess between both, which puts the thing
+    many times too far.
     """
     _check_same_shape(prediction, target)
-    # Below the least inverse depth the prediction's gradient must survive, so only the target is clipped there.
     floor = torch.finfo(prediction.dtype).tiny
-    error = (prediction.clamp(min=floor).log() - target.clamp(_Z_MIN, _Z_MAX).log()).abs()
-    if valid is None:
-        return error.mean()
-    _check_same_shape(valid, target)
-    return error.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+    error = target.clamp(_Z_MIN, _Z_MAX).log() - prediction.clamp(min=floor).log()
+    too_far = error.clamp(0.0, 1.0).expm1() + math.e * (error - 1.0).clamp(min=0.0)
+    loss = torch.where(error > 0, too_far, -error)
+    return loss.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
 
 
 def self_information(probabilities: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from .average import Average
 from .depth_distribution import DepthDistribution
 from .depthwise import quicken
 from .loading import Batch
-from .losses import cross_entropy
+from .losses import cross_entropy, relative_depth
 from .network import Network
 
 
@@ -28,21 +27,6 @@ def sampled(values: Tensor, size: tuple[int, int]) -> Tensor:
         for length, points in zip(values.shape[1:], size, strict=True)
     )
     return values[:, rows[:, None], columns]
-
-
-def relative_depth(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """The relative error of a distance, tamed: averaged over valid elements, 0 when none is.
-
-    prediction, target: inverse depth, one shape; valid: boolean, the same. With e = log z* - log z, the log of
-    how many times too far a pixel is put: -e where it is too near, exp(e) - 1, which is |Rel|, where it is
-    too far, going on in a straight line from e = 1. At the edge of a thing before the sky, |log z - log z*|
-    alone is content with a guess between both, which puts the thing many times too far.
-    """
-    floor = torch.finfo(prediction.dtype).tiny
-    error = target.clamp(1.0, 65536.0).log() - prediction.clamp(min=floor).log()
-    too_far = error.clamp(0.0, 1.0).expm1() + math.e * (error - 1.0).clamp(min=0.0)
-    loss = torch.where(error > 0, too_far, -error)
-    return loss.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
 
 
 def supervised_losses(
