@@ -54,8 +54,8 @@ def test_a_stopped_set_is_finished_by_the_same_command(tmp_path: Path, how: str)
         process.communicate(timeout=60)
     kept = finished(tmp_path / "set")
     assert 2 <= kept < 12
-    status, _ = run(*words)
-    assert status == 0
+    status, log_lines = run(*words)
+    assert status == 0, log_lines
     assert finished(tmp_path / "set") == 12
     assert len(list((tmp_path / "set" / "RGB").iterdir())) == 12
 
