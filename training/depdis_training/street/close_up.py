@@ -16,8 +16,19 @@ from depdis_training.street.two_wheelers import bicycle, motorcycle
 from depdis_training.street.vehicles import car
 
 # How often each stands near, and between which distances its middle then is.
-_SHARE = {"people": 0.30, "vehicle": 0.16, "large": 0.08, "two_wheeler": 0.16, "posts": 0.18, "barrier": 0.07}
-_POSTS = (bollard, bollard, pole, street_lamp, traffic_sign, traffic_light)
+_SHARE = {"people": 0.28, "vehicle": 0.2, "large": 0.14, "two_wheeler": 0.16, "posts": 0.42, "barrier": 0.1}
+_POSTS = (
+    bollard,
+    bollard,
+    bollard,
+    bollard,
+    pole,
+    street_lamp,
+    street_lamp,
+    traffic_sign,
+    traffic_sign,
+    traffic_light,
+)
 
 
 def close_up(stage: Stage) -> None:
@@ -78,7 +89,7 @@ def _two_wheeler(stage: Stage) -> None:
 
 def _vehicle(stage: Stage) -> None:
     mesh = car(stage.rng, stage.palette)
-    _put(stage, mesh, _spot(stage, 3.2, 7.0), _along(stage), (1.0, 1.6))
+    _put(stage, mesh, _spot(stage, 2.8, 7.0), _along(stage), (1.0, 1.6))
 
 
 def _large(stage: Stage) -> None:
@@ -88,14 +99,14 @@ def _large(stage: Stage) -> None:
         mesh = lorry(stage.rng, stage.palette)
     across = stage.chance(0.5)
     yaw = stage.view.yaw + math.pi / 2 + stage.uniform(-0.6, 0.6) if across else _along(stage)
-    _put(stage, mesh, _spot(stage, 4.5, 10.0), yaw, (1.5, 2.5))
+    _put(stage, mesh, _spot(stage, 4.0, 10.0), yaw, (1.4, 2.0))
 
 
 def _posts(stage: Stage) -> None:
     """One post, or a row of equal ones."""
     build = _POSTS[int(stage.rng.integers(len(_POSTS)))]
     mesh = build(stage.rng, stage.palette)
-    x, z = _spot(stage, 1.3, 5.5)
+    x, z = _spot(stage, 1.3, 9.0)
     count = int(stage.rng.integers(1, 6)) if build is bollard else 1
     angle, step = stage.uniform(0, 2 * math.pi), stage.uniform(1.0, 2.2)
     facing = stage.view.yaw + math.pi + stage.uniform(-0.8, 0.8)

@@ -10,7 +10,7 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.shapes import boxes, cards, ellipsoids, sweep, tubes
-from depdis_training.street.signals import traffic_light, traffic_sign
+from depdis_training.street.signals import add_notice, traffic_light, traffic_sign
 
 __all__ = [
     "bench", "bin_", "bollard", "bus_shelter", "pole", "street_lamp", "telephone_box", "traffic_light",
@@ -52,6 +52,8 @@ def street_lamp(rng: np.random.Generator, palette: Palette) -> Mesh:
         head = np.array(tip) + np.array([0.0, 0.02, sign * 0.28])
         ellipsoids(builder, [head], (0.13, 0.075, 0.36), metal, rings=4, sides=7)
         ellipsoids(builder, [head + np.array([0, -0.045, 0.02])], (0.1, 0.05, 0.26), glass, rings=3, sides=6)
+    if rng.random() < 0.3:
+        add_notice(builder, rng, palette, foot)
     return builder.build()
 
 
@@ -93,17 +95,32 @@ def pole(rng: np.random.Generator, palette: Palette, *, height: float | None = N
 
 
 def bollard(rng: np.random.Generator, palette: Palette) -> Mesh:
-    """A post 0.75 to 1.1 m high, plain, waisted or banded; label pole."""
+    """A post 0.7 to 1.15 m high, slim or stout, with a flat, domed or ball top, plain, ringed or banded."""
     builder = Builder()
-    tall, wide = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0.05, 0.11))
-    body = Material(POLE, pick(rng, (*palette.pole, (26, 26, 28), (24, 24, 26))), gloss=0.1, grain=0.06)
-    waist = float(rng.choice([1.0, 1.0, 0.75]))
-    steps = np.array([0.0, 0.1, 0.12, 0.8, 0.84, 0.93, 1.0]) * tall
-    radii = np.array([1.15, 1.15, waist, waist, 1.1, 1.0, 0.2]) * wide
-    sweep(builder, np.stack([0 * steps, steps, 0 * steps], 1), radii, body, sides=8)
-    if rng.random() < 0.5:
-        band = Material(POLE, pick(rng, ((214, 176, 60), (228, 228, 224), (190, 150, 50))), gloss=0.15)
-        tubes(builder, [[0, tall * 0.68, 0]], [[0, tall * 0.76, 0]], wide * waist * 1.05, band, sides=8)
+    tall, wide = float(rng.uniform(0.7, 1.15)), float(rng.uniform(0.045, 0.15))
+    colours = (*palette.pole, (26, 26, 28), (24, 34, 30), (34, 52, 44), (60, 62, 64), (150, 148, 140))
+    stone = rng.random() < 0.2
+    body = Material(
+        POLE, pick(rng, palette.kerb if stone else colours), pattern="noise" if stone else "plain",
+        gloss=0.0 if stone else 0.1, grain=0.06,
+    )  # fmt: skip
+    top = rng.choice(["flat", "dome", "ball"], p=[0.35, 0.35, 0.3])
+    waist, neck = float(rng.choice([1.0, 1.0, 0.8])), 0.85 if top == "ball" else 0.93
+    steps = np.array([0.0, 0.1, 0.12, neck - 0.1, neck - 0.05, neck, 1.0 if top == "dome" else neck]) * tall
+    radii = np.array([1.1, 1.1, waist, waist, 1.15, 1.0, 0.2 if top == "dome" else 0.01]) * wide
+    sweep(builder, np.stack([0 * steps, steps, 0 * steps], 1), radii, body, sides=10)
+    if top == "ball":
+        ball = wide * float(rng.uniform(1.0, 1.35))
+        ellipsoids(builder, [[0, neck * tall + 0.8 * ball, 0]], (ball, ball, ball), body, rings=6, sides=10)
+    for y in np.arange(int(rng.integers(0, 4))) * 0.14 + 0.45:  # rings
+        tubes(builder, [[0, tall * y, 0]], [[0, tall * y + 0.03, 0]], wide * waist * 1.12, body, sides=10)
+    if rng.random() < 0.4:
+        bright = ((214, 176, 60), (228, 228, 224), (190, 150, 50), (200, 40, 36))
+        band = Material(POLE, pick(rng, bright), gloss=0.15)
+        at, high = float(rng.uniform(0.55, 0.68)), float(rng.uniform(0.05, 0.12))
+        tubes(
+            builder, [[0, tall * at, 0]], [[0, tall * (at + high), 0]], wide * waist * 1.06, band, sides=10
+        )  # fmt: skip
     return builder.build()
 
 

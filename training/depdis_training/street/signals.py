@@ -136,6 +136,15 @@ def traffic_sign(
     return builder.build()
 
 
+def add_notice(builder: Builder, rng: np.random.Generator, palette: Palette, post_radius: float) -> None:
+    """A rectangular notice of any colour, 1.6 to 3 m up on a post that stands already, facing either way."""
+    half = np.array([rng.uniform(0.18, 0.45), rng.uniform(0.2, 0.5)])
+    outline = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) * half
+    outline = outline + np.array([0.0, float(rng.uniform(1.6, 3.0))])
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    _board(builder, rng, outline, _written(rng, palette, float(half[1])), side * (post_radius + 0.02))
+
+
 def _plates(
     builder: Builder, rng: np.random.Generator, palette: Palette, kind: SignKind, y: float, size: float
 ) -> None:
