@@ -35,6 +35,7 @@ class OnnxRuntimeSession:
     """One model in onnxruntime; see `backends.Session`. The file is checked before the engine sees it."""
 
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
+        self._path = path
         data = path.read_bytes()
         self.metadata: Mapping[str, str] = checked_metadata(path, data)
         onnxruntime = _import()
@@ -63,7 +64,12 @@ class OnnxRuntimeSession:
         """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
         names = list(self.output_names if outputs is None else outputs)
         options = None if len(names) == len(self.output_names) else self._path_only
-        return dict(zip(names, self._session.run(names, {"frames": frames}, options), strict=True))
+        try:
+            found = self._session.run(names, {"frames": frames}, options)
+        except Exception as error:  # onnxruntime's errors have no base class of their own
+            size = "x".join(map(str, frames.shape))
+            raise InputError(f"{self._path}: onnxruntime cannot run it on frames of {size}: {error}") from None
+        return dict(zip(names, found, strict=True))
 
 
 def checked_metadata(path: Path, data: bytes) -> dict[str, str]:

@@ -187,3 +187,9 @@ def test_spinning_and_threads_are_as_asked() -> None:
 def test_a_static_model_says_its_size(tmp_path: Path) -> None:
     session = open_session(write_tiny_model(tmp_path / "s.onnx", kind="stretch", batch=2), "cpu")
     assert session.input_shape == (2, 32, 64, 3)
+
+
+def test_an_engines_complaint_is_one_line_that_names_the_file(model: Path) -> None:
+    session = open_session(model, "cpu")
+    with pytest.raises(InputError, match=r"cannot run it on frames of 1x32x32x4"):
+        session.run(np.zeros((1, 32, 32, 4), np.uint8))
