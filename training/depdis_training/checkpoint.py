@@ -131,7 +131,7 @@ def write_weights(path: Path | str, network: Network, manifest: Manifest | None)
 
     Call `round_to_half` before scores are taken, so that they are those of the file.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {
         name: (value.half() if value.is_floating_point() else value).contiguous()
@@ -141,7 +141,7 @@ def write_weights(path: Path | str, network: Network, manifest: Manifest | None)
     if manifest is not None:
         metadata |= manifest.to_metadata()
     with written_whole(path) as temporary:
-        save_file(weights, temporary, metadata)
+        temporary.write_bytes(save(weights, metadata))
 
 
 def write_released(path: Path | str, network: Network, state: Mapping[str, Any] | None = None) -> None:
