@@ -64,6 +64,7 @@ def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelP
     assert program is not None
     tidy(program.model)
     model = program.model_proto
+    strip(model)
     name_dimensions(model, manifest)
     return model
 
@@ -79,6 +80,15 @@ def tidy(model: onnx_ir.Model) -> None:
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         passes.RemoveUnusedOpsetsPass(),
     )(model)
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes on nodes and values: stack traces with paths of this machine, a tenth of the
+    file."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def name_dimensions(model: onnx.ModelProto, manifest: Manifest) -> None:

@@ -58,6 +58,7 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
         "batch", "height", "width", 3,
     ]  # fmt: skip
     assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert str(Path(__file__).parents[2]).encode() not in dynamic_file.read_bytes()
 
 
 def test_weights_stored_as_half_are_half_the_file(dynamic_file: Path, static_model: onnx.ModelProto) -> None:
