@@ -39,7 +39,7 @@ def finished(root: Path) -> int:
 
 @pytest.mark.parametrize("how", ["interrupted", "killed"])
 def test_a_stopped_set_is_finished_by_the_same_command(tmp_path: Path, how: str) -> None:
-    words = ("street", tmp_path / "set", "--pictures", 12, "--size", "64x48", "--workers", 2)
+    words = ("street", tmp_path / "set", "--pictures", 60, "--size", "64x48", "--workers", 2)
     process = start(*words)
     while finished(tmp_path / "set") < 2 and process.poll() is None:
         time.sleep(0.02)
@@ -53,11 +53,11 @@ def test_a_stopped_set_is_finished_by_the_same_command(tmp_path: Path, how: str)
         process.kill()
         process.communicate(timeout=60)
     kept = finished(tmp_path / "set")
-    assert 2 <= kept < 12
+    assert 2 <= kept < 60
     status, log_lines = run(*words)
     assert status == 0, log_lines
-    assert finished(tmp_path / "set") == 12
-    assert len(list((tmp_path / "set" / "RGB").iterdir())) == 12
+    assert finished(tmp_path / "set") == 60
+    assert len(list((tmp_path / "set" / "RGB").iterdir())) == 60
 
 
 @pytest.mark.parametrize(
