@@ -30,6 +30,8 @@ class Layout(StrEnum):
     cityscapes = "cityscapes"
     mapillary_v12 = "mapillary-v1.2"
     mapillary_v20 = "mapillary-v2.0"
+    camvid = "camvid"
+    own = "own"
 
 
 class Split(StrEnum):

@@ -1,4 +1,4 @@
-"""Data sets in their own layouts: SYNTHIA, Cityscapes, Mapillary Vistas, CamVid, folders and videos."""
+"""Data sets in their own layouts: SYNTHIA, Cityscapes, Mapillary Vistas, CamVid, the user's own, frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .camvid import CamVid
 from .cityscapes import Cityscapes
 from .frames import Frames
 from .mapillary import mapillary_v12, mapillary_v20
+from .own import Own
 from .samples import Dataset, Sample
 from .synthia import Synthia
 
@@ -22,17 +23,24 @@ LAYOUTS: dict[str, Callable[[Path, str, Taxonomy], Dataset]] = {
     "mapillary-v2.0": mapillary_v20,
     "camvid": CamVid,
     "frames": Frames,
+    "own": Own,
 }
 
 
-def open_dataset(layout: str, root: Path | str, split: str, taxonomy: Taxonomy) -> Dataset:
-    """The data set at `root`, its labels as indices into `taxonomy`.
+def open_dataset(layout: str, root: Path | str, split: str, taxonomy: Taxonomy | None) -> Dataset:
+    """The data set at `root`, its labels as indices into `taxonomy`; None: the classes that it describes.
 
     Checks that the folders and files of the layout are there; the files' contents are checked when they are
     read. InputError names what is wrong; ValueError a taxonomy that the set has no labels for.
     """
     if layout not in LAYOUTS:
         raise InputError(f"no data set layout {layout!r}; there are {', '.join(LAYOUTS)}")
+    if taxonomy is None:
+        if layout != "own":
+            raise InputError(
+                f"a {layout} set describes no classes of its own: only layout own has taxonomy own"
+            )
+        return Own(Path(root), split, None)
     return LAYOUTS[layout](Path(root), split, taxonomy)
 
 

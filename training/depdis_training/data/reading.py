@@ -88,16 +88,22 @@ def read_json(path: Path) -> Any:
 
 def read_depth_cm(path: Path) -> NDArray[np.float32]:
     """A 16-bit PNG of centimetres as (H, W) float32 metres, 0 unknown, 65535 the sky's 655.35."""
+    values = read_depth_values(path, "in centimetres")
+    if not values.any():
+        raise InputError(f"{path}: every depth is 0; the file holds no depth")
+    return values.astype(np.float32) / np.float32(100)
+
+
+def read_depth_values(path: Path, unit: str = "as taxonomy.yaml says") -> NDArray[np.uint16]:
+    """(H, W) uint16 of a depth PNG; InputError where it is not one channel of 16 bits."""
     values = read_png(path)
     if values.dtype != np.uint16 or values.ndim != 2:
         bits = values.dtype.itemsize * 8
         channels = 1 if values.ndim == 2 else values.shape[2]
         raise InputError(
-            f"{path}: depth is one channel of 16 bits in centimetres, this file has {channels} of {bits} bits"
+            f"{path}: depth is one channel of 16 bits {unit}, this file has {channels} of {bits} bits"
         )
-    if not values.any():
-        raise InputError(f"{path}: every depth is 0; the file holds no depth")
-    return values.astype(np.float32) / np.float32(100)
+    return values
 
 
 def same_size(name: str, **pictures: NDArray[Any] | None) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_deploy.taxonomy import CITYSCAPES_16, IGNORE, view_camvid
 from depdis_training.data.label_maps import class_names, written_ids
 from depdis_training.data.samples import FARTHEST_M
 
@@ -148,9 +148,41 @@ def _mapillary_format(layout: str, labels: str, config: str) -> Format:
     )  # fmt: skip
 
 
+def _camvid_paths(stem: str, split: str) -> tuple[str, ...]:
+    return f"{split}/{stem}.png", f"{split}annot/{stem}.png"
+
+
+def _camvid(picture: StreetPicture) -> tuple[bytes, ...]:
+    # Each of the 16 classes has a place among the 11, so that void (11) never occurs.
+    return png(picture.image), png(view_camvid()[picture.labels])
+
+
+def _own_paths(stem: str, split: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{split}/{stem}.png" for folder in ("images", "labels", "depth"))
+
+
+def _own(picture: StreetPicture) -> tuple[bytes, ...]:
+    return png(picture.image), palette_png(picture.labels, label_palette()), png(depth_cm(picture.depth_m))
+
+
+def _own_common(focal_px: Mapping[str, float]) -> dict[str, bytes]:
+    description = {
+        "names": CITYSCAPES_16.names,
+        "ids": list(range(len(CITYSCAPES_16))),
+        "palette": CITYSCAPES_16.palette,
+        "ignore": [IGNORE],
+        "depth": {"metres_per_unit": 0.01, "invalid": 0, "sky": 65535},
+        "maps_to": {"cityscapes-16": {name: name for name in CITYSCAPES_16.names}},
+    }
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in description.items())
+    return {"taxonomy.yaml": lines.encode(), **_synthia_common(focal_px)}
+
+
 FORMATS = {
     "synthia": Format("{:07d}".format, _synthia_paths, _synthia, _synthia_common, False),
     "cityscapes": Format("street_{:06d}_000019".format, _cityscapes_paths, _cityscapes, lambda _: {}, True),
     "mapillary-v1.2": _mapillary_format("mapillary-v1.2", "labels", "config.json"),
     "mapillary-v2.0": _mapillary_format("mapillary-v2.0", "v2.0/labels", "config_v2.0.json"),
+    "camvid": Format("street_{:06d}".format, _camvid_paths, _camvid, lambda _: {}, True),
+    "own": Format("street_{:06d}".format, _own_paths, _own, _own_common, True),
 }

@@ -1,0 +1,173 @@
+"""A user's own set: images/, labels/ and depth/ with files of equal names, described by taxonomy.yaml.
+
+Pictures lie in images/ or in folders below it; images/train, images/val and images/test are splits. Labels and
+depth lie in the same place below labels/ and depth/. See docs/data.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from depdis_deploy.command import InputError
+from depdis_deploy.taxonomy import Taxonomy
+
+from . import reading
+from .description import FILE, UNKNOWN, Description, read_description
+from .samples import FARTHEST_M, Sample
+
+SPLITS = ("train", "val", "test", "all")
+_WHAT = "user's own"
+
+
+class Own:
+    """One split, or the whole set under each name where it is not divided.
+
+    taxonomy None: the set's own classes. Labels and depth are given where the split has them; where there is
+    a folder of them, it has to hold all.
+    """
+
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy | None) -> None:
+        pictures = reading.folder(root, "images", what=_WHAT)
+        self._description = read_description(root / FILE)
+        self.taxonomy = taxonomy or self._description.classes
+        self._lookup = None if taxonomy is None else self._description.lookup(taxonomy)
+        place = _place(root, pictures, split)
+        found = reading.files(pictures / place, reading.PICTURE_SUFFIXES, "**/*")
+        self._pictures = found
+        stems = [path.relative_to(pictures / place).with_suffix("").as_posix() for path in found]
+        self.names = [stem.replace("/", "_") for stem in stems]
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise InputError(f"{pictures}: two pictures are named {twice[0]}; rename one")
+        self._labels = self._beside(root / "labels" / place, stems)
+        self._depth = self._beside(root / "depth" / place, stems)
+        if self._depth is not None and self._description.depth is None:
+            raise InputError(
+                f"{root / FILE}: says nothing of the unit of the folder depth; "
+                "add depth: {metres_per_unit: 0.01} for centimetres"
+            )
+        cameras = root / "cameras.json"
+        self._focal_px: dict[str, float] = {}
+        if cameras.exists():
+            self._focal_px = reading.focal_lengths(reading.read_json(cameras), map(_key, stems), cameras)
+        self._stems = stems
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        name = self.names[index]
+        image = reading.read_rgb(self._pictures[index])
+        labels = None if self._labels is None else self._read_labels(self._labels[index])
+        depth_m = None if self._depth is None else self._read_depth(self._depth[index])
+        reading.same_size(name, picture=image, labels=labels, depth=depth_m)
+        return Sample(
+            name,
+            image,
+            labels,
+            depth_m,
+            self._focal_px.get(_key(self._stems[index]), self._description.focal_px),
+        )
+
+    @staticmethod
+    def _beside(where: Path, stems: list[str]) -> list[Path] | None:
+        if not where.is_dir():
+            return None
+        paths = [where / f"{stem}.png" for stem in stems]
+        reading.require(paths, str(where))
+        return paths
+
+    def _read_labels(self, path: Path) -> NDArray[np.uint8]:
+        values = _label_values(path)
+        colours = values.ndim == 3
+        if colours and self._description.by_colour is None:
+            raise InputError(f"{path}: labels are colours, but {FILE} gives no palette")
+        if colours:
+            codes = values.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+            found = self._colour_table[codes]
+        else:
+            found = self._id_table[values]
+        if (found == UNKNOWN).any():
+            row, column = np.argwhere(found == UNKNOWN)[0]
+            wrong = values[row, column]
+            what = f"colour {wrong.tolist()}" if colours else f"label id {int(wrong)}"
+            raise InputError(
+                f"{path}: {what} at column {column}, row {row} is out of range: neither a class of {FILE} "
+                "nor under its ignore"
+            )
+        own = found.astype(np.uint8)
+        return own if self._lookup is None else self._lookup[own]
+
+    def _read_depth(self, path: Path) -> NDArray[np.float32]:
+        unit = self._description.depth
+        assert unit is not None
+        values = reading.read_depth_values(path)
+        depth_m = values.astype(np.float32) * np.float32(unit.metres_per_unit)
+        np.minimum(depth_m, np.float32(FARTHEST_M), out=depth_m)
+        if unit.sky is not None:
+            depth_m[values == unit.sky] = FARTHEST_M
+        if unit.invalid is not None:
+            depth_m[values == unit.invalid] = 0
+        if not depth_m.any():
+            raise InputError(f"{path}: every depth is 0 or invalid; the file holds no depth")
+        return depth_m
+
+    @cached_property
+    def _id_table(self) -> NDArray[np.int16]:
+        table = np.full(65536, UNKNOWN, np.int16)
+        for value, index in self._description.by_id.items():
+            table[value] = index
+        return table
+
+    @cached_property
+    def _colour_table(self) -> NDArray[np.int16]:
+        table = np.full(1 << 24, UNKNOWN, np.int16)
+        for (red, green, blue), index in (self._description.by_colour or {}).items():
+            table[red * 65536 + green * 256 + blue] = index
+        return table
+
+
+def describe(root: Path) -> Description:
+    """The description of the set at `root`."""
+    return read_description(root / FILE)
+
+
+def _key(stem: str) -> str:
+    """The name in cameras.json: the place below the split's folder."""
+    first, _, rest = stem.partition("/")
+    return rest if first in SPLITS else stem
+
+
+def _place(root: Path, pictures: Path, split: str) -> str:
+    """The folder of a split below images/; "" for the whole."""
+    if split not in SPLITS:
+        raise InputError(f"a user's own set has no split {split!r}; it has {', '.join(SPLITS)}")
+    there = [name for name in SPLITS if (pictures / name).is_dir()]
+    if not there or split == "all":
+        return ""
+    if split not in there:
+        raise InputError(f"{root}: no folder images/{split}; its splits are {', '.join(there)}")
+    return split
+
+
+def _label_values(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """(H, W) ids of a grey or palette PNG, or (H, W, 3) RGB colours."""
+    try:
+        with Image.open(path) as picture:
+            mode = picture.mode
+            if mode in ("P", "L"):
+                return np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
+    values = reading.read_png(path)
+    if values.ndim == 2:
+        return values
+    if values.dtype != np.uint8 or values.shape[2] < 3:
+        raise InputError(f"{path}: labels are grey, palette or 8-bit colour PNG, this one is of mode {mode}")
+    return np.ascontiguousarray(values[..., 2::-1])
