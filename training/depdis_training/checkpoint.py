@@ -229,8 +229,9 @@ def _rebuild(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> N
     if missing:
         raise ValueError(f"its description of the network lacks {', '.join(missing)}")
     network = build_network(
-        int(description["num_classes"]), str(description["backbone"]), tuple(description["branches"])
-    )
+        int(description["num_classes"]), str(description["backbone"]), tuple(description["branches"]),
+        fusion=bool(description.get("fusion", False)),
+    )  # fmt: skip
     load_weights(network, weights)
     return network
 
@@ -252,6 +253,7 @@ def _description(network: Network) -> dict[str, Any]:
         "num_classes": network.num_classes,
         "backbone": network.backbone,
         "branches": list(network.branches),
+        "fusion": network.fusion,
     }
 
 

@@ -41,6 +41,7 @@ class Decoder(nn.Module):
     Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, with the mean over the
     picture as context. The heads stand there, where a cell is cheap; stride 4 corrects what is narrower than
     their cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
+    fusion: segmentation reads the features times relu(a 1x1 of the depth head's hidden ones), as in DADA.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Decoder(nn.Module):
         num_classes: int,
         branches: Sequence[str],
         design: DecoderDesign,
+        fusion: bool = False,
     ) -> None:
         super().__init__()
         finest, *levels = channels
@@ -60,6 +62,7 @@ class Decoder(nn.Module):
         # Density takes the position too (see `_positions`).
         self.density = _Head(width + 2, design.hidden, _DENSITY_START) if "density" in branches else None
         self.depth = _Head(width, design.hidden, _LOG_Z_START) if "depth" in branches else None
+        self.fusion = _fusion(design.hidden, width) if fusion else None
         maps = num_classes + len(branches)
         self.correction = _Correction(finest, width, design.detail, maps) if design.detail else None
         self.usual = _Usual(num_classes + (self.depth is not None)) if self.density is not None else None
@@ -67,7 +70,7 @@ class Decoder(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> NetworkOutput:
         finest, *levels = features
         x = self.mix(F.relu(self._sum(levels)))  # (B, width, H / 8, W / 8)
-        maps = [self.segmentation(x)]
+        maps = [self.segmentation(self._fused(x))]
         if self.density is not None:
             maps.append(self.density(torch.cat((x, _positions(x)), dim=1)))
         if self.depth is not None:
@@ -83,6 +86,11 @@ class Decoder(nn.Module):
         if self.usual is not None:
             density = (rest.pop() + self.usual(segmentation, log_z)) * 255.0
         return NetworkOutput(segmentation, density, depth)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        if self.fusion is None or self.depth is None:
+            return x
+        return x * F.relu(self.fusion(self.depth.hidden(x)))
 
     def _sum(self, levels: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.lateral[-1](levels[-1])
@@ -152,6 +160,19 @@ class _Head(nn.Sequential):
         assert last.bias is not None
         nn.init.constant_(last.bias, start)
         super().__init__(nn.Conv2d(channels, hidden, 1), nn.ReLU(), last)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """(B, channels, h, w) -> (B, hidden, h, w), what the last convolution reads."""
+        features: Tensor = self[1](self[0](x))
+        return features
+
+
+def _fusion(hidden: int, width: int) -> nn.Conv2d:
+    """Starts near 1, so that learning starts from the features as they are."""
+    convolution = nn.Conv2d(hidden, width, 1)
+    assert convolution.bias is not None
+    nn.init.ones_(convolution.bias)
+    return convolution
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

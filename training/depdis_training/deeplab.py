@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .branches import BRANCHES, Network, NetworkOutput
+from .branches import BRANCHES, Features, Network, NetworkOutput
 
 _BLOCKS = (3, 4, 23, 3)
 _WIDTHS = (64, 128, 256, 512)
@@ -20,7 +20,7 @@ _DILATIONS = (1, 1, 2, 4)
 _EXPANSION = 4
 _FEATURES = _WIDTHS[-1] * _EXPANSION
 _ASPP_DILATIONS = (6, 12, 18, 24)
-_HEADS = ("layer6.", "enc4_", "enc5_", "dec4.")
+_HEADS = ("layer6.", "enc4_", "enc5_", "dec4.", "dec5.")
 # The released files hold this layer with 16 outputs whatever their class count.
 _UNUSED_CLASSES = 16
 
@@ -90,11 +90,14 @@ class DeepLab(Network):
     """ResNet-101 at output stride 8 with the segmentation, density (`enc4`) and depth (`enc5`) branches.
 
     50,895,248 parameters with 16 classes, of which `dec4` and `enc4_4` (266,256) take part in nothing: the
-    authors' files have them, and a file that is read must be written back whole.
+    authors' files have them, and a file that is read must be written back whole. With fusion, `dec5` leads
+    from the 128 channels of depth back to the features.
     """
 
-    def __init__(self, num_classes: int = 16, branches: Iterable[str] = BRANCHES) -> None:
-        super().__init__(num_classes, "resnet101", branches)
+    middle_channels = _WIDTHS[2] * _EXPANSION
+
+    def __init__(self, num_classes: int = 16, branches: Iterable[str] = BRANCHES, fusion: bool = False) -> None:
+        super().__init__(num_classes, "resnet101", branches, fusion)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = _frozen_affine_norm(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
@@ -113,15 +116,25 @@ class DeepLab(Network):
             self.enc5_1 = nn.Conv2d(_FEATURES, 512, 1)
             self.enc5_2 = nn.Conv2d(512, 512, 3, padding=1)
             self.enc5_3 = nn.Conv2d(512, 128, 1)
+        if fusion:
+            self.dec5 = nn.Conv2d(128, _FEATURES, 1)
 
-    def forward(self, images: Tensor) -> NetworkOutput:
+    def features(self, images: Tensor) -> Features:
         x = self.maxpool(F.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 2048, h, w)
+        middle = self.layer3(self.layer2(self.layer1(x)))  # (B, 1024, h, w)
+        return Features(middle, self.layer4(middle))  # (B, 2048, h, w)
+
+    def heads(self, features: Features) -> NetworkOutput:
+        x = features.last
         density = depth = None
         if "density" in self.branches:
-            density = _auxiliary(x, self.enc4_1, self.enc4_2, self.enc4_3)
+            encoded = _encoded(x, self.enc4_1, self.enc4_2, self.enc4_3)
+            density = encoded.mean(dim=1, keepdim=True)
         if "depth" in self.branches:
-            depth = _auxiliary(x, self.enc5_1, self.enc5_2, self.enc5_3)
+            encoded = _encoded(x, self.enc5_1, self.enc5_2, self.enc5_3)
+            depth = encoded.mean(dim=1, keepdim=True)
+            if self.fusion:
+                x = x * F.relu(self.dec5(encoded))
         return NetworkOutput(self.layer6(x), density, depth)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
@@ -131,11 +144,10 @@ class DeepLab(Network):
         return parameter_name.startswith(_HEADS)
 
 
-def _auxiliary(x: Tensor, reduce: nn.Module, mix: nn.Module, expand: nn.Module) -> Tensor:
-    """(B, 2048, h, w) -> (B, 1, h, w): the mean over 128 channels, without an activation."""
-    x = F.relu(mix(F.relu(reduce(x))))
-    mean: Tensor = expand(x).mean(dim=1, keepdim=True)
-    return mean
+def _encoded(x: Tensor, reduce: nn.Module, mix: nn.Module, expand: nn.Module) -> Tensor:
+    """(B, 2048, h, w) -> (B, 128, h, w), whose mean over the channels is the branch's map, not activated."""
+    encoded: Tensor = expand(F.relu(mix(F.relu(reduce(x)))))
+    return encoded
 
 
 def _cells(pixels: int) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from depdis_deploy.manifest import IMAGENET_MEAN_BGR
 
-from .branches import BRANCHES, Network, NetworkOutput
+from .branches import BRANCHES, Features, Network, NetworkOutput
 from .decoder import Decoder, DecoderDesign
 
 # (blocks, kernel, stride of the first, expansion, channels) of each stage.
@@ -27,6 +27,8 @@ _STAGES = (
 _STEM = 32
 # The last stage before each halving, hence the finest features of strides 4, 8, 16 and 32.
 _TAPS = (1, 2, 4, 6)
+# Among them the one at stride 16.
+_MIDDLE = 2
 # The ImageNet weights expect RGB (levels - 127) / 128.
 _CENTRE, _SPREAD = 127.0, 128.0
 
@@ -90,25 +92,31 @@ class Encoder(nn.Module):
 class EfficientNetLite(Network):
     """EfficientNet-Lite0 with a light decoder; any input size, the grid is ceil(size / 4)."""
 
+    middle_channels = Encoder.channels[_MIDDLE]
+
     def __init__(
         self,
         num_classes: int = 16,
         branches: Iterable[str] = BRANCHES,
+        fusion: bool = False,
         design: DecoderDesign | None = None,
     ) -> None:
-        super().__init__(num_classes, "efficientnet_lite0", branches)
+        super().__init__(num_classes, "efficientnet_lite0", branches, fusion)
         self.encoder = Encoder()
         design = DecoderDesign() if design is None else design
-        self.decoder = Decoder(Encoder.channels, num_classes, self.branches, design)
+        self.decoder = Decoder(Encoder.channels, num_classes, self.branches, design, fusion)
         self.stride = 4 if design.detail else 8
         # BGR minus the mean -> BGR minus the centre; the stem's weights are kept in BGR order.
         mean = torch.tensor(IMAGENET_MEAN_BGR).reshape(1, 3, 1, 1)
         self.register_buffer("shift", mean - _CENTRE, persistent=False)
         self.shift: Tensor
 
-    def forward(self, images: Tensor) -> NetworkOutput:
-        features = self.encoder((images + self.shift) * (1 / _SPREAD))
-        output: NetworkOutput = self.decoder(features)
+    def features(self, images: Tensor) -> Features:
+        levels = self.encoder((images + self.shift) * (1 / _SPREAD))
+        return Features(levels[_MIDDLE], levels)
+
+    def heads(self, features: Features) -> NetworkOutput:
+        output: NetworkOutput = self.decoder(features.last)
         return output
 
     def grid(self, height: int, width: int) -> tuple[int, int]:

@@ -15,11 +15,12 @@ _Z_MIN, _Z_MAX = 1.0, 65536.0
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy over labelled pixels, 0 when none is (eq. 2).
+    """Cross-entropy over labelled pixels, 0 when none is (eq. 1).
 
     logits: (B, C, H, W); labels: (B, H, W) integers 0..C-1, 255 ignored; weights: (C,) of the classes, with
     which the mean is weighted too (the release weights the Cityscapes protocols, the paper does not).
-    Raises ValueError when shapes do not agree or a label is out of range.
+    Raises ValueError when shapes do not agree, and on a CPU when a label is out of range (looking at the
+    labels on a GPU would halt the host until it has caught up).
     """
     if labels.shape != logits.shape[:1] + logits.shape[2:]:
         raise ValueError(
@@ -28,7 +29,8 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None)
         )
     labels = labels.long()
     labelled = labels != IGNORE
-    if not torch.compiler.is_compiling() and ((labels >= logits.shape[1]) & labelled).any():
+    looked_at = labels.device.type == "cpu" and not torch.compiler.is_compiling()
+    if looked_at and ((labels >= logits.shape[1]) & labelled).any():
         raise ValueError(
             f"labels are 0..{logits.shape[1] - 1} or {IGNORE}, got {int(labels[labelled].max())}: "
             "is this another taxonomy than the network's?"
@@ -41,18 +43,22 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None)
     return total / weight.clamp(min=torch.finfo(total.dtype).tiny)
 
 
-def berhu(prediction: Tensor, target: Tensor) -> Tensor:
-    """The reverse Huber loss of eq. 3, 6, 7 and 8, averaged over all elements.
+def berhu(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """The reverse Huber loss of depth (eq. 2-4) and density (eq. 6), in the unit of what it compares.
 
-    |e| up to L, (e^2 + L^2) / 2L beyond, with L = 0.2 max|e| over the batch as a constant of the gradient.
+    |e| up to L, (e^2 + L^2) / 2L beyond, with L = 0.2 max|e| over the batch as a constant of the gradient,
+    averaged over all elements, or over those that are `valid` (booleans of the same shape; none gives 0).
     An error of 0 everywhere gives 0. Raises ValueError when the shapes differ.
     """
     _check_same_shape(prediction, target)
     error = (prediction - target).abs()
+    if valid is not None:
+        error = error.masked_fill(~valid, 0.0)
     limit = 0.2 * error.detach().max()
     # Where nothing is wrong the limit is 0 and the quadratic part is not taken: keep its division finite.
     divisor = (2 * limit).clamp(min=torch.finfo(error.dtype).tiny)
-    return torch.where(error <= limit, error, (error.square() + limit.square()) / divisor).mean()
+    terms = torch.where(error <= limit, error, (error.square() + limit.square()) / divisor)
+    return terms.mean() if valid is None else terms.sum() / valid.sum().clamp(min=1)
 
 
 def relative_depth(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:

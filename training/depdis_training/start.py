@@ -21,7 +21,7 @@ def start_from(network: Network, path: Path) -> None:
         except CheckpointError:
             raise unread from None
         return
-    for what in ("backbone", "num_classes", "branches"):
+    for what in ("backbone", "num_classes", "branches", "fusion"):
         theirs, ours = getattr(found, what), getattr(network, what)
         if theirs != ours:
             raise CheckpointError(f"{path}: its {what} is {theirs}, this configuration's network has {ours}")

@@ -1,0 +1,251 @@
+"""Stage 1: one optimizer step of any method on source and target (eq. 7, 8, 10 and 11)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .average import Average
+from .branches import Network
+from .depthwise import quicken
+from .discriminator import Discriminator, DiscriminatorSettings
+from .loading import Batch
+from .methods import Method, Outputs, adversarial_name
+from .optimizers import OptimizerSettings, build_optimizer
+
+__all__ = ["AdaptationLearner", "DiscriminatorSettings", "OptimizerSettings", "Pair"]
+
+SOURCE, TARGET = 0.0, 1.0
+
+
+class Pair(NamedTuple):
+    """What is normalised together: a labelled source batch, and pictures of the target where a method uses
+    them (their labels and depth are not looked at)."""
+
+    source: Batch
+    target: Batch | None = None
+
+
+class AdaptationLearner:
+    """A network with its method, discriminators and optimizers; knows nothing of files, logs or intervals.
+
+    schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
+    none. frozen_statistics: batch norm keeps and uses its running statistics, for a start that is trained.
+    The network, extra heads and discriminators are put on the fabric's device; the latter two start at random
+    from torch's generator, which has to be seeded alike in every process.
+    """
+
+    def __init__(
+        self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerSettings,
+        discriminator: DiscriminatorSettings, schedule: Callable[[int], float], average: float,
+        frozen_statistics: bool = False,
+    ) -> None:  # fmt: skip
+        self.fabric, self.method, self.schedule = fabric, method, schedule
+        self.settings, self.compared = optimizer, discriminator
+        self.frozen_statistics = frozen_statistics
+        self.network = network.to(fabric.device)
+        self.heads = method.extra_heads(network).to(fabric.device)
+        self.discriminators = nn.ModuleDict(
+            {
+                name: Discriminator(channels, discriminator.layers)
+                for name, channels in method.discriminators.items()
+            }
+        ).to(fabric.device)
+        for module in (self.network, self.heads, self.discriminators):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if fabric.device.type == "cpu":
+            quicken(network)
+        self.optimizer = build_optimizer(optimizer, network, self.heads)
+        self.discriminator_optimizer = self._discriminator_optimizer()
+        self.average = Average(network, average) if average else None
+
+    def _discriminator_optimizer(self) -> torch.optim.Optimizer | None:
+        if not self.discriminators:
+            return None
+        rate = self.compared.rate
+        group = {"params": list(self.discriminators.parameters()), "rate": rate, "lr": rate}
+        return torch.optim.Adam([group], betas=self.compared.betas)
+
+    def update(self, step: int, pairs: Sequence[Pair]) -> dict[str, Tensor]:
+        """One step of both optimizers, number `step` from 0, on the mean of the pairs' losses.
+
+        Every pair goes through the network on its own, its source and its target each normalised by their
+        own statistics. Returns the detached losses by name, of each discriminator `discriminator` (or
+        `discriminator_<name>`: 2 ln 2 where it cannot tell the domains apart, 0 where it always can), and
+        `total`, the weighted sum that the network minimised.
+        """
+        self._set_rates(step)
+        self._set_modes()
+        for optimizer in self._optimizers():
+            optimizer.zero_grad()
+        losses: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.fabric.device))
+        for pair in pairs:
+            for name, loss in self._accumulate(pair, 1 / len(pairs)).items():
+                losses[name] = losses[name] + loss
+        self._share_gradients()
+        if self.settings.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._trained(), self.settings.clip_norm)
+        for optimizer in self._optimizers():
+            optimizer.step()
+        if self.average is not None:
+            self.average.update(self.network, step)
+        return dict(losses)
+
+    def _accumulate(self, pair: Pair, share: float) -> dict[str, Tensor]:
+        """The gradients of `share` of a pair's losses, added up; the losses times `share`, detached."""
+        method = self.method
+        source = pair.source.to(self.fabric.device)
+        on_source = self._forward(source.images)
+        losses = method.source_losses(on_source, source)
+        total = self._minimise(losses, share)
+        if method.uses_target:
+            if pair.target is None:
+                raise ValueError("this method learns from target pictures too: the pair has none")
+            images = pair.target.images.to(self.fabric.device)
+            on_target = self._forward(images)
+            with torch.no_grad():
+                seen_source = method.discriminator_inputs(
+                    on_source, self._compared_size(on_source, source.images)
+                )
+            seen_target = method.discriminator_inputs(on_target, self._compared_size(on_target, images))
+            adapting = method.target_losses(on_target, _size(images))
+            with _frozen(self.discriminators):
+                adapting |= {
+                    adversarial_name(name): self._judged(name, seen, SOURCE)  # eq. 11
+                    for name, seen in seen_target.items()
+                }
+            total = total + self._minimise(adapting, share)
+            losses |= adapting
+            losses |= self._discriminate(seen_source, seen_target, share)
+        return {
+            **{name: loss.detach() * share for name, loss in losses.items()},
+            "total": total,
+        }
+
+    def _discriminate(
+        self, seen_source: Mapping[str, Tensor], seen_target: Mapping[str, Tensor], share: float
+    ) -> dict[str, Tensor]:
+        """Eq. 10 on detached maps, with gradients for the discriminators alone; its losses by name."""
+        losses = {}
+        for name in self.discriminators:
+            loss = self._judged(name, seen_source[name].detach(), SOURCE)
+            loss = loss + self._judged(name, seen_target[name].detach(), TARGET)
+            (loss * share).backward()  # type: ignore[no-untyped-call]
+            losses["discriminator" if name == "main" else f"discriminator_{name}"] = loss.detach()
+        return losses
+
+    def _judged(self, name: str, maps: Tensor, domain: float) -> Tensor:
+        """The binary cross-entropy of a discriminator's judgement of (B, C, H, W) maps, to a domain."""
+        with self.fabric.autocast():
+            logits = self.discriminators[name](maps)
+        logits = logits.float()
+        return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, domain))
+
+    def _forward(self, images: Tensor) -> Outputs:
+        with self.fabric.autocast():
+            features = self.network.features(images)
+            found = self.network.heads(features)
+            extra = {name: head(features) for name, head in self.heads.items()}
+        return Outputs(
+            found.segmentation.float(),
+            None if found.density is None else found.density.float(),
+            None if found.depth is None else found.depth.float(),
+            {name: maps.float() for name, maps in extra.items()},
+        )
+
+    def _minimise(self, losses: Mapping[str, Tensor], share: float) -> Tensor:
+        """Add the gradients of the weighted sum of the losses, times `share`, which is returned detached."""
+        total = torch.stack([self.method.weights[name] * loss for name, loss in losses.items()]).sum() * share
+        total.backward()  # type: ignore[no-untyped-call]
+        return total.detach()
+
+    def _compared_size(self, outputs: Outputs, images: Tensor) -> tuple[int, int]:
+        return _size(outputs.segmentation if self.compared.scale == "grid" else images)
+
+    def _share_gradients(self) -> None:
+        """The mean of every process's gradients, in one message."""
+        if self.fabric.world_size == 1:
+            return
+        parameters = [*self._trained(), *self.discriminators.parameters()]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        mean = self.fabric.all_reduce(torch.cat([gradient.flatten() for gradient in gradients]))
+        assert isinstance(mean, Tensor)
+        parts = torch.split(mean, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _set_rates(self, step: int) -> None:
+        factor = self.schedule(step)
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * factor
+
+    def _set_modes(self) -> None:
+        self.network.train()
+        if self.frozen_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        both = (self.optimizer, self.discriminator_optimizer)
+        return [optimizer for optimizer in both if optimizer is not None]
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [
+            parameter
+            for module in (self.network, self.heads)
+            for parameter in module.parameters()
+            if parameter.requires_grad
+        ]
+
+    def result(self) -> Network:
+        """The network to validate and deliver: the averaged one where there is an average."""
+        return self.network if self.average is None else self.average.network
+
+    def rate(self) -> float:
+        """The present rate of the backbone."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs beside the network's own weights: tensors and plain values."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "heads": self.heads.state_dict(),
+            "discriminators": self.discriminators.state_dict(),
+            "discriminator_optimizer": (
+                None if self.discriminator_optimizer is None else self.discriminator_optimizer.state_dict()
+            ),
+            "average": None if self.average is None else self.average.network.state_dict(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.heads.load_state_dict(state["heads"])
+        self.discriminators.load_state_dict(state["discriminators"])
+        if self.discriminator_optimizer is not None:
+            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        if self.average is not None:
+            self.average.network.load_state_dict(state["average"])
+
+
+def _size(maps: Tensor) -> tuple[int, int]:
+    return maps.shape[2], maps.shape[3]
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Within the block gradients pass through a module and leave none in it."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
