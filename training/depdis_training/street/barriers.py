@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from depdis_training.street.classes import FENCE, VEGETATION, WALL
 from depdis_training.street.mesh import Builder, Material
 from depdis_training.street.palette import Palette, pick
+from depdis_training.street.shapes import tubes
 from depdis_training.street.surfaces import box, plan_ribbon, wall_ribbon
 
 Line = NDArray[np.float64]  # (N, 2): x, z
@@ -25,6 +26,7 @@ BARRIERS = (
     "wall_hedge",
     "railing_hedge",
     "rail",
+    "braced",
 )
 
 
@@ -148,6 +150,19 @@ def add_rail(
         box(builder, (x - 0.05, base - 0.2, z - 0.05), (x + 0.05, base + height + 0.05, z + 0.05), stuff)
 
 
+def add_braced(
+    builder: Builder, rng: np.random.Generator, palette: Palette, line: Line, height: float, base: float
+) -> None:  # fmt: skip
+    """Panels of two rails with a cross between posts."""
+    metal = Material(FENCE, pick(rng, palette.fence), gloss=0.1, grain=0.05)
+    wide = float(rng.uniform(0.018, 0.035))
+    posts = _finer(line, float(rng.uniform(0.9, 1.8)))
+    low, high = _raised(posts, base + 0.12), _raised(posts, base + height)
+    tubes(builder, _raised(posts, base - 0.2), _raised(posts, base + height + 0.05), 1.6 * wide, metal, sides=4)
+    for starts, ends in ((low, low), (high, high), (low, high), (high, low)):
+        tubes(builder, starts[:-1], ends[1:], wide, metal, sides=4)
+
+
 def foliage(rng: np.random.Generator, palette: Palette, *, ragged: bool) -> Material:
     """Leaves of a hedge or of far trees."""
     colour = pick(rng, palette.foliage, 0.15)
@@ -209,6 +224,8 @@ def add_barrier(
         add_railing(builder, rng, palette, line, float(rng.uniform(1.0, 2.6)), base=base, holes="mesh")
     elif kind == "rail":
         add_rail(builder, rng, palette, line, float(rng.uniform(0.7, 1.2)), base)
+    elif kind == "braced":
+        add_braced(builder, rng, palette, line, float(rng.uniform(0.8, 1.25)), base)
     if kind == "hedge":
         add_hedge(builder, rng, palette, line, float(rng.uniform(0.8, 2.4)), base=base)
     elif kind in ("wall_hedge", "railing_hedge") or (

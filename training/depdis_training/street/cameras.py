@@ -13,6 +13,8 @@ from depdis_training.street.renderer import Camera
 
 # A benchmark's two cameras: height m, horizontal field of view degrees, pitch degrees.
 _FIXED = {"source": (1.45, 72.0, -1.0), "target": (1.75, 62.0, -3.0)}
+_OVERHEAD = 0.035  # the share of random pictures taken from above
+_STEEP = math.radians(-35.0)
 
 
 def own_lane(layout: Layout) -> float:
@@ -32,6 +34,8 @@ def draw_camera(
         )
         x = own_lane(layout) + float(rng.normal(0, 0.25))
         return _camera(x, height, float(rng.normal(0, 3)), pitch + float(rng.normal(0, 0.4)), 0.0, fov, size)
+    if rng.random() < _OVERHEAD:
+        return _overhead(rng, layout, size)
     place, side = rng.random(), layout.sides[int(rng.integers(2))]
     base = 0.0
     if place < 0.72:
@@ -60,6 +64,14 @@ def draw_camera(
     return _camera(x, height + base, yaw, pitch, float(rng.normal(0, 1.0)), fov, size)
 
 
+def _overhead(rng: np.random.Generator, layout: Layout, size: tuple[int, int]) -> Camera:
+    """From a bridge or a high window, steeply down on the road."""
+    x = own_lane(layout) + float(rng.normal(0, 1.5))
+    yaw = float(rng.normal(0, 20) if rng.random() < 0.6 else rng.uniform(-120, 120))
+    pitch, fov = float(rng.uniform(-88, -40)), float(rng.uniform(45, 85))
+    return _camera(x, float(rng.uniform(5.2, 11.0)), yaw, pitch, float(rng.normal(0, 3)), fov, size)
+
+
 def _camera(
     x: float, y: float, yaw: float, pitch: float, roll: float, fov: float, size: tuple[int, int]
 ) -> Camera:  # fmt: skip
@@ -74,18 +86,26 @@ def _camera(
 
 @dataclass(frozen=True)
 class View:
-    """What of the plan a camera can see, with a margin: objects elsewhere need not be built."""
+    """What of the plan a camera can see, with a margin: objects elsewhere need not be built.
+
+    below: where on the ground the middle of the picture lies, for a camera that looks steeply down.
+    """
 
     x: float
     z: float
     yaw: float
     half_angle: float
     reach: float = 150.0
+    below: tuple[float, float] | None = None
 
     @staticmethod
     def of(camera: Camera, reach: float = 150.0) -> View:
         """The plan view of a camera."""
         half = math.atan(camera.width / 2 / camera.focal_px)
+        if camera.pitch < _STEEP:
+            ahead = camera.y / math.tan(-camera.pitch)
+            below = (camera.x + ahead * math.sin(camera.yaw), camera.z + ahead * math.cos(camera.yaw))
+            return View(camera.x, camera.z, camera.yaw, math.pi, 45.0, below)
         return View(camera.x, camera.z, camera.yaw, half + 0.06, reach)
 
     def distance(self, x: float, z: float) -> float:

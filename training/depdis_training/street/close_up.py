@@ -9,14 +9,18 @@ from depdis_training.street.barriers import add_barrier, polyline
 from depdis_training.street.furniture import bollard, pole, street_lamp
 from depdis_training.street.large_vehicles import bus, lorry
 from depdis_training.street.mesh import Builder, Mesh
+from depdis_training.street.near_wall import near_wall
 from depdis_training.street.people import person
 from depdis_training.street.signals import traffic_light, traffic_sign
 from depdis_training.street.stock import Stage
 from depdis_training.street.two_wheelers import bicycle, motorcycle
-from depdis_training.street.vehicles import car
+from depdis_training.street.vehicles import CarKind, car
 
 # How often each stands near, and between which distances its middle then is.
-_SHARE = {"people": 0.28, "vehicle": 0.2, "large": 0.14, "two_wheeler": 0.16, "posts": 0.42, "barrier": 0.1}
+_SHARE = {
+    "wall": 0.13, "posts": 0.45, "barrier": 0.11, "people": 0.28, "two_wheeler": 0.17, "vehicle": 0.26,
+    "large": 0.13,
+}  # fmt: skip
 _POSTS = (
     bollard,
     bollard,
@@ -33,7 +37,12 @@ _POSTS = (
 
 def close_up(stage: Stage) -> None:
     """Each kind near the camera in its share of the pictures, the nearest first."""
+    if stage.view.below is not None:
+        _below(stage, *stage.view.below)
+        stage.taken.append((stage.view.x, stage.view.z, 3.5, 3.5))  # no tree reaches the camera
+        return
     kinds: dict[str, Callable[[Stage], None]] = {
+        "wall": near_wall,
         "posts": _posts,
         "barrier": _barrier,
         "people": _people,
@@ -44,6 +53,23 @@ def close_up(stage: Stage) -> None:
     for name, place in kinds.items():
         if stage.chance(_SHARE[name]):
             place(stage)
+
+
+def _below(stage: Stage, x: float, z: float) -> None:
+    """A bus, a lorry or cars under a camera that looks down."""
+    yaw, draw = _along(stage), stage.rng.random()
+    if draw < 0.6:
+        meshes, half = [bus(stage.rng, stage.palette)], (1.3, 5.6)
+    elif draw < 0.7:
+        meshes, half = [lorry(stage.rng, stage.palette)], (1.3, 4.0)
+    else:
+        meshes, half = [car(stage.rng, stage.palette) for _ in range(int(stage.rng.integers(1, 4)))], (1.0, 2.4)
+    at = z + stage.uniform(-0.7, 0.7) * half[1]
+    for mesh in meshes:
+        spot = x + stage.uniform(-1.2, 1.2), at
+        stage.taken.append((*spot, *half))
+        stage.put(mesh, *spot, yaw=yaw)
+        at += 2 * half[1] + stage.uniform(0.4, 2.0)
 
 
 def _spot(stage: Stage, nearest: float, farthest: float) -> tuple[float, float]:
@@ -58,6 +84,19 @@ def _put(stage: Stage, mesh: Mesh, spot: tuple[float, float], yaw: float, half: 
     if stage.free(*spot, *half):
         # On the kerb's height or between it and the road's: which, a picture from so near does not show.
         stage.put(mesh, *spot, y=stage.uniform(0.0, 0.12), yaw=yaw)
+
+
+def _put_beside(
+    stage: Stage, mesh: Mesh, reach: tuple[float, float], yaw: float, half: tuple[float, float]
+) -> None:
+    """Set down what is as long as `half` says, at a place from which it does not swallow the camera."""
+    sine, cosine = math.sin(yaw), math.cos(yaw)
+    for _ in range(5):
+        x, z = _spot(stage, *reach)
+        dx, dz = stage.view.x - x, stage.view.z - z
+        if abs(dx * cosine - dz * sine) > half[0] + 0.7 or abs(dx * sine + dz * cosine) > half[1] + 0.7:
+            _put(stage, mesh, (x, z), yaw, (1.2, 1.7))
+            return
 
 
 def _along(stage: Stage) -> float:
@@ -88,8 +127,9 @@ def _two_wheeler(stage: Stage) -> None:
 
 
 def _vehicle(stage: Stage) -> None:
-    mesh = car(stage.rng, stage.palette)
-    _put(stage, mesh, _spot(stage, 2.8, 7.0), _along(stage), (1.0, 1.6))
+    kind: CarKind | None = "van" if stage.chance(0.25) else None
+    mesh = car(stage.rng, stage.palette, kind=kind)
+    _put_beside(stage, mesh, (2.4, 7.0), _along(stage), (1.0, 2.6))
 
 
 def _large(stage: Stage) -> None:
@@ -99,7 +139,7 @@ def _large(stage: Stage) -> None:
         mesh = lorry(stage.rng, stage.palette)
     across = stage.chance(0.5)
     yaw = stage.view.yaw + math.pi / 2 + stage.uniform(-0.6, 0.6) if across else _along(stage)
-    _put(stage, mesh, _spot(stage, 4.0, 10.0), yaw, (1.4, 2.0))
+    _put_beside(stage, mesh, (3.2, 9.0), yaw, (1.4, 6.2))
 
 
 def _posts(stage: Stage) -> None:
@@ -107,8 +147,8 @@ def _posts(stage: Stage) -> None:
     build = _POSTS[int(stage.rng.integers(len(_POSTS)))]
     mesh = build(stage.rng, stage.palette)
     x, z = _spot(stage, 1.3, 9.0)
-    count = int(stage.rng.integers(1, 6)) if build is bollard else 1
-    angle, step = stage.uniform(0, 2 * math.pi), stage.uniform(1.0, 2.2)
+    count = int(stage.rng.integers(1, 9)) if build is bollard else 1
+    angle, step = _along(stage) if stage.chance(0.5) else stage.uniform(0, 2 * math.pi), stage.uniform(0.8, 2.0)
     facing = stage.view.yaw + math.pi + stage.uniform(-0.8, 0.8)
     for i in range(count):
         spot = (x + i * step * math.sin(angle), z + i * step * math.cos(angle))
@@ -123,7 +163,9 @@ def _barrier(stage: Stage) -> None:
     half = stage.uniform(2.0, 7.0)
     across = (half * math.cos(turn), -half * math.sin(turn))
     builder = Builder()
-    kind = str(stage.rng.choice(["railing", "rail", "wire", "pickets", "railing_hedge", "wall"]))
+    kind = str(
+        stage.rng.choice(["railing", "rail", "wire", "pickets", "railing_hedge", "wall", "braced", "braced"])
+    )
     line = polyline(x - across[0], z - across[1], x + across[0], z + across[1], stage.uniform(1.2, 2.5))
     add_barrier(builder, stage.rng, stage.palette, kind, line, 0.0, 1.0)
     stage.still.append(builder.build())

@@ -44,19 +44,23 @@ class Hull:
 
 def loft(
     builder: Builder, hull: Hull, paint: Material, glass: Material, plastic: Material, *,
-    bumpers: Material, detail: float = 1.0,
+    bumpers: Material, detail: float = 1.0, roof: Material | None = None,
 ) -> None:  # fmt: skip
-    """Adds the body, nose to +z, centred: `plastic` for what is dark, `bumpers` below the bumper line."""
+    """Adds the body, nose to +z, centred: `plastic` for what is dark, `bumpers` below the bumper line.
+
+    roof: of the upper surface; None: painted like the rest.
+    """
     d = _stations(hull, detail)
     grid = _sections(hull, d)
     middle = (d[:-1] + d[1:]) / 2
     half_cells = np.zeros((len(d) - 1, 6), np.int32)
     half_cells[:, SILL] = 3
+    half_cells[:, CANT] = 0 if roof is None else 4
     half_cells[_within(middle, hull.glass), BELT] = 1
     half_cells[_within(middle, hull.dark_spans), BELT] = 2
     screens = _within(middle, hull.screens)
     half_cells[screens, CANT] = 1
-    materials = (paint, glass, plastic, bumpers)
+    materials = (paint, glass, plastic, bumpers, paint if roof is None else roof)
     full = np.concatenate([grid, (grid * [-1.0, 1.0, 1.0])[:, -2::-1]], axis=1)
     creased(builder, full, np.concatenate([half_cells, half_cells[:, ::-1]], axis=1), materials)
     for end in (grid[0], grid[-1]):

@@ -11,7 +11,7 @@ from depdis_training.street.hulls import Hull, loft, wheels
 from depdis_training.street.mesh import Builder, Material, Mesh, Rgb
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.shapes import boxes, cards, ellipsoids
-from depdis_training.street.vehicle_parts import lamp, number_plate, shade
+from depdis_training.street.vehicle_parts import glazing, lamp, number_plate, shade
 
 CAR = CITYSCAPES_16.index("car")
 BUS = CITYSCAPES_16.index("bus")
@@ -20,6 +20,7 @@ _LIVERIES: tuple[Rgb, ...] = (
     (172, 24, 28), (186, 30, 30), (228, 228, 224), (222, 218, 200), (32, 86, 150), (60, 120, 170),
     (40, 120, 70), (236, 180, 40), (120, 60, 130),
 )  # fmt: skip
+_PALE: tuple[Rgb, ...] = ((236, 237, 238), (222, 224, 226), (232, 228, 214), (198, 201, 204), (244, 244, 240))
 
 
 def lorry(rng: np.random.Generator, palette: Palette, *, detail: float = 1.0) -> Mesh:
@@ -27,7 +28,7 @@ def lorry(rng: np.random.Generator, palette: Palette, *, detail: float = 1.0) ->
     builder = Builder()
     colour = pick(rng, palette.car)
     paint, plastic = Material(CAR, colour, gloss=0.2, grain=0.04), shade(CAR, rng.uniform(18, 36))
-    glass = shade(CAR, rng.uniform(14, 44), gloss=0.6)
+    glass = glazing(rng, palette, CAR, float(rng.uniform(14, 44)), 0.6)
     height, length = float(rng.uniform(2.3, 2.9)), float(rng.uniform(6.2, 9.0))
     cab = Hull(
         2.0,
@@ -86,9 +87,13 @@ def bus(
     length = float(rng.uniform(9.5, 11.0) if double_decker else rng.uniform(10.0, 12.2))
     height = float(rng.uniform(4.2, 4.4) if double_decker else rng.uniform(2.9, 3.4))
     colour = pick(rng, (*palette.shop[:4], *_LIVERIES))
+    if palette.near_detail and rng.random() < 0.35:
+        colour = pick(rng, _PALE)
     paint = Material(BUS, colour, gloss=0.25, grain=0.03)
     second = Material(BUS, pick(rng, (*_LIVERIES, (232, 228, 214), colour)), gloss=0.25, grain=0.03)
-    glass, plastic = shade(BUS, rng.uniform(14, 46), gloss=0.6), shade(BUS, rng.uniform(18, 40))
+    glass = glazing(rng, palette, BUS, float(rng.uniform(14, 46)), 0.6)
+    plastic = shade(BUS, rng.uniform(18, 40))
+    roof = _roof(rng, palette, paint)
     sill, radius = 0.3, 0.48
     axles = (2.5 if rng.random() < 0.7 else 0.95, length - 3.0)
     low = float(rng.uniform(0.95, 1.25))
@@ -110,7 +115,10 @@ def bus(
         plastic,
         bumpers=second if rng.random() < 0.6 else paint,
         detail=min(detail, 0.8),
+        roof=roof,
     )
+    if palette.near_detail:
+        _roof_fittings(builder, rng, length, height, roof, plastic)
     decks = [(low + 0.02, low + 0.98)]
     if double_decker:
         decks = [(1.2, 2.05), (2.75, 3.6)]
@@ -137,6 +145,42 @@ def bus(
         spokes=0,
     )
     return builder.build()
+
+
+def _roof(rng: np.random.Generator, palette: Palette, paint: Material) -> Material:
+    """A bus' roof: painted like its sides, pale, or in the greys of roads and pavements."""
+    draw = rng.random() if palette.near_detail else 0.0
+    if draw < 0.3:
+        return paint
+    level = float(rng.uniform(60, 190))
+    grey = (level, level * rng.uniform(0.97, 1.02), level * rng.uniform(0.94, 1.05))
+    return replace(
+        paint, colour=pick(rng, _PALE) if draw < 0.68 else grey, gloss=float(rng.choice([0.05, 0.15, 0.4])),
+        pattern="plain" if rng.random() < 0.6 else "noise", scale=2.0, grain=float(rng.uniform(0.02, 0.1)),
+    )  # fmt: skip
+
+
+def _roof_fittings(
+    builder: Builder, rng: np.random.Generator, length: float, height: float, roof: Material, plastic: Material
+) -> None:
+    """Hatches, a cooling unit, ribs and rails on a roof, as a bridge or an upper window shows them."""
+    top, end = height + 0.005, length / 2 - 0.8
+    hatch = (
+        roof if rng.random() < 0.5 else Material(BUS, pick(rng, ((90, 92, 94), (60, 60, 58), (120, 100, 84))))
+    )
+    for z in rng.uniform(-end, end, int(rng.integers(0, 4))):
+        x, half = float(rng.uniform(-0.35, 0.35)), float(rng.uniform(0.25, 0.45))
+        rim = half + 0.05
+        boxes(builder, [(x - rim, top - 0.03, z - rim)], [(x + rim, top, z + rim)], plastic)
+        boxes(builder, [(x - half, top - 0.02, z - half)], [(x + half, top + 0.06, z + half)], hatch)
+    if rng.random() < 0.5:
+        z, x, half = float(rng.uniform(-end + 1, end - 1)), float(rng.uniform(0.4, 0.9)), rng.uniform(0.5, 1.3)
+        unit = hatch if rng.random() < 0.6 else roof
+        boxes(builder, [(-x, top - 0.05, z - half)], [(x, top + rng.uniform(0.12, 0.3), z + half)], unit)
+    if rng.random() < 0.6:  # ribs across
+        at = np.arange(-end, end, float(rng.uniform(0.9, 1.8)))
+        low = np.stack([np.full(len(at), -0.95), np.full(len(at), top - 0.04), at], 1)
+        boxes(builder, low, low + np.array([1.9, 0.05, 0.04]), roof)
 
 
 def _bus_windows(

@@ -39,6 +39,7 @@ class Palette:
     skin: Colours
     hair: Colours
     sign: Colours
+    near_detail: bool = False  # glass of vehicles mirrors a street of its own; roofs in colours of their own
 
 
 def pick(rng: np.random.Generator, colours: Colours, jitter: float = 0.08) -> Rgb:
@@ -160,6 +161,7 @@ def _drawn(rng: np.random.Generator) -> Palette:
         skin=_SKIN,
         hair=_HAIR,
         sign=_SIGNS,
+        near_detail=True,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from depdis_training.street.noise import band, bands, fade, hash01, layered, val
 
 PATTERNS = (
     "plain", "noise", "asphalt", "brick", "stone", "plaster", "windows", "shopfront", "paving", "tiles",
-    "planks", "foliage", "bark", "cloth", "grass", "stripes", "checker", "sign_text",
+    "planks", "foliage", "bark", "cloth", "grass", "stripes", "checker", "sign_text", "glass",
 )  # fmt: skip
 
 
@@ -118,6 +118,21 @@ def _sign(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
 
 
 @kernel
+def _glass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
+    """What is seen through a vehicle's pane: a dark inside, seats, and colour2 where light comes through."""
+    clear = hash01(31, 0, seed)
+    through = 0.75 * clear * clear * min(1.0, max(0.0, 3.0 * value_noise(1.5 * u, 1.9 * v, seed + 1) - 1.1))
+    seat = u / 0.62 + hash01(32, 0, seed)
+    across = (seat - math.floor(seat) - 0.5) * 0.62
+    height = (v + hash01(33, 0, seed)) / 1.5
+    upright = (height - math.floor(height) - 0.35) * 1.5
+    head = across * across * 2.2 + max(0.0, upright) * max(0.0, upright)
+    through *= min(1.0, max(0.12, 40.0 * (head - 0.02)))
+    tint(surface, through, n[3], n[4], n[5])
+    shade(surface, 1.0 + 0.7 * layered(u, v, 0.7, 2, max(fu, fv), seed + 3))
+
+
+@kernel
 def paint(
     pattern: int, surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int
 ) -> None:  # fmt: skip
@@ -165,6 +180,8 @@ def paint(
         tint(surface, a + b - 2.0 * a * b, n[3], n[4], n[5])
     elif pattern == 17:
         _sign(surface, n, u, v, fu, fv, seed)
+    elif pattern == 18:
+        _glass(surface, n, u, v, fu, fv, seed)
     if n[11] > 0.0 and n[9] < 0.2 and pattern != 11:
         fine = 0.6 * footprint + 0.4 * min(fu, fv)
         shade(

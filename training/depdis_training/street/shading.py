@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_training.street.kernel import kernel
-from depdis_training.street.noise import layered, value_noise
+from depdis_training.street.noise import hash01, layered, value_noise
 from depdis_training.street.patterns import paint
 from depdis_training.street.shadows import lit, open_sky
 from depdis_training.street.sky import gradient, sky
@@ -21,6 +21,7 @@ Heights = NDArray[np.float32]
 # the camera's axes 24:33 and position 33:36 and the height maps' frames: near 36, far 48, above 60.
 RECORD = 25
 _FOLIAGE = 11
+_GLASS = 18
 
 
 @kernel
@@ -53,6 +54,48 @@ def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> 
     fronts = 0.06 + 0.28 * value_noise(9.0 * dx, 9.0 * dy, 6)
     for k in range(3):
         out[k] = above * gradient(view, dy, k) + (1.0 - above) * fronts * view[15 + k]
+
+
+@kernel
+def _surroundings(
+    view: Doubles, dx: float, dy: float, dz: float, u: float, v: float, seed: int, out: Doubles
+) -> None:  # fmt: skip
+    """Fill out (3,) with what a pane mirrors: the sky with clouds, trees, fronts with windows, the street.
+
+    `seed` stands for where the vehicle is; u, v (metres on the pane) bend the picture a little.
+    """
+    level = 1.0 / math.sqrt(dx * dx + dz * dz + 1e-4)
+    x, z = dx * level, dz * level
+    up = dy * level + 0.1 * (value_noise(1.2 * u, 0.9 * v, seed + 1) - 0.5)
+    kind = hash01(41, 0, seed)
+    a, b = 3.3 * x + 0.6 * z, 3.3 * z - 0.6 * x
+    i, j = math.floor(a), math.floor(b)
+    front = (0.15 + 1.1 * hash01(i, j, seed + 2)) * (0.35 if kind < 0.3 else 1.0)
+    crown = 1.5 * value_noise(2.3 * x, 2.3 * z, seed + 3) - (0.75 if kind > 0.7 else 0.35)
+    leaves = value_noise(17.0 * x + 3.0 * up, 17.0 * z + 14.0 * up, seed + 4)
+    leaves = 0.5 * leaves + 0.5 * value_noise(43.0 * (x + 0.6 * z), 43.0 * up, seed + 5)
+    if up < 0.03:
+        tone = 0.08 + 0.12 * value_noise(5.0 * x, 5.0 * z, seed + 6) + 0.2 * max(0.0, -dy)
+        for k in range(3):
+            out[k] = tone * view[15 + k]
+    elif up < crown + 1.1 * (leaves - 0.5) and leaves > 0.34:
+        tone = 0.02 + 0.26 * leaves * leaves
+        out[0], out[1], out[2] = tone * 0.85 * view[15], tone * view[16], tone * 0.65 * view[17]
+    elif up < front:
+        tone = 0.08 + 0.4 * hash01(i, j, seed + 7)
+        warm = 0.3 * hash01(i, j, seed + 8)
+        cell_a, cell_up = a * 5.0, up * 7.0
+        if abs(cell_a - math.floor(cell_a) - 0.5) < 0.24 and abs(cell_up - math.floor(cell_up) - 0.5) < 0.3:
+            tone *= 0.3
+        out[0], out[1], out[2] = (
+            tone * view[15],
+            tone * (1.0 - 0.5 * warm) * view[16],
+            tone * (1.0 - warm) * view[17],
+        )
+    else:
+        cloud = 0.8 + 0.5 * view[12] * value_noise(2.0 * x, 3.0 * up, seed + 9)
+        for k in range(3):
+            out[k] = cloud * gradient(view, dy, k)
 
 
 @kernel
@@ -165,14 +208,17 @@ def _radiance(
     if gloss > 0.0:
         cosine = -(at[5] * dx + at[6] * dy + at[7] * dz)
         grazing = 1.0 - max(0.0, cosine)
-        mirror = gloss * (0.14 + 0.86 * grazing * grazing * grazing * grazing)
+        mirror = min(0.9, gloss * (0.14 + 0.86 * grazing * grazing * grazing * grazing))
         rx, ry, rz = dx + 2.0 * cosine * at[5], dy + 2.0 * cosine * at[6], dz + 2.0 * cosine * at[7]
-        _reflected(view, rx, ry, rz, out)
+        if pattern == _GLASS:
+            _surroundings(view, rx, ry, rz, at[1], at[2], seed, out)
+        else:
+            _reflected(view, rx, ry, rz, out)
         spark = max(0.0, rx * view[6] + ry * view[7] + rz * view[8]) ** 2
         spark *= spark
         spark *= spark
         spark *= spark
-        spark *= 1.2 * gloss * sun * spark
+        spark *= 1.2 * min(1.0, gloss) * sun * spark
     clear = math.exp(-view[18] * depth * length)
     for k in range(3):
         ambient = view[15 + k] * dome + bounce * (view[15 + k] + 0.3 * view[9 + k])

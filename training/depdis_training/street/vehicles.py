@@ -14,7 +14,7 @@ from depdis_training.street.large_vehicles import bus, lorry
 from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.shapes import boxes, cards, ellipsoids
-from depdis_training.street.vehicle_parts import lamp, number_plate, shade
+from depdis_training.street.vehicle_parts import glazing, lamp, number_plate, shade
 
 __all__ = ["HULLS", "CarKind", "bus", "car", "lorry"]
 
@@ -44,17 +44,18 @@ def car(
     paint = Material(CAR, colour, gloss=0.3, grain=0.03)  # type: ignore[arg-type]
     plastic = shade(CAR, rng.uniform(16, 38))
     bumpers = plastic if rng.random() < (0.7 if kind in ("van", "suv") else 0.4) else paint
-    glass = shade(CAR, rng.uniform(14, 46), gloss=float(rng.uniform(0.45, 0.75)))
+    glass = glazing(rng, palette, CAR, float(rng.uniform(14, 46)), float(rng.uniform(0.45, 0.75)))
+    rear_glass = glass if palette.near_detail else shade(CAR, 24, gloss=0.6)
     builder = Builder()
     loft(builder, hull, paint, glass, plastic, bumpers=bumpers, detail=detail)
     _road_wheels(builder, rng, hull, CAR, detail)
-    _fittings(builder, rng, hull, kind, paint, plastic, lights, detail)
+    _fittings(builder, rng, hull, kind, paint, plastic, rear_glass, lights, detail)
     return builder.build()
 
 
 def _fittings(
     builder: Builder, rng: np.random.Generator, hull: Hull, kind: CarKind, paint: Material, plastic: Material,
-    lights: bool | None, detail: float,
+    glass: Material, lights: bool | None, detail: float,
 ) -> None:  # fmt: skip
     """Lamps, plates, grille, mirrors, handles."""
     front, back, half = hull.length / 2, -hull.length / 2, max(x for _, x in hull.half)
@@ -97,12 +98,13 @@ def _fittings(
     ellipsoids(builder, mirrors, (0.11, 0.075, 0.08), shell, rings=3, sides=6)
     if kind == "van":  # windows in the rear doors, on some
         if rng.random() < 0.6:
+            across, up = (0.36, float(rng.uniform(0.28, 0.42))) if glass.pattern == "glass" else (0.3, 0.26)
             cards(
                 builder,
-                [(s * 0.4, 1.62, back - 0.01) for s in (-1, 1)],
-                [(0.3, 0, 0)] * 2,
-                [(0, 0.26, 0)] * 2,
-                shade(CAR, 24, gloss=0.6),
+                [(s * 0.4, 1.88 - up, back - 0.01) for s in (-1, 1)],
+                [(across, 0, 0)] * 2,
+                [(0, up, 0)] * 2,
+                glass,
             )
         boxes(builder, [(-0.012, hull.sill, back - 0.01)], [(0.012, 2.0, back)], plastic)
     if detail > 0.6:
