@@ -103,13 +103,18 @@ def write_rgb(path: Path, picture: NDArray[np.uint8]) -> None:
     _write(path, Image.fromarray(picture))
 
 
-def write_labels(path: Path, labels: NDArray[np.uint8], taxonomy: Taxonomy) -> None:
-    """(H, W) class indices as an 8-bit PNG in the taxonomy's palette; 255 (unlabelled) is black."""
+def write_labels(
+    path: Path, labels: NDArray[np.uint8], taxonomy: Taxonomy, texts: Mapping[str, str] | None = None
+) -> None:
+    """(H, W) class indices as an 8-bit PNG in the taxonomy's palette; 255 (unlabelled) is black.
+
+    texts: further text chunks of the file, by keyword.
+    """
     picture = Image.fromarray(labels)
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(taxonomy)] = taxonomy.palette
     picture.putpalette(colours.tobytes())
-    _write(path, picture, {"Classes": ", ".join(taxonomy.names)})
+    _write(path, picture, {"Classes": ", ".join(taxonomy.names), **(texts or {})})
 
 
 def write_depth(path: Path, depth_m: NDArray[np.float32]) -> None:

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plain_refine import Labels, class_by_class, flood_fill
 
 from depdis_training.spatial_prior import minimum_sizes, refine, scaled_sizes
-from depdis_training.street.generated import picture
+from depdis_training.street.renderer import render
+from depdis_training.street.scene import make_scene
 
 # Published with the paper for Cityscapes' 16 classes, and the source's class frequencies that follow from the
 # released class weights.
@@ -19,43 +21,6 @@ FREQUENCIES_16 = [
 ]  # fmt: skip
 SIZES_7 = [1000, 772, 100, 316, 234, 173, 173]
 FREQUENCIES_7 = [0.409332788, 0.309214595, 0.012340804, 0.107816712, 0.071679450, 0.044420753, 0.044754744]
-
-Labels = NDArray[np.uint8]
-
-
-def flood_fill(labels: Labels, least: NDArray[np.int64]) -> Labels:
-    """Pixel by pixel, from each one that no piece holds yet."""
-    height, width = labels.shape
-    found = np.full_like(labels, 255)
-    seen = labels == 255
-    for start in zip(*np.nonzero(~seen), strict=True):
-        if seen[start]:
-            continue
-        label, piece, waiting = labels[start], [], [start]
-        seen[start] = True
-        while waiting:
-            y, x = waiting.pop()
-            piece.append((y, x))
-            for near_y in range(max(y - 1, 0), min(y + 2, height)):
-                for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                    if not seen[near_y, near_x] and labels[near_y, near_x] == label:
-                        seen[near_y, near_x] = True
-                        waiting.append((near_y, near_x))
-        if len(piece) >= least[label]:
-            found[tuple(np.array(piece).T)] = label
-    return found
-
-
-def class_by_class(labels: Labels, least: NDArray[np.int64]) -> Labels:
-    """OpenCV's components of each class's mask."""
-    found = np.full_like(labels, 255)
-    for index, size in enumerate(least):
-        mask = (labels == index).astype(np.uint8)
-        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        keeps = statistics[:, cv2.CC_STAT_AREA] >= size
-        keeps[0] = False
-        found[keeps[pieces]] = index
-    return found
 
 
 def random_maps(count: int) -> Iterator[tuple[Labels, NDArray[np.int64]]]:
@@ -72,7 +37,10 @@ def random_maps(count: int) -> Iterator[tuple[Labels, NDArray[np.int64]]]:
 
 def street_maps(count: int) -> Iterator[tuple[Labels, NDArray[np.int64]]]:
     """Labels of generated streets with frayed edges, stray dots and unsure patches, as a network's are."""
-    scenes = [picture("target", 3, index, (192, 96)).labels for index in range(4)]
+    scenes = []
+    for index in range(4):
+        scene = make_scene("target", 3, index, (192, 96))
+        scenes.append(render(scene.mesh, scene.camera, scene.appearance, index, image=False).labels)
     for seed in range(count):
         rng = np.random.default_rng([1, seed])
         top, left = rng.integers(0, [32, 64])
@@ -85,7 +53,7 @@ def street_maps(count: int) -> Iterator[tuple[Labels, NDArray[np.int64]]]:
 
 
 def test_random_maps_agree_with_both_plain_versions() -> None:
-    for labels, least in random_maps(300):
+    for labels, least in random_maps(250):
         found = refine(labels, least)
         np.testing.assert_array_equal(found, flood_fill(labels, least))
         np.testing.assert_array_equal(found, class_by_class(labels, least))

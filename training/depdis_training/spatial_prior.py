@@ -1,4 +1,4 @@
-"""The spatial prior: how large a class's connected pieces are at least (eq. 12 and algorithm 1)."""
+"""The spatial prior: how large a class's connected pieces are at least (section 3.5, algorithm 1)."""
 
 from __future__ import annotations
 

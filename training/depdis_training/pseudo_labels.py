@@ -1,0 +1,260 @@
+"""Pseudo-labels of the target: confident predictions, refined by the spatial prior (section 3.5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from depdis_deploy.command import InputError
+from depdis_deploy.manifest import ResizeRule
+from depdis_deploy.pictures import write_rgb
+from depdis_deploy.preprocess import Geometry, plan, resize_picture, to_input
+from depdis_deploy.progress import Progress
+from depdis_deploy.taxonomy import IGNORE, Taxonomy
+
+from .data import reading
+from .data.samples import Dataset, Sample
+from .label_folder import MANIFEST, SHEET, LabelFolder, LabelStatistics
+from .label_sheet import LabelRow, label_sheet
+from .loading import ahead, network_images
+from .network import Network
+from .spatial_prior import refine
+
+__all__ = ["LabelStatistics", "PseudoLabelled", "write_pseudo_labels"]
+
+SHEET_PICTURES = 4
+_BINS = 10_000  # of the confidence's histograms
+
+
+def write_pseudo_labels(
+    network: Network, dataset: Dataset, folder: Path, *, resize: ResizeRule, taxonomy: Taxonomy,
+    confidence: float = 0.9, class_balanced: bool = False, minimum_pixels: ArrayLike | None, share: float = 1.0,
+    seed: int = 0, device: torch.device | None = None, workers: int = 2, quiet: bool = False,
+) -> LabelStatistics:  # fmt: skip
+    """Label the pictures of `dataset` with `network` in evaluation mode, one palette PNG each in `folder`.
+
+    A picture becomes the network's input by `resize`; its labels, 255 unlabelled, have the size of the
+    input's content, and keep the pixels whose probability is at least the threshold of their class and whose
+    connected piece has at least `minimum_pixels` (C,) at that size (None: of any size).
+    confidence: the threshold of every class (the paper's 0.9).
+    class_balanced: a class whose median probability is lower has that as its threshold, found in a first
+        pass over the pictures.
+    share: of the pictures, drawn by `seed`; the others are not read.
+    workers: threads that read ahead, and as many that refine and write, beside the forward pass.
+
+    Beside the labels stand `manifest.json` (settings, model, thresholds, counts) and `sheet.png`. Called
+    again with the same network and settings it goes on with what is missing. InputError for a folder of
+    other settings; ValueError for settings that do not fit.
+    """
+    if network.num_classes != len(taxonomy):
+        raise ValueError(f"a network of {network.num_classes} classes cannot label {len(taxonomy)} classes")
+    if not 0 < share <= 1:
+        raise ValueError(f"share is above 0 and at most 1, got {share}")
+    least = None if minimum_pixels is None else np.asarray(minimum_pixels)
+    if least is not None and least.shape != (len(taxonomy),):
+        raise ValueError(f"expected minimum_pixels of {len(taxonomy)} classes, got the shape {least.shape}")
+    labelling = _Labelling(network, dataset, resize, taxonomy, least, device or torch.device("cpu"))
+    chosen = _chosen(len(dataset), share, seed)
+    names = list(dataset.names)
+    output = LabelFolder(Path(folder), {
+        "model_sha256": _fingerprint(network), "resize": asdict(resize), "classes": list(taxonomy.names),
+        "palette": [list(colour) for colour in taxonomy.palette], "confidence": float(confidence),
+        "class_balanced": class_balanced, "minimum_pixels": None if least is None else least.tolist(),
+        "share": float(share), "seed": seed, "pictures": [names[index] for index in chosen],
+    })  # fmt: skip
+    absent = set(output.missing())
+    if output.finished and not absent:
+        return output.statistics()
+    with _evaluating(network):
+        if output.thresholds is None:
+            fixed = np.full(len(taxonomy), float(confidence))
+            output.begin(
+                labelling.medians(chosen, confidence, workers, quiet=quiet) if class_balanced else fixed
+            )
+        assert output.thresholds is not None
+        missing = [index for index in chosen if names[index] in absent]
+        labelling.label(output, missing, workers, quiet=quiet)
+        spread = np.linspace(0, len(chosen) - 1, min(SHEET_PICTURES, len(chosen))).round().astype(int)
+        rows = [labelling.row(chosen[place], output.thresholds) for place in spread]
+    write_rgb(output.folder / SHEET, label_sheet(rows, taxonomy))
+    return output.finish()
+
+
+class PseudoLabelled:
+    """The pictures that `write_pseudo_labels` labelled, at the labels' size and with them.
+
+    InputError for a folder that is none of it, is unfinished, or is of other pictures than the data set's.
+    """
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        self.dataset, self.folder = dataset, Path(folder)
+        manifest = reading.read_json(self.folder / MANIFEST)
+        if manifest.get("counts") is None:
+            raise InputError(f"{folder}: its labels are unfinished; label again to go on")
+        settings = manifest["settings"]
+        self.taxonomy = Taxonomy(
+            tuple(settings["classes"]), tuple((red, green, blue) for red, green, blue in settings["palette"])
+        )
+        self.names: Sequence[str] = settings["pictures"]
+        self._resize = ResizeRule(**settings["resize"])
+        places = {name: index for index, name in enumerate(dataset.names)}
+        unknown = [name for name in self.names if name not in places]
+        if unknown:
+            raise InputError(f"{folder}: labels of other pictures: the data set has no {unknown[0]}")
+        self._places = [places[name] for name in self.names]
+        reading.require((self._label(name) for name in self.names), str(folder))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[self._places[index]]
+        width = sample.image.shape[1]
+        geometry = plan((width, sample.image.shape[0]), self._resize)
+        image = resize_picture(sample.image, geometry.content, self._resize.interpolation)
+        labels = reading.read_indices(self._label(sample.name))
+        reading.same_size(str(self._label(sample.name)), image=image, labels=labels)
+        focal_px = None if sample.focal_px is None else sample.focal_px * geometry.content[0] / width
+        return Sample(sample.name, image, labels, focal_px=focal_px)
+
+    def _label(self, name: str) -> Path:
+        return self.folder / f"{name}.png"
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """Predictions of a network and what is made of them."""
+
+    network: Network
+    dataset: Dataset
+    resize: ResizeRule
+    taxonomy: Taxonomy
+    least: NDArray[Any] | None
+    device: torch.device
+
+    def label(self, output: LabelFolder, missing: Sequence[int], workers: int, *, quiet: bool) -> None:
+        """Write the labels of the pictures `missing`: the forward pass here, what follows in other threads."""
+        assert output.thresholds is not None
+        names, total = self.dataset.names, len(output.names)
+        progress = Progress("labels", total, unit="pictures", done=total - len(missing), quiet=quiet)
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(workers, thread_name_prefix="labels") as pool:
+            try:
+                for index, geometry, frame in self._inputs(missing, workers):
+                    maps = self._confident(geometry, frame, output.thresholds)
+                    waiting.append(pool.submit(self._finish, output, names[index], *maps))
+                    if len(waiting) > 2 * workers:
+                        waiting.popleft().result()
+                    progress.advance()
+                while waiting:
+                    waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+        progress.close()
+
+    def medians(self, chosen: Sequence[int], most: float, workers: int, *, quiet: bool) -> NDArray[np.float64]:
+        """(C,) the median probability of each class's predicted pixels, at most `most`.
+
+        From histograms of 1e-4, by the lower edge, so that at least half of a class is kept.
+        """
+        classes = len(self.taxonomy)
+        counts = torch.zeros(classes * _BINS, dtype=torch.int64, device=self.device)
+        progress = Progress("thresholds", len(chosen), unit="pictures", quiet=quiet)
+        for _, geometry, frame in self._inputs(chosen, workers):
+            probability, labels = self._predicted(geometry, frame)
+            bins = (probability * _BINS).long().clamp(max=_BINS - 1) + labels.long() * _BINS
+            counts += torch.bincount(bins.flatten(), minlength=len(counts))
+            progress.advance()
+        progress.close()
+        cumulated = counts.reshape(classes, _BINS).cumsum(1).cpu().numpy()
+        half = (cumulated[:, -1:] + 1) // 2
+        medians = (cumulated < half).sum(1) / _BINS
+        return np.where(cumulated[:, -1] > 0, np.minimum(medians, most), most)
+
+    def row(self, index: int, thresholds: NDArray[np.float64]) -> LabelRow:
+        """One picture of the sheet."""
+        picture = self.dataset[index].image
+        geometry = plan((picture.shape[1], picture.shape[0]), self.resize)
+        maps = self._confident(geometry, to_input(picture, geometry, self.resize), thresholds)
+        image = resize_picture(picture, geometry.content, self.resize.interpolation)
+        return LabelRow(image, *maps, self._refined(maps[1]))
+
+    def _inputs(
+        self, indices: Sequence[int], workers: int
+    ) -> Iterator[tuple[int, Geometry, NDArray[np.uint8]]]:
+        def prepared(place: int) -> tuple[int, Geometry, NDArray[np.uint8]]:
+            picture = self.dataset[indices[place]].image
+            geometry = plan((picture.shape[1], picture.shape[0]), self.resize)
+            return indices[place], geometry, to_input(picture, geometry, self.resize)
+
+        return ahead(prepared, 0, len(indices), threads=workers, depth=2 * workers)
+
+    @torch.inference_mode()
+    def _predicted(self, geometry: Geometry, frame: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """(h, w) the largest probability, and uint8 its class, on the content of an input (H, W, 3)."""
+        logits = self.network(network_images(frame[None]).to(self.device)).segmentation.float()
+        (wide, high), (width, height) = geometry.input, geometry.content
+        logits = functional.interpolate(logits, (high, wide), mode="bilinear", align_corners=True)
+        probability, labels = logits[0, :, :height, :width].softmax(0).max(0)
+        return probability, labels.to(torch.uint8)
+
+    def _confident(
+        self, geometry: Geometry, frame: NDArray[np.uint8], thresholds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The labels (h, w) of an input's content: all, and those whose probability reaches the threshold."""
+        probability, labels = self._predicted(geometry, frame)
+        least = torch.from_numpy(thresholds).to(self.device, torch.float32)[labels.long()]
+        confident = labels.masked_fill(probability < least, IGNORE)
+        return labels.cpu().numpy(), confident.cpu().numpy()
+
+    def _finish(
+        self, output: LabelFolder, name: str, predicted: NDArray[np.uint8], confident: NDArray[np.uint8]
+    ) -> None:
+        refined = self._refined(confident)
+        counts = [self._counts(labels) for labels in (predicted, confident, refined)]
+        output.write(name, refined, self.taxonomy, counts)
+
+    def _refined(self, confident: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return confident if self.least is None else refine(confident, self.least)
+
+    def _counts(self, labels: NDArray[np.uint8]) -> list[int]:
+        return [int(count) for count in np.bincount(labels.ravel(), minlength=256)[: len(self.taxonomy)]]
+
+
+@contextmanager
+def _evaluating(network: Network) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def _chosen(count: int, share: float, seed: int) -> list[int]:
+    """The indices of a share of `count` pictures, at least one, in order."""
+    wanted = max(1, round(share * count))
+    order = np.random.default_rng([seed, count]).permutation(count)[:wanted]
+    return sorted(int(index) for index in order)
+
+
+def _fingerprint(network: Network) -> str:
+    """The SHA-256 of all weights and statistics, with their names."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
