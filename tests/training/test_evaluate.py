@@ -27,14 +27,14 @@ def scores(finished_run, blocks, tmp_path_factory):
     config = finished_run.parent / "tiny.yaml"
     result = _evaluate(finished_run, "--config", config, "--target", blocks, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "out/last" in result.stdout
-    assert "out/best" in (out / "scores.txt").read_text()
-    return json.loads((out / "scores.json").read_text())["out/last"]
+    assert "out/self-training-2/last" in result.stdout
+    assert "out/self-training-2/best" in (out / "scores.txt").read_text()
+    return json.loads((out / "scores.json").read_text())["out/self-training-2/last"]
 
 
 def _predictions(finished_run, blocks):
     """(sample, labels, network output, checkpoint) of each picture; 96x64 is the input's size as it is."""
-    checkpoint = read_checkpoint(finished_run / "last.pt")
+    checkpoint = read_checkpoint(finished_run / "self-training-2" / "last.pt")
     network = checkpoint.network.eval()
     for sample in (dataset := open_dataset("synthia", blocks, "val", CITYSCAPES_16)):
         assert len(dataset) == 10
@@ -106,7 +106,7 @@ def test_the_rows_baselines_are_there_to_be_beaten(scores):
     [
         (("--align", "mean"), 2, "none or median"),
         (("--size", "640"), 2, "WIDTHxHEIGHT"),
-        (("--set", "target.layout=kitti"), 1, "no data set layout 'kitti'"),
+        (("--set", "validation.layout=kitti"), 1, "no data set layout 'kitti'"),
         (("--target", "/nowhere/at/all"), 1, "--target"),
     ],
 )
@@ -116,8 +116,8 @@ def test_bad_arguments_end_in_one_line(finished_run, blocks, arguments, status, 
     with pytest.raises(SystemExit) as ended:
         command.run(
             evaluate_cli.app,
-            args=[str(finished_run / "last.pt"), "--config", "street", "--target", str(blocks),
-                  "--set", "target.layout=synthia", *arguments],
+            args=[str(finished_run / "self-training-2" / "last.pt"), "--config", "street",
+                  "--target", str(blocks), "--set", "validation.layout=synthia", *arguments],
         )  # fmt: skip
     assert ended.value.code == status
     message = capsys.readouterr().err.strip().splitlines()[-1]

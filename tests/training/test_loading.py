@@ -8,15 +8,13 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.augment import View, draw_view, jitter_colour, take_view
 from depdis_training.data import open_dataset
 from depdis_training.data.samples import Sample
-from depdis_training.loading import Batches, ahead, canonical_depth, inverse_depth, network_images
+from depdis_training.loading import Batches, RandomViews, ahead, canonical_depth, inverse_depth, network_images
 
 
 def _batches(blocks, **changes):
-    settings = {
-        "size": 3, "seed": 5, "crop": (64, 48), "scale": (0.7, 2.0), "flip": 0.5, "colour": 0.2,
-        "canonical_focal_px": 90.0,
-    }  # fmt: skip
-    return Batches(open_dataset("synthia", blocks, "train", CITYSCAPES_16), **{**settings, **changes})
+    views = RandomViews((64, 48), changes.pop("scale", (0.7, 2.0)), changes.pop("flip", 0.5), 0.2)
+    settings = {"size": 3, "seed": 5, "take": views, "canonical_focal_px": 90.0, **changes}
+    return Batches(open_dataset("synthia", blocks, "train", CITYSCAPES_16), **settings)
 
 
 def _equal(one, other):

@@ -20,10 +20,11 @@ from depdis_training.pipeline import train
 from depdis_training.run_log import read_log
 from depdis_training.start import start_from
 
+STAGES = ("stage1", "self-training-1", "self-training-2")
+
 
 def _run(config, folder):
     train(config, folder, folder.parent / "data")
-    return read_checkpoint(folder / "last.pt")
 
 
 def _tensors(value, path="") -> dict[str, torch.Tensor]:
@@ -44,23 +45,30 @@ def _equal(one: Path, other: Path) -> bool:
 
 def test_a_run_learns_and_leaves_everything_behind(finished_run):
     names = {path.name for path in finished_run.iterdir()}
-    assert names >= {"config.json", "mixtures.json", "last.pt", "best.pt", "log.jsonl", "weights.safetensors"}
-    assert list((finished_run / "tensorboard").iterdir())
-    assert (finished_run / "panels" / "000024.png").exists()
-    entries = read_log(finished_run / "log.jsonl")
+    assert names >= {"config.json", "mixtures.json", "weights.safetensors", "scores.json", "labels-2", *STAGES}
+    for stage in STAGES:
+        assert {"last.pt", "best.pt", "log.jsonl"} <= {path.name for path in (finished_run / stage).iterdir()}
+        assert list((finished_run / stage / "tensorboard").iterdir())
+    assert (finished_run / "stage1" / "panels" / "000024.png").exists()
+    entries = read_log(finished_run / "stage1" / "log.jsonl")
     training = [entry for entry in entries if entry["kind"] == "train"]
     assert [entry["step"] for entry in training] == sorted({*range(2, 25, 2), 5, 15})
-    assert set(training[0]) >= {"segmentation", "depth", "density", "total", "rate"}
-    assert training[-1]["total"] < 0.9 * training[0]["total"]
+    assert set(training[0]) >= {
+        "segmentation", "depth", "balance_source", "balance_target", "adversarial", "discriminator", "total",
+        "rate",
+    }  # fmt: skip
+    assert training[-1]["segmentation"] < 0.95 * training[0]["segmentation"]
     validation = [entry for entry in entries if entry["kind"] == "validation"]
     assert [entry["step"] for entry in validation] == [12, 24]
     assert {"mIoU 16 (%)", "depth abs_rel", "density MAE"} <= validation[0].keys()
+    scores = json.loads((finished_run / "scores.json").read_text())
+    assert list(scores) == ["last", "last, statistics of the target", "best", "best, statistics of the target"]
 
 
 def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(finished_run):
     delivered = load_network(finished_run / "weights.safetensors").state_dict()
-    last = read_checkpoint(finished_run / "last.pt")
-    assert last.step == 24
+    last = read_checkpoint(finished_run / "self-training-2" / "last.pt")
+    assert last.step == 6
     assert last.config["training"]["precision"] in ("bf16", "fp32")
     assert last.manifest.canonical_focal_px == 80
     assert last.manifest.density["scale"] > 0
@@ -69,50 +77,67 @@ def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(finished
         assert torch.equal(delivered[name], rounded), name
 
 
-def _killed(config_path, blocks, out, when, signum):
-    """The command, ended by a signal once its log holds the step `when`; its exit status."""
+def _killed(config_path, blocks, out, due, signum):
+    """The command, ended by a signal once `due(out)` holds; its exit status and what it said."""
     command = [sys.executable, "-m", "depdis_training.train_cli", str(config_path), "--threads", "1"]
     command += ["--source", str(blocks), "--target", str(blocks), "--out", str(out)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        log, deadline = out / "log.jsonl", time.monotonic() + 120
+        deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
-            if log.exists() and any(entry["step"] >= when for entry in read_log(log)):
+            if due(out):
                 process.send_signal(signum)
                 break
-            time.sleep(0.01)
+            time.sleep(0.005)
         error = process.communicate()[1]
     return process.returncode, error
 
 
-@pytest.mark.parametrize(("signum", "status", "when"), [(signal.SIGKILL, -9, 8), (signal.SIGTERM, 143, 12)])
+def _reached(stage, step):
+    return lambda out: any(entry["step"] >= step for entry in read_log(out / stage / "log.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("signum", "status", "due"),
+    [
+        pytest.param(signal.SIGKILL, -9, lambda out: (out / "config.json").exists(), id="statistics"),
+        pytest.param(signal.SIGKILL, -9, _reached("stage1", 8), id="stage1"),
+        pytest.param(
+            signal.SIGKILL, -9, lambda out: any((out / "labels-1").glob("*.png")), id="labels"
+        ),
+        pytest.param(signal.SIGKILL, -9, _reached("self-training-2", 4), id="self-training"),
+        pytest.param(signal.SIGKILL, -9, lambda out: (out / "weights.safetensors").exists(), id="evaluation"),
+        pytest.param(signal.SIGTERM, 143, _reached("stage1", 12), id="asked to stop"),
+    ],
+)  # fmt: skip
 def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
-    finished_run, tmp_path, blocks, monkeypatch, signum, status, when
+    finished_run, tmp_path, blocks, monkeypatch, signum, status, due
 ):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
     config = tiny_config(tmp_path, blocks)
     out = tmp_path / "out"
-    code, error = _killed(tmp_path / "tiny.yaml", blocks, out, when, signum)
+    code, error = _killed(tmp_path / "tiny.yaml", blocks, out, due, signum)
     assert code == status, error
     assert "Traceback" not in error
-    stopped = read_checkpoint(out / "last.pt").step
-    assert 5 <= stopped < 24
+    assert not (out / "scores.json").exists()
     if signum != signal.SIGKILL:
-        assert stopped >= when  # nothing that was done is lost
+        assert 12 <= read_checkpoint(out / "stage1" / "last.pt").step < 24  # nothing that was done is lost
     _run(config, out)
-    assert _equal(out / "last.pt", finished_run / "last.pt")
-    assert _equal(out / "best.pt", finished_run / "best.pt")
+    for stage in STAGES:
+        for name in ("last.pt", "best.pt"):
+            assert _equal(out / stage / name, finished_run / stage / name), (stage, name)
+        steps = [(entry["kind"], entry["step"]) for entry in read_log(out / stage / "log.jsonl")]
+        assert len(steps) == len(set(steps))
     mine, theirs = (load_network(path / "weights.safetensors").state_dict() for path in (out, finished_run))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-    steps = [(entry["kind"], entry["step"]) for entry in read_log(out / "log.jsonl")]
-    assert len(steps) == len(set(steps))
+    assert (out / "scores.json").read_text() == (finished_run / "scores.json").read_text()
 
 
 def test_a_finished_run_is_left_alone(finished_run, tmp_path, blocks, capsys):
-    before = (finished_run / "last.pt").stat().st_mtime_ns
+    before = (finished_run / "stage1" / "last.pt").stat().st_mtime_ns
     train(tiny_config(tmp_path, blocks), finished_run, tmp_path)
     assert "finished" in capsys.readouterr().err
-    assert (finished_run / "last.pt").stat().st_mtime_ns == before
+    assert (finished_run / "stage1" / "last.pt").stat().st_mtime_ns == before
 
 
 def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_run, tmp_path):
@@ -121,7 +146,7 @@ def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_r
     expected = load_network(finished_run / "weights.safetensors").state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
     with pytest.raises(CheckpointError, match="num_classes is 16, this configuration's network has 7"):
-        start_from(build_network(7, "efficientnet_lite0"), finished_run / "last.pt")
+        start_from(build_network(7, "efficientnet_lite0"), finished_run / "stage1" / "last.pt")
     (tmp_path / "notes.pth").write_text("not weights")
     with pytest.raises(CheckpointError, match=r"notes\.pth"):
         start_from(network, tmp_path / "notes.pth")
@@ -140,10 +165,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path, blocks):
 
 
 def test_a_missing_root_stops_in_one_line_that_names_the_option(tmp_path, blocks):
-    config = tiny_config(tmp_path, blocks, "target.layout=camvid", "target.taxonomy=camvid-11")
-    target = config.target.model_copy(update={"root": None})
+    config = tiny_config(tmp_path, blocks, "validation.layout=camvid", "validation.taxonomy=camvid-11")
+    missing = config.validation.model_copy(update={"root": None})
     with pytest.raises(InputError, match="--target PATH"):
-        train(config.model_copy(update={"target": target}), tmp_path / "out", tmp_path)
+        train(config.model_copy(update={"validation": missing}), tmp_path / "out", tmp_path)
     assert not (tmp_path / "out").exists()
 
 

@@ -36,13 +36,17 @@ def write_blocks(root: Path, pictures: int = 10, width: int = 96, height: int = 
 TINY = """
 source: {layout: synthia, street: null}
 target: {layout: synthia, street: null}
-network: {pretrained: false}
+validation: {layout: synthia, street: null}
+network: {start: scratch}
 input: {kind: area, width: 96, height: 64, canonical_focal_px: 80}
 augment: {crop: [64, 48], scale: [0.8, 1.5], colour: 0.1}
 mixtures: {pictures: 8, components: 2, per_class: 500}
 optimizer: {warm_up: 2}
+discriminator: {layers: 3}
 training: {iterations: 24, batch: 2, average: 0.9, log_every: 2, checkpoint_every: 5, validate_every: 12,
            validation_pictures: 3}
+labels: {confidence: 0.1, base: 1, span: 4, reference: [96, 64]}
+self_training: {rounds: 2, iterations: 6, batch: 2}
 """
 
 
@@ -50,4 +54,5 @@ def tiny_config(folder: Path, blocks: Path, *settings: str) -> Config:
     """A training of some seconds on `blocks`; its file is left in `folder`."""
     path = folder / "tiny.yaml"
     path.write_text(TINY)
-    return load_config(str(path), settings, {"source.root": str(blocks), "target.root": str(blocks)})
+    roots = {f"{role}.root": str(blocks) for role in ("source", "target", "validation")}
+    return load_config(str(path), settings, roots)

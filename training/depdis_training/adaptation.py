@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .average import Average
-from .branches import Network
+from .branches import Network, NetworkOutput
 from .depthwise import quicken
 from .discriminator import Discriminator, DiscriminatorSettings
 from .loading import Batch
 from .methods import Method, Outputs, adversarial_name
 from .optimizers import OptimizerSettings, build_optimizer
+from .workers import ALONE, Workers
 
 __all__ = ["AdaptationLearner", "DiscriminatorSettings", "OptimizerSettings", "Pair"]
 
@@ -38,6 +39,7 @@ class AdaptationLearner:
 
     schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
     none. frozen_statistics: batch norm keeps and uses its running statistics, for a start that is trained.
+    workers: the processes that share the gradients. compile_network: by torch.compile, for a GPU.
     The network, extra heads and discriminators are put on the fabric's device; the latter two start at random
     from torch's generator, which has to be seeded alike in every process.
     """
@@ -45,8 +47,9 @@ class AdaptationLearner:
     def __init__(
         self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerSettings,
         discriminator: DiscriminatorSettings, schedule: Callable[[int], float], average: float,
-        frozen_statistics: bool = False,
+        frozen_statistics: bool = False, workers: Workers = ALONE, compile_network: bool = False,
     ) -> None:  # fmt: skip
+        self.workers = workers
         self.fabric, self.method, self.schedule = fabric, method, schedule
         self.settings, self.compared = optimizer, discriminator
         self.frozen_statistics = frozen_statistics
@@ -65,6 +68,7 @@ class AdaptationLearner:
         self.optimizer = build_optimizer(optimizer, network, self.heads)
         self.discriminator_optimizer = self._discriminator_optimizer()
         self.average = Average(network, average) if average else None
+        self.maps = torch.compile(self._maps) if compile_network else self._maps
 
     def _discriminator_optimizer(self) -> torch.optim.Optimizer | None:
         if not self.discriminators:
@@ -148,11 +152,13 @@ class AdaptationLearner:
         logits = logits.float()
         return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, domain))
 
+    def _maps(self, images: Tensor) -> tuple[NetworkOutput, dict[str, Tensor]]:
+        features = self.network.features(images)
+        return self.network.heads(features), {name: head(features) for name, head in self.heads.items()}
+
     def _forward(self, images: Tensor) -> Outputs:
         with self.fabric.autocast():
-            features = self.network.features(images)
-            found = self.network.heads(features)
-            extra = {name: head(features) for name, head in self.heads.items()}
+            found, extra = self.maps(images)
         return Outputs(
             found.segmentation.float(),
             None if found.density is None else found.density.float(),
@@ -170,16 +176,9 @@ class AdaptationLearner:
         return _size(outputs.segmentation if self.compared.scale == "grid" else images)
 
     def _share_gradients(self) -> None:
-        """The mean of every process's gradients, in one message."""
-        if self.fabric.world_size == 1:
-            return
+        """The mean of every process's gradients."""
         parameters = [*self._trained(), *self.discriminators.parameters()]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        mean = self.fabric.all_reduce(torch.cat([gradient.flatten() for gradient in gradients]))
-        assert isinstance(mean, Tensor)
-        parts = torch.split(mean, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        self.workers.average(parameter.grad for parameter in parameters if parameter.grad is not None)
 
     def _set_rates(self, step: int) -> None:
         factor = self.schedule(step)

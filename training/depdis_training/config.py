@@ -55,14 +55,14 @@ class Data(Section):
 
 
 class Network(Section):
-    """pretrained: start the backbone from ImageNet (efficientnet_lite0 brings its file along).
+    """start: `package` is the ImageNet weights that come along (efficientnet_lite0), `bundled` the bundled
+    model, `scratch` random weights, `file` means that `init` has to name one.
 
     init: a file to start from instead: a checkpoint, or the backbone's ImageNet weights.
     """
 
     backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
-    branches: tuple[Literal["density", "depth"], ...] = ("density", "depth")
-    pretrained: bool = True
+    start: Literal["package", "bundled", "scratch", "file"] = "package"
     init: str | None = None
 
 
@@ -86,7 +86,7 @@ class Input(Section):
 
 
 class Augment(Section):
-    """Random views of the training pictures.
+    """Random views of the training pictures; null in their place: whole pictures by the input's rule.
 
     crop: (width, height) of the network's input in training; scale: range of the magnification before the
     crop; flip: probability; colour: strength of brightness, contrast and saturation jitter, 0 none.
@@ -107,89 +107,195 @@ class Augment(Section):
 
 
 class Losses(Section):
-    """Weights of the named losses; those of branches that the network lacks are not used.
+    """Weights and forms of the named losses; those that a method or variant lacks are not used.
 
+    segmentation, depth, balance_source, balance_target, adversarial: the lambdas of eq. 11. auxiliary,
+        adversarial_auxiliary, entropy, entropy_auxiliary: of AdvEnt's and MinEnt's second level.
+    depth_loss: `berhu` on inverse depth (eq. 3), or `relative` (the small network's).
+    density_loss: `berhu` on 0..255 (eq. 6, 7), or `absolute`, the mean share of 255.
+    source_density: `paper` looks wrongly predicted pixels up at their true depth, `release` at z = 0.
     class_weights: of the cross-entropy: `balanced` is N/(C N_i), `sqrt` its square root, at most
-        `class_weight_cap`. stride: the cross-entropy is taken on every stride-th pixel.
+        `class_weight_cap`; or one number for each class. stride: the cross-entropy is taken on every
+        stride-th pixel.
     """
 
     segmentation: float = Field(default=1.0, ge=0)
     depth: float = Field(default=0.5, ge=0)
-    density: float = Field(default=1.0, ge=0)
-    class_weights: Literal["none", "balanced", "sqrt"] = "sqrt"
+    balance_source: float = Field(default=1.0, ge=0)
+    balance_target: float = Field(default=0.5, ge=0)
+    adversarial: float = Field(default=0.01, ge=0)
+    auxiliary: float = Field(default=0.1, ge=0)
+    adversarial_auxiliary: float = Field(default=0.002, ge=0)
+    entropy: float = Field(default=0.01, ge=0)
+    entropy_auxiliary: float = Field(default=0.002, ge=0)
+    depth_loss: Literal["berhu", "relative"] = "relative"
+    density_loss: Literal["berhu", "absolute"] = "absolute"
+    source_density: Literal["paper", "release"] = "paper"
+    class_weights: Literal["none", "balanced", "sqrt"] | tuple[float, ...] = "sqrt"
     class_weight_cap: float = Field(default=3.0, gt=0)
     stride: int = Field(default=2, ge=1)
 
 
 class Mixtures(Section):
-    """The class-wise depth distributions (eq. 5), fitted on `pictures` training inputs.
+    """The class-wise depth distributions (eq. 5): the published ones, or fitted on `pictures` training inputs.
 
-    per_class: points kept of each class. scale: of the density map, or `data`: from a quantile of p.
-    variance_floor: the least variance of inverse depth. 400 is 20 units, a third of 10 m's 65: finer
-        differences of far things are beyond what a picture tells.
+    published: the protocol whose parameters are taken. per_class: points kept of each class. scale: of the
+    density map, or `data`: from a quantile of p. variance_floor: the least variance of inverse depth. 400 is
+    20 units, a third of 10 m's 65: finer differences of far things are beyond what a picture tells.
     """
 
+    kind: Literal["published", "fit"] = "fit"
+    published: str | None = None
     components: int = Field(default=5, ge=1)
     per_class: int = Field(default=10_000, ge=100)
     pictures: int = Field(default=400, ge=1)
     scale: float | Literal["data"] = "data"
     variance_floor: float = Field(default=400.0, ge=0)
 
+    @model_validator(mode="after")
+    def _check(self) -> Mixtures:
+        if self.kind == "published" and self.published is None:
+            raise ValueError("mixtures.kind published needs mixtures.published, the protocol's name")
+        return self
+
 
 class Optimizer(Section):
-    """AdamW with a rate for the backbone and one for the rest, a linear warm-up, then poly decay."""
+    """SGD with momentum (the paper's) or AdamW, a rate for the backbone and one for the heads.
 
+    A linear warm-up, then poly decay over the schedule. clip_norm: of the gradient; null for none.
+    """
+
+    kind: Literal["sgd", "adamw"] = "adamw"
     backbone_rate: float = Field(default=1e-3, gt=0)
     head_rate: float = Field(default=3e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up: int = Field(default=50, ge=0)
     power: float = Field(default=0.9, gt=0)
-    clip_norm: float = Field(default=5.0, gt=0)
+    clip_norm: float | None = Field(default=5.0, gt=0)
+
+
+class Discriminator(Section):
+    """Adam's rate and betas; its maps at the `input`'s resolution (the paper's) or on the feature `grid`.
+
+    layers: strided convolutions, the paper's 5. density_scale: what the density that weights them is
+    multiplied by: 1 is the paper's 0..255.
+    """
+
+    rate: float = Field(default=2e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    scale: Literal["input", "grid"] = "grid"
+    layers: int = Field(default=4, ge=2, le=6)
+    density_scale: float = Field(default=1 / 255, gt=0)
 
 
 class Training(Section):
-    """Length and rhythm, in iterations.
+    """Length and rhythm of stage 1, in iterations.
 
-    precision: `auto` is bf16 where the hardware has it by its flags, else fp32; a resumed run keeps what it
-        began with. average: decay of the exponential average of the weights that is validated and
-        delivered, 0 none.
+    schedule: the iterations of the learning rate's decay where the training stops before (the paper's 90,000
+        with a stop at 60,000); null: all of it. batch: pictures of each domain in one pass; accumulate: passes
+        of one step. precision: `auto` is bf16 where the hardware has it by its flags, else fp32; a resumed run
+        keeps what it began with. average: decay of the exponential average of the weights that is validated
+        and delivered, 0 none. keep: snapshots that stay beside the best.
     """
 
     iterations: int = Field(default=600, ge=1)
+    schedule: int | None = Field(default=None, ge=1)
     batch: int = Field(default=8, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    compile: bool = False
     average: float = Field(default=0.0, ge=0, lt=1)
+    frozen_statistics: bool = False
     log_every: int = Field(default=10, ge=1)
     checkpoint_every: int = Field(default=50, ge=1)
+    keep: int = Field(default=1, ge=1)
     validate_every: int = Field(default=200, ge=1)
     validation_pictures: int = Field(default=40, ge=1)
 
 
+class Labels(Section):
+    """Pseudo-labels (eq. 12, algorithm 1).
+
+    class_balanced: a class's threshold is the least of `confidence` and its median confidence.
+    minimum_pixels: of a component of each class at the input's size; null: from eq. 12 with `base` and
+        `span`, which are of `reference` pixels (width, height), on the source's pixel counts, scaled to the
+        input's area. share: of the target's pictures that are labelled. reestimate: batch-norm statistics
+        are taken anew from the target's pictures before.
+    """
+
+    confidence: float = Field(default=0.9, gt=0, lt=1)
+    class_balanced: bool = False
+    minimum_pixels: tuple[int, ...] | None = None
+    base: float = Field(default=50, ge=0)
+    span: float = Field(default=4950, ge=0)
+    reference: Size = (1280, 760)
+    share: float = Field(default=1.0, gt=0, le=1)
+    reestimate: bool = False
+
+
+class SelfTraining(Section):
+    """The training on the target's own labels after each labelling; what is not here is as in stage 1.
+
+    rounds: of labelling and training; 0: stage 1 alone, whatever the variant. rate: factor on the
+    optimizer's rates.
+    """
+
+    rounds: int = Field(default=1, ge=0)
+    iterations: int = Field(default=200, ge=1)
+    batch: int = Field(default=8, ge=1)
+    rate: float = Field(default=1.0, gt=0)
+    class_weights: Literal["none", "balanced", "sqrt"] = "none"
+    colour: float = Field(default=0.0, ge=0, lt=1)
+    frozen_statistics: bool = False
+
+
 class Config(Section):
-    """One training. `target` is what it is validated on."""
+    """One experiment: from the source's labels to the target's pictures, scored on the validation set.
+
+    variant: of the method depdis; other methods have none. target: pictures without labels; null for a
+    training on the source alone. validation: with labels; null where there are none.
+    """
 
     name: str
     seed: int = Field(default=0, ge=0)
+    method: str = "depdis"
+    variant: str | None = "M4"
     source: Data = Data(layout="synthia", street=StreetData())
-    target: Data = Data(
-        layout="cityscapes", split="val", street=StreetData(domain="target", pictures=100, seed=1)
+    target: Data | None = Data(layout="cityscapes", street=StreetData(domain="target", seed=1))
+    validation: Data | None = Data(
+        layout="cityscapes", split="val", street=StreetData(domain="target", pictures=100, seed=2)
     )
     network: Network = Network()
     input: Input = Input()
-    augment: Augment = Augment()
+    augment: Augment | None = Augment()
     losses: Losses = Losses()
     mixtures: Mixtures = Mixtures()
     optimizer: Optimizer = Optimizer()
+    discriminator: Discriminator = Discriminator()
     training: Training = Training()
+    labels: Labels = Labels()
+    self_training: SelfTraining = SelfTraining()
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        if self.input.canonical_focal_px is None and self.augment.scale[0] != self.augment.scale[1]:
+        if self.augment is None:
+            if self.input.kind == "area":
+                raise ValueError(
+                    "without views (augment null) every picture becomes the input's size: set input.kind to "
+                    "stretch or fit; it is area"
+                )
+        elif self.input.canonical_focal_px is None and self.augment.scale[0] != self.augment.scale[1]:
             raise ValueError(
                 "without input.canonical_focal_px depth is that of one camera, which views of several "
                 f"magnifications are not: set augment.scale to one, as [1, 1]; it is {list(self.augment.scale)}"
             )
         return self
+
+    @property
+    def crop(self) -> Size:
+        """(width, height) of the network's input in training."""
+        return (self.input.width, self.input.height) if self.augment is None else self.augment.crop
 
     def plain(self) -> dict[str, Any]:
         """The resolved tree as plain JSON values."""
@@ -207,19 +313,28 @@ def bundled_names() -> list[str]:
 def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Config:
     """The configuration `name` (one of the package's, or a YAML file's path) with `key=value` settings.
 
-    changes: dotted keys with values, over the settings (what a command's own options say). Raises
-    UsageError for an unknown name or key (naming the nearest right one) or a value that does not fit.
+    changes: dotted keys with values (what a command's own options say). Over all of them stand the settings.
+    A file's `extends` names another configuration that it differs from; its `when` maps "key=value" to
+    differences that hold where the key has that value. Raises UsageError for an unknown name or key (naming
+    the nearest right one) or a value that does not fit.
     """
     tree, title = _read(name)
+    cases = tree.pop("when", {})
+    asked: dict[str, Any] = {}
+    for key, value in (changes or {}).items():
+        _put(asked, key, value)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got {setting!r}")
-        _put(tree, key.strip(), _parsed(text, f"--set {setting}"))
-    for key, value in (changes or {}).items():
-        _put(tree, key, value)
+        _put(asked, key.strip(), _parsed(text, f"--set {setting}"))
     defaults = Config(name=title).model_dump()
-    return build_config(_merged(defaults, tree))
+    wanted = _merged(_merged(defaults, tree), asked)
+    for condition, differences in cases.items():
+        key, _, value = condition.partition("=")
+        if str(_get(wanted, key)) == value:
+            tree = _merged(tree, differences)
+    return build_config(_merged(_merged(defaults, tree), asked))
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
@@ -252,7 +367,19 @@ def _read(name: str) -> tuple[dict[str, Any], str]:
     tree = _parsed(text, name)
     if tree is not None and not isinstance(tree, dict):
         raise UsageError(f"{name}: a configuration is a mapping of keys to values")
-    return dict(tree or {}), title
+    tree = dict(tree or {})
+    if "extends" in tree:
+        tree = _merged(_part(str(tree.pop("extends"))), tree)
+    return tree, title
+
+
+def _part(name: str) -> dict[str, Any]:
+    """What several configurations share: one of the package's, or a file of `configs/parts`."""
+    part = resources.files(__package__) / "configs" / "parts" / f"{name}.yaml"
+    if not part.is_file():
+        return _read(name)[0]
+    tree = dict(_parsed(part.read_text(encoding="utf-8"), name))
+    return _merged(_part(str(tree.pop("extends"))), tree) if "extends" in tree else tree
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -269,6 +396,13 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         tree[parent] = inner = dict(inner) if isinstance(inner, dict) else {}
         tree = inner
     tree[last] = value
+
+
+def _get(tree: Mapping[str, Any], key: str) -> Any:
+    value: Any = tree
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

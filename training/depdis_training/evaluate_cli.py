@@ -19,10 +19,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _EXPORTED = (".onnx", ".engine", ".xml")
 
 
-@app.command(epilog="Example: depdis-evaluate runs/street-depdis-source_branches-s0 --config street")
+@app.command(epilog="Example: depdis-evaluate runs/street-depdis-M4-s0 --config street")
 def evaluate(
     models: Annotated[list[Path], typer.Argument(help="Checkpoints, exported models or run folders.")],
-    config: Annotated[str, typer.Option(help="The configuration whose target is scored on.")],
+    config: Annotated[str, typer.Option(help="The configuration whose validation set is scored on.")],
     target: Annotated[Path | None, typer.Option(help="Root of the data set to score on.")] = None,
     split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
     settings: Annotated[
@@ -43,9 +43,11 @@ def evaluate(
 
     if align not in ("none", "median"):
         raise command.UsageError(f"--align is none or median, got {align!r}")
-    changes: dict[str, Any] = {} if target is None else {"target.root": str(target)}
-    changes |= {} if split is None else {"target.split": split}
+    changes: dict[str, Any] = {} if target is None else {"validation.root": str(target)}
+    changes |= {} if split is None else {"validation.split": split}
     resolved = load_config(config, settings or [], changes)
+    if resolved.validation is None:
+        raise command.UsageError(f"{config} names no validation set to score on")
 
     import json
 
@@ -53,10 +55,10 @@ def evaluate(
 
     from .depth_distribution import DepthDistribution
     from .evaluation import as_table
-    from .pipeline import open_data
+    from .experiment_data import open_data
     from .scoring import figures, score
 
-    dataset = open_data(resolved.target, "target", "--target", data)
+    dataset = open_data(resolved.validation, "validation", "--target", data)
     results: dict[str, Any] = {}
     for title, path in _expanded(models):
         model, manifest = _open(path, size)
@@ -76,14 +78,16 @@ def evaluate(
 
 
 def _expanded(models: list[Path]) -> list[tuple[str, Path]]:
-    """Titles and files; a run folder stands for its last and its best snapshot."""
+    """Titles and files; a run folder stands for the last and the best snapshot of its furthest stage."""
+    from .run_folder import snapshots
+
     found = []
     for path in models:
         if path.is_dir():
-            snapshots = [path / name for name in ("last.pt", "best.pt") if (path / name).exists()]
-            if not snapshots:
-                raise command.InputError(f"{path}: a run folder holds last.pt or best.pt, this one neither")
-            found += [(f"{path.name}/{snapshot.stem}", snapshot) for snapshot in snapshots]
+            those = snapshots(path)
+            if not those:
+                raise command.InputError(f"{path}: no run folder, it holds no stage with a last.pt")
+            found += [(f"{path.name}/{one.parent.name}/{one.stem}", one) for one in those]
         else:
             found.append((path.name, path))
     return found

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from depdis_deploy.manifest import IMAGENET_MEAN_BGR
+from depdis_deploy.command import InputError
+from depdis_deploy.manifest import IMAGENET_MEAN_BGR, ResizeRule
+from depdis_deploy.preprocess import plan, to_input
+from depdis_deploy.taxonomy import IGNORE
 
 from .augment import draw_view, jitter_colour, take_view
 from .data.samples import FARTHEST_M, Dataset, Sample
@@ -64,19 +68,66 @@ def inverse_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(depth_m > 0, np.float32(65536) / (depth_m * np.float32(100) + 1), np.float32(0))
 
 
+@dataclass(frozen=True)
+class RandomViews:
+    """Random views of `crop` (width, height) pixels (see `augment`)."""
+
+    crop: tuple[int, int]
+    scale: tuple[float, float]
+    flip: float
+    colour: float
+
+    def __call__(self, rng: np.random.Generator, sample: Sample) -> Sample:
+        height, width = sample.image.shape[:2]
+        view = draw_view(rng, (width, height), self.crop, self.scale, self.flip)
+        sample = take_view(sample, view, self.crop)
+        return replace(sample, image=jitter_colour(rng, sample.image, self.colour))
+
+
+@dataclass(frozen=True)
+class WholePictures:
+    """Whole pictures at the input's one size, as the paper has them.
+
+    Labels and depth by the nearest pixel; what a rule pads is unlabelled and of unknown depth.
+    """
+
+    rule: ResizeRule
+
+    def __call__(self, rng: np.random.Generator, sample: Sample) -> Sample:
+        height, width = sample.image.shape[:2]
+        geometry = plan((width, height), self.rule)
+
+        def whole(values: NDArray[Any], padding: float) -> NDArray[Any]:
+            if values.shape[1::-1] != geometry.content:
+                values = cv2.resize(values, geometry.content, interpolation=cv2.INTER_NEAREST_EXACT)
+            right, below = (geometry.input[side] - geometry.content[side] for side in (0, 1))
+            return np.pad(values, ((0, below), (0, right)), constant_values=padding)
+
+        return replace(
+            sample,
+            image=to_input(sample.image, geometry, self.rule),
+            labels=None if sample.labels is None else whole(sample.labels, IGNORE),
+            depth_m=None if sample.depth_m is None else whole(sample.depth_m, 0),
+            focal_px=None if sample.focal_px is None else sample.focal_px * geometry.content[0] / width,
+        )
+
+
+Take = RandomViews | WholePictures
+
+
 class Batches:
-    """The training batches of a data set: random pictures without repetition, in random views.
+    """The training batches of a data set: random pictures without repetition, taken as `take` says.
 
     Picture p of the whole training (p = k * size + its place in batch k) is entry p mod n of the
-    permutation of epoch p div n; its view is drawn from (seed, p).
+    permutation of epoch p div n; its view is drawn from (seed, p). labelled False: whatever truth the set
+    has is not given away; every pixel is unlabelled.
     """
 
     def __init__(
-        self, dataset: Dataset, *, size: int, seed: int, crop: tuple[int, int], scale: tuple[float, float],
-        flip: float, colour: float, canonical_focal_px: float | None,
+        self, dataset: Dataset, *, size: int, seed: int, take: Take, canonical_focal_px: float | None,
+        labelled: bool = True,
     ) -> None:  # fmt: skip
-        self.dataset, self.size, self.seed = dataset, size, seed
-        self.crop, self.scale, self.flip, self.colour = crop, scale, flip, colour
+        self.dataset, self.size, self.seed, self.take, self.labelled = dataset, size, seed, take, labelled
         self.canonical_focal_px = canonical_focal_px
 
     def __call__(self, step: int) -> Batch:
@@ -94,23 +145,16 @@ class Batches:
         epoch, entry = divmod(place, len(self.dataset))
         order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.dataset))
         sample = self.dataset[int(order[entry])]
-        rng = np.random.default_rng([self.seed, 1, place])
-        height, width = sample.image.shape[:2]
-        view = draw_view(rng, (width, height), self.crop, self.scale, self.flip)
-        sample = take_view(sample, view, self.crop)
-        return Sample(
-            sample.name,
-            jitter_colour(rng, sample.image, self.colour),
-            sample.labels,
-            sample.depth_m,
-            sample.focal_px,
-        )
+        if not self.labelled:
+            sample = replace(sample, labels=None, depth_m=None)
+        return self.take(np.random.default_rng([self.seed, 1, place]), sample)
 
-    @staticmethod
-    def _labels(sample: Sample) -> NDArray[np.uint8]:
-        if sample.labels is None:
-            raise ValueError(f"{sample.name}: training needs labels, this picture has none")
-        return sample.labels
+    def _labels(self, sample: Sample) -> NDArray[np.uint8]:
+        if sample.labels is not None:
+            return sample.labels
+        if self.labelled:
+            raise InputError(f"{sample.name}: training needs labels, this picture has none")
+        return np.full(sample.image.shape[:2], IGNORE, np.uint8)
 
 
 def ahead(

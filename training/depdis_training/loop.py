@@ -63,15 +63,17 @@ class Loop(Generic[BatchType]):
     """Steps `first` to `iterations` of a learner. Batch k is `batch_at(k)`, made ahead in a thread.
 
     Randomness inside a step depends on the seed and the step alone, so that a run that goes on from a
-    checkpoint does what an undisturbed one does.
+    checkpoint does what an undisturbed one does. agree: whether any of several processes wants to stop;
+    they ask each other at the steps that are logged, and stop together.
     """
 
     def __init__(
         self, learner: Learner[BatchType], batch_at: Callable[[int], BatchType], *, iterations: int, seed: int,
-        every: Intervals, hooks: Hooks,
+        every: Intervals, hooks: Hooks, agree: Callable[[bool], bool] | None = None, quiet: bool = False,
     ) -> None:  # fmt: skip
         self.learner, self.batch_at = learner, batch_at
         self.iterations, self.seed, self.every, self.hooks = iterations, seed, every, hooks
+        self.agree, self.quiet = agree, quiet
 
     def run(self, first: int, what: str) -> None:
         """Go on from step `first` to the end.
@@ -79,7 +81,7 @@ class Loop(Generic[BatchType]):
         Ctrl-C and SIGTERM end it after the step in hand, with a checkpoint, as KeyboardInterrupt and
         Terminated. A loss that is not finite raises DivergedError before a checkpoint is touched.
         """
-        progress = Progress(what, self.iterations, unit="steps", done=first)
+        progress = Progress(what, self.iterations, unit="steps", done=first, quiet=self.quiet)
         pending: list[Mapping[str, Tensor]] = []
         note, waited, begun = "", 0.0, time.monotonic()
         batches = ahead(self.batch_at, first, self.iterations)
@@ -91,8 +93,7 @@ class Loop(Generic[BatchType]):
                 torch.manual_seed((self.seed << 32) + step)
                 pending.append(self.learner.update(step, batch))
                 done = step + 1
-                # asked once: a signal that comes later in this turn is for the next one, which then saves
-                stopping, last = stop.reason, done == self.iterations
+                stopping, last = self._stopping(stop, done), done == self.iterations
                 saves = last or stopping is not None or done % self.every.checkpoint == 0
                 validates = last or done % self.every.validate == 0
                 if saves or validates or done % self.every.log == 0:
@@ -112,6 +113,14 @@ class Loop(Generic[BatchType]):
                     batches.close()
                     raise stopping
         progress.close(note)
+
+    def _stopping(self, stop: _Stop, done: int) -> BaseException | None:
+        """Asked once a turn: a signal that comes later in it is for the next one, which then saves."""
+        if self.agree is None:
+            return stop.reason
+        if done % self.every.log or not self.agree(stop.reason is not None):
+            return None
+        return stop.reason or Terminated()
 
     @staticmethod
     def _means(pending: list[Mapping[str, Tensor]], done: int) -> dict[str, float]:

@@ -1,80 +1,299 @@
-"""A whole training, from street data to weights; it goes on where it was cut off."""
+"""A whole experiment: statistics, stage 1, rounds of labels and self-training, evaluation; it resumes anywhere."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
-from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import OUTPUTS, Manifest
-from depdis_deploy.progress import tracked
 
-from .checkpoint import read_checkpoint, round_to_half, write_checkpoint, write_weights
-from .config import TAXONOMIES, Config, Data, build_config
-from .data import open_dataset
+from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
+from .checkpoint import round_to_half, write_weights
+from .class_weights import class_weights
+from .config import TAXONOMIES, Config
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
-from .hardware import fast_precision
-from .loading import Batches, ahead
-from .loop import Hooks, Intervals, Loop
+from .experiment_data import ExperimentData, open_experiment
+from .final_scores import final_scores, reestimated
+from .loading import Batches, RandomViews, WholePictures
+from .methods import VARIANTS, Method, Recipe, build_method
 from .network import Network, build_network
-from .panel import sheet
-from .run_log import RunLog
+from .pseudo_labels import PseudoLabelled, write_pseudo_labels
+from .run_folder import Run, read_json, write_json
 from .schedule import poly
-from .scoring import score, torch_model
+from .spatial_prior import minimum_sizes
+from .speech import say
 from .start import start_from
-from .supervised import Rates, SupervisedLearner, class_weights, sampled
+from .statistics import count_classes, fit_source_mixtures, without_pixels
+from .training_stage import PairBatches, Surroundings, TrainingStage
+from .workers import Workers, join_workers
 
-PANEL_PICTURES = 4
-
-
-def say(text: str) -> None:
-    """A line of the command's log; on a terminal it takes the place of the progress line."""
-    start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(start + text, file=sys.stderr, flush=True)
+STAGES = ("statistics", "stage1", "labels", "self-training")
 
 
-def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:
-    """The data set that a config names; a street set without a root is made under `cache` on first use."""
-    if data.root is not None:
-        root = Path(data.root)
-        if not root.is_dir():
-            raise InputError(f"the {role} data set: no folder {root}; give its root with {option}")
-    elif data.street is not None:
-        root = _street(data, cache)
-    else:
-        raise InputError(f"the {role} data set ({data.layout}) has no root: give it with {option} PATH")
-    return open_dataset(data.layout, root, data.split, TAXONOMIES[data.taxonomy])
+def train(config: Config, folder: Path, cache: Path, until: str | None = None) -> None:
+    """Train in `folder`, to the end or until a stage's work is done; generated data lies under `cache`.
+
+    until: one of STAGES. With `labels` and a whole network in `network.init` no training comes before.
+    """
+    if until is not None and until not in STAGES:
+        raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
+    workers = join_workers()
+    run = Run(folder, config)
+    config = run.config
+    say(f"run folder: {folder}")
+    if run.finished:
+        say("this run is finished; --out or another --seed starts a new one")
+        return
+    method = recipe_method(config)  # a wrong method or variant is said before any data is made
+    if workers.first:
+        open_experiment(config, cache, uses_target=method.uses_target)
+    workers.wait()
+    data = open_experiment(config, cache, uses_target=method.uses_target)
+    if workers.first:
+        run.begin()
+    workers.wait()
+    Experiment(run, data, cache, workers).carry_out(until)
 
 
-def _street(data: Data, cache: Path) -> Path:
-    from .street.writer import write_street
-
-    street = data.street
-    assert street is not None
-    width, height = street.size
-    name = f"street-{street.domain}-{data.layout}-{street.pictures}x{width}x{height}-s{street.seed}"
-    say(f"street data: {cache / name}")
-    write_street(
-        cache / name, pictures=street.pictures, size=(width, height), domain=street.domain, layout=data.layout,
-        seed=street.seed, split=data.split,
+def recipe_method(
+    config: Config, distribution: DepthDistribution | None = None, weights: torch.Tensor | None = None
+) -> Method:
+    """The method that a configuration names, with its settings as values."""
+    fields = set(Recipe.__dataclass_fields__) & set(type(config.losses).model_fields)
+    recipe = Recipe(
+        **{name: getattr(config.losses, name) for name in fields},
+        discriminator_density_scale=config.discriminator.density_scale,
+    )
+    return build_method(
+        config.method, config.variant, num_classes=len(TAXONOMIES[config.source.taxonomy]), recipe=recipe,
+        distribution=distribution, class_weights=weights,
     )  # fmt: skip
-    return cache / name
 
 
-def make_manifest(config: Config, distribution: DepthDistribution) -> Manifest:
+class Experiment:
+    """The stages of a run, in their order; each is skipped where its result is there already."""
+
+    def __init__(self, run: Run, data: ExperimentData, cache: Path, workers: Workers) -> None:
+        self.run, self.config, self.data, self.cache, self.workers = run, run.config, data, cache, workers
+        self.taxonomy = TAXONOMIES[self.config.source.taxonomy]
+        bf16 = self.config.training.precision == "bf16"
+        self.fabric = Fabric(
+            accelerator="auto", devices=[workers.local_rank] if torch.cuda.is_available() else 1,
+            precision="bf16-mixed" if bf16 else "32-true", plugins=[LightningEnvironment()],
+        )  # fmt: skip
+        self.source_batches = self._batches(data.source)
+        network = self._network(recipe_method(self.config))
+        distribution, self.counts = self._statistics(network)
+        weights = self._class_weights(self.counts, self.config.losses.class_weights)
+        self.method = recipe_method(self.config, distribution, weights)
+        self.around = Surroundings(
+            config=self.config, manifest=make_manifest(self.config, self.method, distribution),
+            distribution=distribution, validation=data.validation, device=self.fabric.device, workers=workers,
+        )  # fmt: skip
+        self.network = network
+
+    def carry_out(self, until: str | None = None) -> None:
+        """All stages that are not done yet, or those up to the work of one of STAGES."""
+        if until == "statistics":
+            return
+        network, last = self.network, self.run.stage("stage1")
+        if until != "labels" or self.config.network.init is None or last.exists():
+            network = self._stage1(network)
+        if until == "stage1":
+            return
+        prior = VARIANTS[str(self.config.variant)].self_training if self.config.method == "depdis" else "none"
+        rounds = self.config.self_training.rounds if prior != "none" and self.data.target is not None else 0
+        if until == "labels" and not rounds:
+            raise UsageError(
+                f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
+            )
+        for number in range(1, rounds + 1):
+            labelled = self._labels(number, network, spatial_prior=prior == "spatial_prior")
+            last = self.run.stage(f"self-training-{number}")
+            if until == "labels" and not last.exists():
+                return
+            network = self._self_training(number, network, labelled)
+        if until == "self-training":
+            return
+        if self.workers.first:
+            self._deliver(network, last)
+        self.workers.wait()
+
+    def _batches(
+        self, dataset: Dataset, *, labelled: bool = True, size: int = 0, colour: float = 0.0
+    ) -> Batches:
+        config = self.config
+        augment = config.augment
+        take = (
+            WholePictures(config.input.rule())
+            if augment is None
+            else RandomViews(augment.crop, augment.scale, augment.flip, max(colour, augment.colour))
+        )
+        return Batches(
+            dataset, size=size or config.training.batch, seed=config.seed, take=take,
+            canonical_focal_px=config.input.canonical_focal_px, labelled=labelled,
+        )  # fmt: skip
+
+    def _empty_network(self, method: Method, pretrained: bool = False) -> Network:
+        return build_network(
+            len(self.taxonomy), self.config.network.backbone, method.branches, pretrained, fusion=method.fusion
+        )
+
+    def _network(self, method: Method) -> Network:
+        settings = self.config.network
+        torch.manual_seed(self.config.seed)
+        start = "file" if settings.init is not None else settings.start
+        if start == "file" and settings.init is None:
+            raise UsageError(
+                f"{self.config.name} starts from ImageNet weights: give DeepLab_resnet_pretrained_imagenet.pth "
+                "(or a checkpoint) with --init, or say --from-scratch"
+            )
+        network = self._empty_network(method, start == "package")
+        if settings.init is not None:
+            start_from(network, Path(settings.init))
+        elif start == "bundled":
+            start_from(network, bundled_weights())
+        return network
+
+    def _statistics(self, network: Network) -> tuple[DepthDistribution, NDArray[np.int64]]:
+        """The mixtures of eq. 5 and the source's pixel counts, kept in the run's folder."""
+        settings, seed = self.config.mixtures, self.config.seed
+        run, classes = self.run, len(self.taxonomy)
+        if self.workers.first and not run.mixtures.exists():
+            width, height = self.config.crop
+            if settings.kind == "published":
+                distribution = DepthDistribution.published(str(settings.published))
+            else:
+                distribution = fit_source_mixtures(
+                    self.cache, self.source_batches, network.grid(height, width), num_classes=classes,
+                    components=settings.components, per_class=settings.per_class, pictures=settings.pictures,
+                    seed=seed, scale=settings.scale, variance_floor=settings.variance_floor,
+                )  # fmt: skip
+                if line := without_pixels(distribution.unseen, self.taxonomy.names):
+                    say(line)
+            distribution.to_json(run.mixtures)
+        if self.workers.first and not run.counts.exists():
+            counts = count_classes(
+                self.cache, self.source_batches, num_classes=classes, pictures=settings.pictures
+            )
+            write_json(run.counts, counts.tolist())
+        self.workers.wait()
+        return DepthDistribution.from_json(run.mixtures), np.asarray(read_json(run.counts), np.int64)
+
+    def _class_weights(
+        self, counts: NDArray[np.int64], kind: str | tuple[float, ...]
+    ) -> torch.Tensor | None:  # fmt: skip
+        if isinstance(kind, str):
+            return class_weights(counts, kind, self.config.losses.class_weight_cap)
+        if len(kind) != len(self.taxonomy):
+            raise UsageError(f"losses.class_weights has {len(kind)} numbers for {len(self.taxonomy)} classes")
+        return torch.tensor(kind)
+
+    def _learner(self, network: Network, method: Method, iterations: int, rate: float, frozen: bool) -> (
+        AdaptationLearner
+    ):  # fmt: skip
+        config = self.config
+        optimizer, discriminator = config.optimizer, config.discriminator
+        torch.manual_seed(config.seed)  # of heads and discriminators that start at random
+        return AdaptationLearner(
+            self.fabric, network, method,
+            optimizer=OptimizerSettings(
+                kind=optimizer.kind, backbone_rate=rate * optimizer.backbone_rate,
+                head_rate=rate * optimizer.head_rate, momentum=optimizer.momentum,
+                weight_decay=optimizer.weight_decay, clip_norm=optimizer.clip_norm,
+            ),
+            discriminator=DiscriminatorSettings(
+                rate=discriminator.rate, betas=discriminator.betas, scale=discriminator.scale,
+                layers=discriminator.layers,
+            ),
+            schedule=partial(poly, iterations=iterations, power=optimizer.power, warm_up=optimizer.warm_up),
+            average=config.training.average, frozen_statistics=frozen, workers=self.workers,
+            compile_network=config.training.compile,
+        )  # fmt: skip
+
+    def _stage1(self, network: Network) -> Network:
+        """Eq. 1 to 11 on source and target."""
+        training = self.config.training
+        target = None
+        if self.method.uses_target:
+            assert self.data.target is not None
+            target = self._batches(self.data.target, labelled=False)
+        schedule = training.schedule or training.iterations
+        learner = self._learner(network, self.method, schedule, 1.0, training.frozen_statistics)
+        return TrainingStage(
+            self.run.stage("stage1"), learner,
+            PairBatches(self.source_batches, target, training.accumulate, self.workers),
+            iterations=training.iterations, seed=self.config.seed, around=self.around,
+        ).run()  # fmt: skip
+
+    def _labels(self, number: int, network: Network, *, spatial_prior: bool) -> PseudoLabelled:
+        """Eq. 12 and algorithm 1 on the target's pictures."""
+        settings, target = self.config.labels, self.data.target
+        assert target is not None
+        folder = self.run.stage(f"labels-{number}")
+        if self.workers.first:
+            labeller = network
+            if settings.reestimate:
+                labeller = reestimated(network, self._batches(target, labelled=False))
+            write_pseudo_labels(
+                labeller, target, folder, resize=self.config.input.rule(), taxonomy=self.taxonomy,
+                confidence=settings.confidence, class_balanced=settings.class_balanced,
+                minimum_pixels=self._minimum_pixels() if spatial_prior else None, share=settings.share,
+                seed=self.config.seed, device=self.fabric.device,
+            )  # fmt: skip
+        self.workers.wait()
+        return PseudoLabelled(target, folder)
+
+    def _minimum_pixels(self) -> NDArray[np.int64]:
+        """The sizes of the configuration, or eq. 12 on the source's counts at the input's area."""
+        settings, shape = self.config.labels, self.config.input
+        if settings.minimum_pixels is not None:
+            return np.asarray(settings.minimum_pixels, np.int64)
+        area = shape.width * shape.height / (settings.reference[0] * settings.reference[1])
+        return minimum_sizes(self.counts, base=settings.base * area, span=settings.span * area)
+
+    def _self_training(self, number: int, network: Network, labelled: PseudoLabelled) -> Network:
+        """Cross-entropy of the segmentation alone on the target's own labels."""
+        settings = self.config.self_training
+        weights = None
+        batches = self._batches(labelled, size=settings.batch, colour=settings.colour)
+        if settings.class_weights != "none":
+            counts = count_classes(self.cache, batches, num_classes=len(self.taxonomy), pictures=len(labelled))
+            weights = self._class_weights(counts, settings.class_weights)
+        config = self.config.model_copy(update={"method": "depdis", "variant": "source_only"})
+        start = self._empty_network(self.method)  # an average of weights is no network to train
+        start.load_state_dict(network.state_dict())
+        learner = self._learner(
+            start, recipe_method(config, None, weights), settings.iterations, settings.rate,
+            settings.frozen_statistics,
+        )  # fmt: skip
+        return TrainingStage(
+            self.run.stage(f"self-training-{number}"), learner,
+            PairBatches(batches, None, self.config.training.accumulate, self.workers),
+            iterations=settings.iterations, seed=self.config.seed + number, around=self.around,
+        ).run()  # fmt: skip
+
+    def _deliver(self, network: Network, last: Path) -> None:
+        """Round the last weights to float16, write them for release and score them."""
+        round_to_half(network)
+        write_weights(self.run.weights, network, self.around.manifest)
+        for path in (last / "last.pt", last / "best.pt", self.run.weights):
+            if path.exists():
+                say(f"{path.name}: {path}")
+        write_json(self.run.scores, final_scores(last, self.around, self.data, self._batches))
+
+
+def make_manifest(config: Config, method: Method, distribution: DepthDistribution) -> Manifest:
     """What the trained model says of itself."""
-    branches = set(config.network.branches)
+    branches = set(method.branches)
     return Manifest(
         taxonomy=TAXONOMIES[config.source.taxonomy],
         resize=config.input.rule(),
@@ -86,234 +305,8 @@ def make_manifest(config: Config, distribution: DepthDistribution) -> Manifest:
     )
 
 
-class Run:
-    """A run folder: `config.json`, `mixtures.json`, `last.pt`, `best.pt`, `log.jsonl`, `tensorboard/`,
-    `panels/`, and at the end `weights.safetensors`."""
+def bundled_weights() -> Path:
+    """The weights of the model inside the package."""
+    import depdis_deploy
 
-    def __init__(self, folder: Path, config: Config) -> None:
-        self.folder = folder
-        self.last, self.best = folder / "last.pt", folder / "best.pt"
-        self.weights = folder / "weights.safetensors"
-        self.config = self._resolved(config)
-
-    def _resolved(self, config: Config) -> Config:
-        path = self.folder / "config.json"
-        if path.exists():
-            return _same(config, build_config(_json(path)), self.folder)
-        if self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
-        training = config.training
-        if training.precision == "auto":
-            training = training.model_copy(update={"precision": fast_precision()})
-        return config.model_copy(update={"training": training})
-
-    def begin(self) -> None:
-        """Make the folder; only once the data is known to be there, so that a slip leaves nothing behind."""
-        (self.folder / "panels").mkdir(parents=True, exist_ok=True)
-        _write_json(self.folder / "config.json", self.config.plain())
-
-
-def _same(asked: Config, found: Config, folder: Path) -> Config:
-    if asked.training.precision == "auto":
-        training = asked.training.model_copy(update={"precision": found.training.precision})
-        asked = asked.model_copy(update={"training": training})
-    differing = sorted(_differences(asked.plain(), found.plain()))
-    if differing:
-        raise InputError(
-            f"{folder} is a run of another configuration (it differs in {', '.join(differing)}): "
-            "give another folder with --out, or the configuration that it began with"
-        )
-    return found
-
-
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    for key in one.keys() | other.keys():
-        mine, yours = one.get(key), other.get(key)
-        if isinstance(mine, dict) and isinstance(yours, dict):
-            yield from _differences(mine, yours, f"{before}{key}.")
-        elif mine != yours:
-            yield before + key
-
-
-def fit_mixtures(path: Path, batches: Batches, network: Network, config: Config) -> DepthDistribution:
-    """The class-wise mixtures of the source on the network's own inputs, read from `path` if they are there.
-
-    Fitted on the views that the network will see in training, since density depends on where in the input
-    a pixel stands.
-    """
-    settings = config.mixtures
-    if not path.exists():
-        rounds = max(1, min(settings.pictures, len(batches.dataset)) // batches.size)
-        width, height = config.augment.crop
-        grid = network.grid(height, width)
-
-        def pairs() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-            for batch in tracked(ahead(batches, 0, rounds), "mixtures: reading", rounds):
-                labels, z = sampled(batch.labels, grid), sampled(batch.inverse_depth, grid)
-                yield from zip(labels.numpy(), z.numpy(), strict=True)
-
-        distribution = DepthDistribution.fit(
-            pairs(), len(TAXONOMIES[config.source.taxonomy]), components=settings.components,
-            per_class=settings.per_class, seed=config.seed, scale=settings.scale,
-            variance_floor=settings.variance_floor,
-        )  # fmt: skip
-        distribution.to_json(path)
-    return DepthDistribution.from_json(path)
-
-
-def class_counts(path: Path, batches: Batches, num_classes: int, pictures: int) -> NDArray[np.int64]:
-    """(C,) pixel counts of the training views, read from `path` if they are there."""
-    if not path.exists():
-        counts = np.zeros(256, np.int64)
-        for index in range(max(1, min(pictures, len(batches.dataset)) // batches.size)):
-            counts += np.bincount(batches(index).labels.numpy().ravel(), minlength=256)
-        _write_json(path, counts[:num_classes].tolist())
-    return np.asarray(_json(path), np.int64)
-
-
-def train(config: Config, folder: Path, cache: Path) -> Path:
-    """Train to the end, in `folder`; generated data lies under `cache`. Returns the weights' file."""
-    run = Run(folder, config)
-    config = run.config
-    say(f"run folder: {folder}")
-    if run.weights.exists():
-        say("this run is finished; --out or another --seed starts a new one")
-        return run.weights
-    source = open_data(config.source, "source", "--source", cache)
-    target = open_data(config.target, "validation", "--target", cache)
-    run.begin()
-    trainer = _Trainer(run, config, source, target)
-    trainer.train()
-    return trainer.deliver()
-
-
-class _Trainer:
-    """Wires network, data, losses and run folder together."""
-
-    def __init__(self, run: Run, config: Config, source: Dataset, target: Dataset) -> None:
-        self.run, self.config, self.target = run, config, target
-        self.fabric = Fabric(
-            accelerator="auto", devices=1,
-            precision="bf16-mixed" if config.training.precision == "bf16" else "32-true",
-        )  # fmt: skip
-        torch.manual_seed(config.seed)
-        settings, taxonomy = config.network, TAXONOMIES[config.source.taxonomy]
-        pretrained = settings.pretrained and settings.init is None
-        network = build_network(len(taxonomy), settings.backbone, settings.branches, pretrained)
-        if settings.init is not None:
-            start_from(network, Path(settings.init))
-        augment = config.augment
-        self.batches = Batches(
-            source, size=config.training.batch, seed=config.seed, crop=augment.crop, scale=augment.scale,
-            flip=augment.flip, colour=augment.colour, canonical_focal_px=config.input.canonical_focal_px,
-        )  # fmt: skip
-        distribution = fit_mixtures(run.folder / "mixtures.json", self.batches, network, config)
-        self.manifest = make_manifest(config, distribution)
-        self.distribution = distribution
-        self.learner = SupervisedLearner(
-            self.fabric, network, distribution,
-            rates=Rates(
-                config.optimizer.backbone_rate, config.optimizer.head_rate, config.optimizer.weight_decay,
-                config.optimizer.clip_norm,
-            ),
-            schedule=partial(
-                poly, iterations=config.training.iterations, power=config.optimizer.power,
-                warm_up=config.optimizer.warm_up,
-            ),
-            loss_weights={key: getattr(config.losses, key) for key in ("segmentation", "depth", "density")},
-            stride=config.losses.stride, class_weights=self._class_weights(len(taxonomy)),
-            average=config.training.average,
-        )  # fmt: skip
-        self.best_score = -1.0
-
-    def _class_weights(self, num_classes: int) -> torch.Tensor | None:
-        losses = self.config.losses
-        if losses.class_weights == "none":
-            return None
-        path = self.run.folder / "class_counts.json"
-        counts = class_counts(path, self.batches, num_classes, self.config.mixtures.pictures)
-        return class_weights(counts, losses.class_weights, losses.class_weight_cap)
-
-    def train(self) -> None:
-        """From the last checkpoint, if there is one, to the last iteration."""
-        first = self._restore()
-        training = self.config.training
-        say(
-            f"training: {training.iterations} steps of {training.batch} pictures, {training.precision} on "
-            f"{self.fabric.device}, from step {first}"
-        )
-        with RunLog(self.run.folder, first) as self.log:
-            Loop(
-                self.learner, self.batches, iterations=training.iterations, seed=self.config.seed,
-                every=Intervals(
-                    log=training.log_every, checkpoint=training.checkpoint_every,
-                    validate=training.validate_every,
-                ),
-                hooks=Hooks(log=self._log, checkpoint=self._save, validate=self._validate),
-            ).run(first, "training")  # fmt: skip
-
-    def _restore(self) -> int:
-        if not self.run.last.exists():
-            return 0
-        found = read_checkpoint(self.run.last)
-        self.learner.network.load_state_dict(found.state["weights"])
-        self.learner.load_state(found.state["learner"])
-        self.best_score = float(found.state["best_score"])
-        return found.step
-
-    def _log(self, step: int, values: Mapping[str, float]) -> None:
-        self.log.values(step, values, "train")
-
-    def _save(self, step: int) -> None:
-        state = {
-            "weights": self.learner.network.state_dict(), "learner": self.learner.state(),
-            "best_score": self.best_score,
-        }  # fmt: skip
-        self._write(self.run.last, step, state)
-
-    def _write(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
-        network = self.learner.result()
-        write_checkpoint(path, network, self.manifest, config=self.config.plain(), step=step, state=state)
-
-    def _validate(self, step: int) -> None:
-        model = torch_model(self.learner.result(), self.manifest, self.fabric.device)
-        scores = score(
-            model, self.target, self.manifest, distribution=self.distribution,
-            pictures=self.config.training.validation_pictures,
-        )  # fmt: skip
-        figures = scores.summary()
-        self.log.values(step, figures, "validation")
-        rows = [
-            (sample, model(sample.image))
-            for sample in (self.target[i] for i in range(min(PANEL_PICTURES, len(self.target))))
-        ]
-        picture = sheet(rows, self.target.taxonomy, self.manifest.taxonomy)
-        self.log.picture(step, "validation", picture)
-        with written_whole(self.run.folder / "panels" / f"{step:06d}.png") as temporary:
-            cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
-        shown = [key for key in figures if not key.startswith("  ")]
-        say(f"step {step}: " + ", ".join(f"{key} {figures[key]:.3f}" for key in shown))
-        if scores.miou > self.best_score:
-            self.best_score = scores.miou
-            self._write(self.run.best, step, {})
-
-    def deliver(self) -> Path:
-        """Round the last weights to float16 and write them for release."""
-        network = self.learner.result()
-        round_to_half(network)
-        write_weights(self.run.weights, network, self.manifest)
-        say(f"last: {self.run.last}\nbest by validation: {self.run.best}\nweights: {self.run.weights}")
-        return self.run.weights
-
-
-def _json(path: Path) -> Any:
-    import json
-
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, value: Any) -> None:
-    import json
-
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    return Path(depdis_deploy.__file__).parent / "models" / "depdis-street.safetensors"

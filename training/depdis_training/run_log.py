@@ -27,9 +27,15 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 class RunLog:
-    """`log.jsonl` and TensorBoard's event files in a run folder, cut back to `step` when a run goes on."""
+    """`log.jsonl` and TensorBoard's event files in a folder, cut back to `step` when a run goes on.
 
-    def __init__(self, folder: Path, step: int) -> None:
+    writes: False for all but one of several processes.
+    """
+
+    def __init__(self, folder: Path, step: int, *, writes: bool = True) -> None:
+        self.writes = writes
+        if not writes:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         path = folder / "log.jsonl"
@@ -41,6 +47,8 @@ class RunLog:
 
     def values(self, step: int, values: Mapping[str, float], kind: str) -> None:
         """Named figures at a step; `kind` is `train` or `validation`."""
+        if not self.writes:
+            return
         plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
         self.lines.flush()
@@ -59,5 +67,6 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.lines.close()
-        self.board.close()
+        if self.writes:
+            self.lines.close()
+            self.board.close()

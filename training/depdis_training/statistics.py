@@ -22,8 +22,8 @@ from depdis_deploy.progress import tracked
 
 from .data.samples import Dataset, Sample
 from .depth_distribution import DepthDistribution
+from .grids import sampled
 from .loading import Batches, ahead
-from .supervised import sampled
 
 FOLDER = "statistics"  # below the cache folder
 FINGERPRINT_PICTURES = 32
@@ -97,7 +97,7 @@ def _sample_digest(sample: Sample) -> bytes:
 def _place(cache: Path, what: str, batches: Batches, pictures: int, settings: dict[str, Any]) -> Path:
     """The file of what these views and settings give."""
     views = {
-        "crop": batches.crop, "scale": batches.scale, "flip": batches.flip, "seed": batches.seed,
+        "views": repr(batches.take), "seed": batches.seed,
         "canonical_focal_px": batches.canonical_focal_px, "pictures": _rounds(batches, pictures) * batches.size,
     }  # fmt: skip
     whole = json.dumps([fingerprint(batches.dataset), views, settings], sort_keys=True)

@@ -3,50 +3,84 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy import command
 
+if TYPE_CHECKING:
+    from .config import Config
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-# The supervised training of the three branches on the source, in the names of the method's variants.
-METHOD, VARIANT = "depdis", "source_branches"
-
-
-@app.command(
-    epilog="Example: depdis-train street --set training.iterations=200 --out runs/first. "
+_EXAMPLE = (
+    "Example: depdis-train street --variant M2 --variant M4 --seed 0 --seed 1. "
     "The same command goes on with an unfinished run."
 )
+
+
+@app.command(epilog=_EXAMPLE)
 def train(
     config: Annotated[str, typer.Argument(help="A configuration's name, or a .yaml file's path.")] = "street",
+    method: Annotated[str | None, typer.Option(help="depdis, advent, minent or dada.")] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(help="Of depdis: M1-M4, S1-S5, source_only, ...; repeatable, for a sweep.  [default: M4]"),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of everything random.", min=0)] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="The seed of everything random; repeatable, for a sweep.", min=0)
+    ] = None,
     source: Annotated[Path | None, typer.Option(help="Root of the source data set, to train on.")] = None,
-    target: Annotated[Path | None, typer.Option(help="Root of the target data set, to validate on.")] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(help="Root of the target data set, to adapt to and to validate on; or a video or folder."),
+    ] = None,
     init: Annotated[
         Path | None, typer.Option(help="Start from a checkpoint, or from the backbone's ImageNet weights.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.  [default: runs/CONFIG-...-sSEED]")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Start from random weights where ImageNet ones are expected.")
+    ] = False,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Do one stage's work and stop: statistics, stage1, labels or self-training."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder (of a sweep, their parent).  [default: runs/...]")
+    ] = None,
     data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
     threads: Annotated[
         int | None, typer.Option(help="Threads of the computation.  [default: all cores]", min=1)
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs of a sweep at a time.  [default: one a GPU, or a core]", min=1)
+    ] = None,
 ) -> None:
-    """Train segmentation, depth and density on labelled pictures; generated streets by default."""
-    from .config import load_config
+    """Train segmentation, depth and density, and adapt them to pictures without labels."""
+    from .experiment import Options, configurations
 
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    changes |= {f"{key}.root": str(root) for key, root in (("source", source), ("target", target)) if root}
-    changes |= {} if init is None else {"network.init": str(init)}
-    resolved = load_config(config, settings or [], changes)
-    folder = out or Path("runs") / f"{resolved.name}-{METHOD}-{VARIANT}-s{resolved.seed}"
+    options = Options(
+        config=config, method=method, variants=tuple(variant or ()), seeds=tuple(seed or ()),
+        settings=tuple(settings or ()), source=source, target=target, init=init, from_scratch=from_scratch,
+    )  # fmt: skip
+    found = configurations(options)
     command.raise_on_sigterm()
+    if len(found) > 1:
+        from .sweep import sweep
 
+        sweep(found, out or Path("runs"), data, stage=stage, jobs=jobs)
+        return
+    ((name, resolved),) = found.items()
+    run_one(resolved, out or Path("runs") / name, data, stage, threads)
+
+
+def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threads: int | None) -> None:
+    """One training, with the process set up for it."""
     import logging
 
     import cv2
@@ -60,7 +94,7 @@ def train(
     cv2.setNumThreads(0)
     # what Fabric has to say about precision is in the run's own first lines
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    run(resolved, folder, data)
+    run(resolved, folder, data, until=stage)
 
 
 def main() -> None:

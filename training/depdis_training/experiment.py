@@ -1,0 +1,98 @@
+"""From the command's options to the configurations of one run or of a sweep's runs, by their folders' names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from depdis_deploy.command import InputError, UsageError
+
+from .config import Config, load_config
+
+OWN_VARIANTS = ("depdis",)  # methods that have variants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was asked for on the command line."""
+
+    config: str = "street"
+    method: str | None = None
+    variants: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    settings: tuple[str, ...] = ()
+    source: Path | None = None
+    target: Path | None = None
+    init: Path | None = None
+    from_scratch: bool = False
+
+
+def configurations(options: Options) -> dict[str, Config]:
+    """Run folder names to configurations: one for each variant and seed.
+
+    UsageError for options that contradict each other, a target that is neither a set nor frames, or an
+    unknown name.
+    """
+    if options.init is not None and options.from_scratch:
+        raise UsageError("--init and --from-scratch contradict each other: give one of them")
+    found = {}
+    for variant, seed in product(options.variants or (None,), options.seeds or (None,)):
+        config = _configuration(options, variant, seed)
+        found[run_name(config)] = config
+    return found
+
+
+def run_name(config: Config) -> str:
+    """CONFIG-METHOD-VARIANT-sSEED; without the variant where the method has none."""
+    parts = [config.name, config.method, config.variant or "", f"s{config.seed}"]
+    return "-".join(part for part in parts if part)
+
+
+def _configuration(options: Options, variant: str | None, seed: int | None) -> Config:
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["seed"] = seed
+    if options.method is not None:
+        changes["method"] = options.method
+        if options.method not in OWN_VARIANTS:
+            if variant is not None:
+                raise UsageError(f"--variant is of the method depdis; {options.method} has none: leave it out")
+            changes["variant"] = None
+    if variant is not None:
+        changes["variant"] = variant
+    if options.source is not None:
+        changes["source.root"] = str(options.source)
+    if options.init is not None:
+        changes["network.init"] = str(options.init)
+    if options.from_scratch:
+        changes["network.start"] = "scratch"
+    if options.target is not None:
+        changes |= _target(options, options.target)
+    config = load_config(options.config, options.settings, changes)
+    if config.method not in OWN_VARIANTS and config.variant is not None:
+        config = config.model_copy(update={"variant": None})
+    return config
+
+
+def _target(options: Options, root: Path) -> dict[str, Any]:
+    """What a target's root changes: a set of the configuration's layout, or frames without labels."""
+    if not root.exists():
+        raise InputError(f"--target {root}: no such file or folder")
+    plain = load_config(options.config, options.settings)
+    if not root.is_dir() or _holds_pictures(root):
+        frames = {"layout": "frames", "split": "train", "root": str(root), "street": None}
+        taxonomy = plain.source.taxonomy
+        return {"target": {**frames, "taxonomy": taxonomy}, "validation": None}
+    changes = {}
+    for role, data in (("target", plain.target), ("validation", plain.validation)):
+        if data is not None:
+            changes[f"{role}.root"] = str(root)
+    return changes
+
+
+def _holds_pictures(folder: Path) -> bool:
+    from depdis_deploy.sources import PICTURE_SUFFIXES
+
+    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir() if path.is_file())

@@ -1,0 +1,68 @@
+"""The data sets that a configuration names, generated on first use where they can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from depdis_deploy.command import InputError, UsageError
+
+from .config import TAXONOMIES, Config, Data
+from .data import open_dataset
+from .data.samples import Dataset
+from .speech import say
+
+
+@dataclass(frozen=True)
+class ExperimentData:
+    """source: with labels (and depth); target: to adapt to; validation: with labels. None where unused."""
+
+    source: Dataset
+    target: Dataset | None
+    validation: Dataset | None
+
+
+def open_experiment(config: Config, cache: Path, *, uses_target: bool) -> ExperimentData:
+    """Open all that a training uses. InputError names what is missing, and the option that gives it."""
+    if uses_target and config.target is None:
+        raise UsageError(
+            f"{config.name} has no target to adapt to: give one with --target, or train on the source alone "
+            "with --variant source_branches"
+        )
+    source = open_data(config.source, "source", "--source", cache)
+    target = None
+    if uses_target and config.target is not None:
+        target = open_data(config.target, "target", "--target", cache)
+    validation = None
+    if config.validation is not None:
+        validation = open_data(config.validation, "validation", "--target", cache)
+    return ExperimentData(source, target, validation)
+
+
+def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:
+    """The data set that a config names; a street set without a root is made under `cache` on first use."""
+    if data.root is not None:
+        root = Path(data.root)
+        if not root.exists():
+            raise InputError(f"the {role} data set: no folder {root}; give its root with {option}")
+    elif data.street is not None:
+        root = _street(data, cache)
+    else:
+        raise InputError(f"the {role} data set ({data.layout}) has no root: give it with {option} PATH")
+    return open_dataset(data.layout, root, data.split, TAXONOMIES[data.taxonomy])
+
+
+def _street(data: Data, cache: Path) -> Path:
+    from .street.writer import write_street
+
+    street = data.street
+    assert street is not None
+    width, height = street.size
+    name = f"{street.domain}-{data.layout}-{data.split}-{street.pictures}x{width}x{height}-s{street.seed}"
+    root = cache / f"street-{name}"
+    say(f"street data: {root}")
+    write_street(
+        root, pictures=street.pictures, size=(width, height), domain=street.domain, layout=data.layout,
+        seed=street.seed, split=data.split,
+    )  # fmt: skip
+    return root

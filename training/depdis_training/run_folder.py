@@ -1,0 +1,93 @@
+"""A run's folder: what lies where, and that it is a run of one configuration alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from depdis_deploy.command import InputError
+from depdis_deploy.files import written_whole
+
+from .config import Config, build_config
+from .hardware import fast_precision
+
+SNAPSHOTS = ("last.pt", "best.pt")
+
+
+class Run:
+    """`config.json`, `mixtures.json`, `class_counts.json`, a folder for each stage, and at the end
+    `weights.safetensors` and `scores.json`."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.folder = folder
+        self.weights, self.scores = folder / "weights.safetensors", folder / "scores.json"
+        self.mixtures, self.counts = folder / "mixtures.json", folder / "class_counts.json"
+        self.config = self._resolved(config)
+
+    def stage(self, name: str) -> Path:
+        """The folder of a stage: stage1, labels-1, self-training-1, ..."""
+        return self.folder / name
+
+    @property
+    def finished(self) -> bool:
+        return self.weights.exists() and self.scores.exists()
+
+    def begin(self) -> None:
+        """Make the folder; only once the data is known to be there, so that a slip leaves nothing behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "config.json", self.config.plain())
+
+    def _resolved(self, config: Config) -> Config:
+        path = self.folder / "config.json"
+        if path.exists():
+            return _same(config, build_config(read_json(path)), self.folder)
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
+        training = config.training
+        if training.precision == "auto":
+            training = training.model_copy(update={"precision": fast_precision()})
+        return config.model_copy(update={"training": training})
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """The last and the best checkpoint of a run folder's furthest stage."""
+    stages = sorted(
+        (path.parent for path in folder.glob("*/last.pt")),
+        key=lambda stage: (stage.name != "stage1", stage.name),
+    )
+    return [stages[-1] / name for name in SNAPSHOTS if (stages[-1] / name).exists()] if stages else []
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _same(asked: Config, found: Config, folder: Path) -> Config:
+    if asked.training.precision == "auto":
+        training = asked.training.model_copy(update={"precision": found.training.precision})
+        asked = asked.model_copy(update={"training": training})
+    differing = sorted(_differences(asked.plain(), found.plain()))
+    if differing:
+        raise InputError(
+            f"{folder} is a run of another configuration (it differs in {', '.join(differing)}): "
+            "give another folder with --out, or the configuration that it began with"
+        )
+    return found
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for key in one.keys() | other.keys():
+        mine, yours = one.get(key), other.get(key)
+        if isinstance(mine, dict) and isinstance(yours, dict):
+            yield from _differences(mine, yours, f"{before}{key}.")
+        elif mine != yours:
+            yield before + key

@@ -1,0 +1,163 @@
+"""Several runs of one experiment, a process for each GPU or core, ending in their comparison."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from depdis_deploy.command import InputError
+from depdis_deploy.files import written_whole
+
+from .config import Config
+from .run_folder import read_json, write_json
+from .speech import say
+
+
+def sweep(
+    runs: Mapping[str, Config], parent: Path, data: Path, *, stage: str | None, jobs: int | None
+) -> dict[str, Any]:
+    """Carry out the runs in folders of `parent`, unfinished ones from where they were; compare what came out.
+
+    Each run's log is `output.log` beside its folder's own files. Street data is made before, since all share
+    it. InputError at the end names the runs that failed; the others are compared all the same.
+    """
+    from .experiment_data import open_experiment
+    from .pipeline import recipe_method
+
+    for config in runs.values():  # whatever is wrong with a run is said before the first begins
+        open_experiment(config, data, uses_target=recipe_method(config).uses_target)
+    places = _places(jobs)
+    say(f"{len(runs)} runs, {places.qsize()} at a time; their logs are {parent}/RUN.log")
+    running: set[subprocess.Popen[bytes]] = set()
+    lock = threading.Lock()
+
+    def carry_out(name: str) -> int:
+        place = places.get()
+        folder = parent / name
+        parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(parent / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(runs[name].plain()), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "depdis_training.sweep", str(parent / f"{name}.json"), str(folder), str(data),
+            stage or "",
+        ]  # fmt: skip
+        try:
+            with (parent / f"{name}.log").open("ab") as log:
+                process = subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, **place})
+                with lock:
+                    running.add(process)
+                status = process.wait()
+            say(f"{name}: " + ("done" if status == 0 else f"FAILED ({_last_line(parent / f'{name}.log')})"))
+            return status
+        finally:
+            places.put(place)
+
+    with ThreadPoolExecutor(places.qsize()) as pool:
+        futures = {name: pool.submit(carry_out, name) for name in runs}
+        try:
+            failed = [name for name, future in futures.items() if future.result() != 0]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.terminate()
+            raise
+    for name in runs:
+        if name not in failed:
+            (parent / f"{name}.json").unlink(missing_ok=True)
+    results = comparison(runs, parent)
+    if results:
+        write_json(parent / "comparison.json", results)
+        print(as_markdown(results))
+    if failed:
+        raise InputError(
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command goes on"
+        )
+    return results
+
+
+def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
+    """Snapshot to row to {mean, spread, values}: the mIoU in % of each method and variant over its seeds."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, config in runs.items():
+        path = parent / name / "scores.json"
+        for snapshot, scores in (read_json(path) if path.exists() else {}).items():
+            row = "-".join(part for part in (config.method, config.variant or "") if part)
+            key = next(key for key in scores["figures"] if key.startswith("mIoU"))
+            found.setdefault(snapshot, {}).setdefault(row, []).append(scores["figures"][key])
+    return {
+        snapshot: {
+            row: {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else None, "values": values}
+            for row, values in rows.items()
+        }
+        for snapshot, rows in found.items()
+    }
+
+
+def as_markdown(results: Mapping[str, Any]) -> str:
+    """The comparison as a table: a line a row, a column a snapshot, mIoU in % as mean ± spread (seeds)."""
+    snapshots = list(results)
+    rows = list(dict.fromkeys(row for cells in results.values() for row in cells))
+    lines = ["| mIoU (%) | " + " | ".join(snapshots) + " |", "|---" * (len(snapshots) + 1) + "|"]
+    for row in rows:
+        cells = [_cell(results[snapshot].get(row)) for snapshot in snapshots]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    spread = "" if entry["spread"] is None else f" ± {entry['spread']:.1f}"
+    return f"{entry['mean']:.1f}{spread} ({len(entry['values'])})"
+
+
+def _places(jobs: int | None) -> queue.Queue[dict[str, str]]:
+    """What tells each process at a time its GPU, or to use one thread."""
+    gpus = torch.cuda.device_count()
+    count = jobs or gpus or len(os.sched_getaffinity(0))
+    places: queue.Queue[dict[str, str]] = queue.Queue()
+    for number in range(count):
+        places.put(
+            {"CUDA_VISIBLE_DEVICES": str(number % gpus)}
+            if gpus
+            else {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // count))}
+        )
+    return places
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def main() -> None:
+    """One run of a sweep, in a process of its own: CONFIG.json FOLDER DATA STAGE."""
+    import typer
+
+    from depdis_deploy import command
+
+    from .config import build_config
+    from .train_cli import run_one
+
+    def one(config: Path, folder: Path, data: Path, stage: str) -> None:
+        command.raise_on_sigterm()
+        run_one(build_config(read_json(config)), folder, data, stage or None, None)
+
+    app = typer.Typer(add_completion=False)
+    app.command()(one)
+    command.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""One training of a run, in a folder of its own: steps, log, validation, checkpoints; it resumes anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from depdis_deploy.files import written_whole
+from depdis_deploy.manifest import Manifest
+
+from .adaptation import AdaptationLearner, Pair
+from .checkpoint import read_checkpoint, write_checkpoint
+from .config import Config
+from .data.samples import Dataset
+from .depth_distribution import DepthDistribution
+from .loading import Batches
+from .loop import Hooks, Intervals, Loop
+from .network import Network
+from .panel import sheet
+from .run_log import RunLog
+from .scoring import score, torch_model
+from .speech import say
+from .workers import Workers
+
+PANEL_PICTURES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all trainings of a run share."""
+
+    config: Config
+    manifest: Manifest
+    distribution: DepthDistribution
+    validation: Dataset | None
+    device: torch.device
+    workers: Workers
+
+
+class PairBatches:
+    """The micro-batches of a step: `accumulate` pairs of source and target for each of the processes.
+
+    Those of one process that accumulates n are those of n processes that accumulate one.
+    """
+
+    def __init__(self, source: Batches, target: Batches | None, accumulate: int, workers: Workers) -> None:
+        self.source, self.target, self.accumulate, self.workers = source, target, accumulate, workers
+
+    def __call__(self, step: int) -> list[Pair]:
+        """The pairs of step number `step`, counted from 0."""
+        count = self.workers.count
+        first = step * self.accumulate * count + self.workers.rank
+        places = range(first, first + self.accumulate * count, count)
+        return [
+            Pair(self.source(place), None if self.target is None else self.target(place)) for place in places
+        ]
+
+
+class TrainingStage:
+    """`last.pt` (with the snapshots before it, if more are kept), `best.pt`, `log.jsonl`, `tensorboard/` and
+    `panels/` in a folder of a run."""
+
+    def __init__(
+        self, folder: Path, learner: AdaptationLearner, batches: Callable[[int], Sequence[Pair]], *,
+        iterations: int, seed: int, around: Surroundings,
+    ) -> None:  # fmt: skip
+        self.folder, self.learner, self.batches = folder, learner, batches
+        self.iterations, self.seed, self.around = iterations, seed, around
+        self.last, self.best = folder / "last.pt", folder / "best.pt"
+        self.best_score = -1.0
+
+    def run(self) -> Network:
+        """From the last checkpoint, if there is one, to the last iteration; the network that comes out."""
+        first = self._restore()
+        name, training = self.folder.name, self.around.config.training
+        if first == self.iterations:
+            return self.learner.result()
+        (self.folder / "panels").mkdir(parents=True, exist_ok=True)
+        where = f"{training.precision} on {self.around.device}"
+        say(f"{name}: {self.iterations} steps, {where}, from step {first}")
+        with RunLog(self.folder, first, writes=self.around.workers.first) as self.log:
+            Loop(
+                self.learner, self.batches, iterations=self.iterations, seed=self.seed,
+                every=Intervals(
+                    log=training.log_every, checkpoint=training.checkpoint_every,
+                    validate=training.validate_every,
+                ),
+                hooks=Hooks(log=self._log, checkpoint=self._save, validate=self._validate),
+                agree=self.around.workers.agree if self.around.workers.count > 1 else None,
+                quiet=not self.around.workers.first,
+            ).run(first, name)  # fmt: skip
+        self.around.workers.wait()
+        return self.learner.result()
+
+    def _restore(self) -> int:
+        if not self.last.exists():
+            return 0
+        found = read_checkpoint(self.last)
+        self.learner.network.load_state_dict(found.state["weights"])
+        self.learner.load_state(found.state["learner"])
+        self.best_score = float(found.state["best_score"])
+        return found.step
+
+    def _log(self, step: int, values: Mapping[str, float]) -> None:
+        self.log.values(step, values, "train")
+
+    def _save(self, step: int) -> None:
+        if not self.around.workers.first:
+            return
+        state = {
+            "weights": self.learner.network.state_dict(), "learner": self.learner.state(),
+            "best_score": self.best_score,
+        }  # fmt: skip
+        self._write(self.last, step, state)
+        self._keep(step)
+
+    def _keep(self, step: int) -> None:
+        """Older snapshots under their steps' numbers: names for the files that `last.pt` was."""
+        keep = self.around.config.training.keep
+        if keep == 1:
+            return
+        name = self.folder / f"step-{step:08d}.pt"
+        name.unlink(missing_ok=True)
+        os.link(self.last, name)
+        for old in sorted(self.folder.glob("step-*.pt"))[:-keep]:
+            old.unlink()
+
+    def _write(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
+        around = self.around
+        write_checkpoint(
+            path, self.learner.result(), around.manifest, config=around.config.plain(), step=step, state=state
+        )
+
+    def _validate(self, step: int) -> None:
+        around = self.around
+        if around.validation is None or not around.workers.first:
+            return
+        network = self.learner.result()
+        model = torch_model(network, around.manifest, around.device)
+        scores = score(
+            model, around.validation, around.manifest, distribution=around.distribution,
+            pictures=around.config.training.validation_pictures,
+        )  # fmt: skip
+        figures = scores.summary()
+        self.log.values(step, figures, "validation")
+        shown = range(min(PANEL_PICTURES, len(around.validation)))
+        rows = [(sample, model(sample.image)) for sample in (around.validation[i] for i in shown)]
+        picture = sheet(rows, around.validation.taxonomy, around.manifest.taxonomy)
+        self.log.picture(step, "validation", picture)
+        with written_whole(self.folder / "panels" / f"{step:06d}.png") as temporary:
+            cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
+        short = [key for key in figures if not key.startswith("  ")]
+        say(f"step {step}: " + ", ".join(f"{key} {figures[key]:.3f}" for key in short))
+        if scores.miou > self.best_score:
+            self.best_score = scores.miou
+            self._write(self.best, step, {})
