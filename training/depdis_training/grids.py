@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +27,14 @@ def centre_sampled(values: Tensor, size: tuple[int, int]) -> Tensor:
     1280 columns on 161 cells: 3, 11, 19, ..., half a cell beside the features.
     """
     rows, columns = (
-        (2 * torch.arange(points, device=values.device) + 1) * length // (2 * points)
-        for length, points in zip(values.shape[1:], size, strict=True)
+        _centres(length, points, values.device) for length, points in zip(values.shape[1:], size, strict=True)
     )
     return values[:, rows[:, None], columns]
+
+
+@lru_cache
+def _centres(length: int, points: int, device: torch.device) -> Tensor:
+    """The pixels that Pillow's nearest resize takes: where a centre is between two, its running sum decides."""
+    step = length / points
+    centres = np.cumsum([0.5 * step] + [step] * (points - 1))
+    return torch.from_numpy(centres.astype(np.int64)).to(device)

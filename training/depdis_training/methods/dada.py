@@ -11,7 +11,7 @@ from depdis_training.loading import Batch
 
 from .method import Outputs
 from .recipe import Recipe
-from .terms import SegmentationLoss, depth_loss, information, upsampled
+from .terms import SegmentationLoss, depth_loss, information, true_inverse_depth, upsampled
 
 
 class Dada:
@@ -45,7 +45,11 @@ class Dada:
         assert outputs.depth is not None
         return {
             "segmentation": self.segmentation_loss(outputs.segmentation, batch.labels),
-            "depth": depth_loss(outputs.depth, batch.inverse_depth, self.recipe.depth_loss),
+            "depth": depth_loss(
+                outputs.depth,
+                true_inverse_depth(batch.inverse_depth, self.recipe.unknown_depth),
+                self.recipe.depth_loss,
+            ),
         }
 
     def target_losses(self, outputs: Outputs, size: tuple[int, int]) -> dict[str, Tensor]:

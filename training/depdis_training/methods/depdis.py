@@ -17,7 +17,14 @@ from depdis_training.loading import Batch
 
 from .method import Outputs
 from .recipe import Recipe
-from .terms import SegmentationLoss, density_loss, depth_loss, information, upsampled
+from .terms import (
+    SegmentationLoss,
+    density_loss,
+    depth_loss,
+    information,
+    true_inverse_depth,
+    upsampled,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +119,6 @@ class DepDis:
         self, variant: Variant, recipe: Recipe, num_classes: int, distribution: DepthDistribution | None,
         class_weights: Tensor | None,
     ) -> None:  # fmt: skip
-        if variant.density and distribution is None:
-            raise ValueError("density is learned from the class-wise depth distributions: give `distribution`")
         self.variant, self.recipe, self.num_classes = variant, recipe, num_classes
         self.segmentation_loss = SegmentationLoss(recipe.stride, class_weights)
         self._distribution = distribution
@@ -153,13 +158,14 @@ class DepDis:
 
     def source_losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Eq. 7: segmentation (eq. 1), depth (eq. 2), branch balance (eq. 6)."""
+        true_z = true_inverse_depth(batch.inverse_depth, self.recipe.unknown_depth)
         losses = {"segmentation": self.segmentation_loss(outputs.segmentation, batch.labels)}
         if self.variant.depth:
             assert outputs.depth is not None
-            losses["depth"] = depth_loss(outputs.depth, batch.inverse_depth, self.recipe.depth_loss)
+            losses["depth"] = depth_loss(outputs.depth, true_z, self.recipe.depth_loss)
         if self.variant.density:
             assert outputs.density is not None
-            density, known = self.source_density(outputs, batch)
+            density, known = self.source_density(outputs, batch.labels, true_z)
             losses["balance_source"] = density_loss(outputs.density, density, known, self.recipe.density_loss)
         return losses
 
@@ -180,15 +186,16 @@ class DepDis:
         return {"main": make(_Maps(outputs, size, self.recipe.discriminator_density_scale))}
 
     @torch.no_grad()
-    def source_density(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+    def source_density(self, outputs: Outputs, true_labels: Tensor, true_z: Tensor) -> tuple[Tensor, Tensor]:
         """D_s of section 3.3, from the predicted classes and the true depth: a constant of the gradient.
 
-        Returns (B, h, w) on the 0..255 scale, and (B, h, w) booleans: where the density is known.
+        true_labels, true_z: (B, H, W), the latter inverse depth, 0 where unknown. Returns (B, h, w) on the
+        0..255 scale, and (B, h, w) booleans: where the density is known.
         """
         release = self.recipe.source_density == "release"
         take = centre_sampled if release else sampled
         grid = (outputs.segmentation.shape[2], outputs.segmentation.shape[3])
-        truth, z = take(batch.labels, grid).long(), take(batch.inverse_depth, grid)  # (B, h, w)
+        truth, z = take(true_labels, grid).long(), take(true_z, grid)  # (B, h, w)
         labels = truth if self.variant.density_labels == "true" else outputs.segmentation.argmax(dim=1)
         known = z > 0
         if self.variant.density_depth == "predicted":
@@ -209,6 +216,7 @@ class DepDis:
 
     @property
     def distribution(self) -> DepthDistribution:
-        """The class-wise depth distributions of the source."""
-        assert self._distribution is not None
+        """The class-wise depth distributions of the source; ValueError where none was given."""
+        if self._distribution is None:
+            raise ValueError("density is learned from the class-wise depth distributions: give `distribution`")
         return self._distribution

@@ -18,10 +18,12 @@ class Recipe:
     depth_loss: `berhu` (eq. 2-4) at the input's resolution, or `relative` (`losses.relative_depth`) on the
         feature grid, which suits a network that learns log depth.
     density_loss: `berhu` (eq. 6), or `absolute`, the mean error in shares of the 0..255 scale.
+    unknown_depth: pixels whose true depth is unknown (0 in their file) are `left_out` of the losses of depth
+        and density, or taken for a `zero_distance`, as the release takes those of SYNTHIA.
     source_density: what the source's density map is made of. `paper`: the true depth at every pixel.
         `release`: a pixel that is predicted wrongly is looked up at inverse depth 0, since the release reads
         its map from stored ones that are zeroed outside the true class; the source is sampled at the centres
-        of the grid's cells.
+        of the grid's cells. Where the paper's density is made of predicted depth (S2) both are one.
     density_target: how the maps that density is regressed to take the prediction. `argmax`: its most probable
         class, a constant of the gradient, in both paper and release.
     discriminator_density_scale: what density (0..255) is multiplied with in the discriminator's input. 1 is
@@ -40,6 +42,7 @@ class Recipe:
     stride: int = 1
     depth_loss: Literal["berhu", "relative"] = "berhu"
     density_loss: Literal["berhu", "absolute"] = "berhu"
+    unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"
     density_target: Literal["argmax"] = "argmax"
     discriminator_density_scale: float = 1.0

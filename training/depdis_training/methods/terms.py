@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from depdis_training.grids import sampled
 from depdis_training.losses import berhu, cross_entropy, relative_depth, self_information
+
+_Z_AT_ZERO = 65536.0
 
 
 def upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -19,6 +22,13 @@ def upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def information(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, C, h, w) logits -> (B, C, H, W) weighted self-information of the up-sampled prediction (eq. 9)."""
     return self_information(upsampled(logits, size).softmax(dim=1))
+
+
+def true_inverse_depth(inverse_depth: Tensor, unknown: str) -> Tensor:
+    """(B, H, W) inverse depth whose unknown pixels are 0; with `zero_distance` they are 0 m away instead."""
+    if unknown == "zero_distance":
+        return torch.where(inverse_depth > 0, inverse_depth, _Z_AT_ZERO)
+    return inverse_depth
 
 
 class SegmentationLoss:

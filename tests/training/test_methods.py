@@ -1,0 +1,305 @@
+"""Every method's losses and discriminator inputs against their formulas, every variant against the table."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import plain_losses as plain
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from depdis_training.depth_distribution import DepthDistribution
+from depdis_training.loading import Batch
+from depdis_training.methods import METHODS, VARIANTS, Outputs, Recipe, build_method, published_recipe
+from depdis_training.network import build_network
+
+CLASSES, GRID, SIZE = 5, (4, 6), (25, 41)
+SCALE = 2e3
+WEIGHTS = np.array([0.5, 1.0, 2.0, 4.0, 1.5])
+# Cells stand on every 8th pixel, or on the pixel in their middle.
+ON_CELLS = np.ix_(range(2), (0, 8, 16, 24), (0, 8, 16, 24, 32, 40))
+IN_CENTRES = np.ix_(range(2), (3, 9, 15, 21), (3, 10, 17, 23, 30, 37))
+Map = NDArray[np.float64]
+
+
+class Scene:
+    """Fixed maps of a network, truth, and mixtures."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        shape = (2, CLASSES, *GRID)
+        self.logits = rng.normal(0, 2, shape)
+        self.auxiliary = rng.normal(0, 2, shape)
+        self.density = rng.uniform(-20, 270, (2, 1, *GRID))
+        self.depth = rng.uniform(-5, 60, (2, 1, *GRID))
+        self.labels = rng.integers(0, CLASSES, (2, *SIZE))
+        self.labels[:, :9, :9] = 255
+        self.z = rng.uniform(1, 60, (2, *SIZE))
+        means = rng.uniform((0, 0, 0), (5, 3, 60), (CLASSES, 2, 3))
+        variances = rng.uniform(0.5, 1.5, (CLASSES, 2, 3)) * (16, 16, 900)
+        self.mixtures = np.full((CLASSES, 2), 0.5), means, variances
+        self.distribution = DepthDistribution(*self.mixtures, scale=SCALE)
+        self.predicted = self.logits.argmax(1)
+
+    def outputs(self) -> Outputs:
+        logits, auxiliary, density, depth = (
+            torch.from_numpy(values).float()
+            for values in (self.logits, self.auxiliary, self.density, self.depth)
+        )
+        return Outputs(logits, density, depth, {"auxiliary": auxiliary})
+
+    def batch(self) -> Batch:
+        images = torch.zeros(2, 3, *SIZE)
+        return Batch(images, torch.from_numpy(self.labels).byte(), torch.from_numpy(self.z).float())
+
+    def method(self, name: str, variant: str | None, **changes: Any) -> Any:
+        return build_method(
+            name, variant, num_classes=CLASSES, recipe=replace(published_recipe(name), **changes),
+            distribution=self.distribution, class_weights=torch.from_numpy(WEIGHTS).float(),
+        )  # fmt: skip
+
+    def map_of(self, labels: NDArray[np.int64], z: Map, keep_all: bool = False) -> Map:
+        return plain.density(self.mixtures, SCALE, labels, z, keep_all)
+
+    @property
+    def information(self) -> Map:
+        return plain.self_information(self.logits, SIZE)
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return Scene()
+
+
+def check(found: dict[str, torch.Tensor], expected: dict[str, float]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert float(found[name]) == pytest.approx(value, rel=1e-5, abs=1e-6), name
+
+
+# The ablation table: what the source's density map is made of (classes, depth), whether the target has one,
+# and what the discriminator sees, F(P) being self-information, D density and Z depth.
+TABLE: dict[str, tuple[tuple[str, str] | None, bool, str | None]] = {
+    "source_branches": (("true", "true"), False, None),
+    "M1": (None, False, "F"),
+    "M2": (("predicted", "true"), True, "F*D"),
+    "M3": (("predicted", "true"), True, "F*D"),
+    "M4": (("predicted", "true"), True, "F*D"),
+    "S1": (("true", "true"), False, "F*D"),
+    "S2": (("predicted", "predicted"), True, "F*D"),
+    "S3": (("predicted", "true"), True, "F*D*Z"),
+    "S4": (("predicted", "true"), True, "F*Z"),
+    "S5": (("predicted", "true"), True, "F*D"),
+    "D-seg": (("predicted", "true"), True, "F"),
+    "D-density": (("predicted", "true"), True, "D"),
+    "D-depth-seg": (("predicted", "true"), True, "F,Z"),
+    "weights-0.1": (("predicted", "true"), True, "F*D"),
+    "weights-0.01": (("predicted", "true"), True, "F*D"),
+    "weights-0.001": (("predicted", "true"), True, "F*D"),
+    "source_only": (None, False, None),
+}
+SELF_TRAINING = {"M3": "confidence", "M4": "spatial_prior"}
+
+
+def test_the_table_is_of_all_variants() -> None:
+    assert TABLE.keys() == VARIANTS.keys()
+    assert {name: VARIANTS[name].self_training for name in TABLE} == {
+        name: SELF_TRAINING.get(name, "none") for name in TABLE
+    }
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_variant_changes_exactly_what_the_table_says(scene: Scene, name: str) -> None:
+    source_map, target_map, seen = TABLE[name]
+    method = scene.method("depdis", name)
+    full = plain.upsample(scene.logits, SIZE)
+    source = {"segmentation": plain.cross_entropy(full, scene.labels, WEIGHTS)}
+    weights, scale = {"segmentation": 1.0}, float(name[8:]) / 0.01 if name.startswith("weights") else 1.0
+    branches = set()
+    if name != "source_only":
+        source["depth"] = plain.berhu(plain.upsample(scene.depth, SIZE)[:, 0], scene.z)
+        weights["depth"] = 0.005 * scale
+        branches.add("depth")
+    if source_map is not None:
+        labels = scene.labels[ON_CELLS] if source_map[0] == "true" else scene.predicted
+        z = scene.z[ON_CELLS] if source_map[1] == "true" else scene.depth[:, 0]
+        source["balance_source"] = plain.berhu(scene.density[:, 0], scene.map_of(labels, z))
+        weights["balance_source"] = 0.01 * scale
+        branches.add("density")
+    target = {}
+    if target_map:
+        expected = scene.map_of(scene.predicted, scene.depth[:, 0])
+        target["balance_target"] = plain.berhu(scene.density[:, 0], expected)
+        weights["balance_target"] = 0.05 * scale
+    if seen is not None:
+        weights["adversarial"] = 0.05
+    check(method.source_losses(scene.outputs(), scene.batch()), source)
+    check(method.target_losses(scene.outputs(), SIZE), target)
+    assert dict(method.weights) == pytest.approx(weights)
+    assert set(method.branches) == branches
+    assert method.uses_target == (target_map or seen is not None)
+    inputs = method.discriminator_inputs(scene.outputs(), SIZE)
+    if seen is None:
+        assert not inputs
+        assert not method.discriminators
+    else:
+        maps = {"F": scene.information, "D": plain.upsample(scene.density, SIZE)}
+        maps["Z"] = plain.upsample(scene.depth, SIZE)
+        parts = [math.prod([maps[letter] for letter in part.split("*")]) for part in seen.split(",")]
+        wanted = np.concatenate(parts, axis=1)
+        assert method.discriminators == {"main": wanted.shape[1]}
+        np.testing.assert_allclose(inputs["main"], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_release_looks_wrong_pixels_up_at_inverse_depth_zero(scene: Scene) -> None:
+    truth, z = scene.labels[IN_CENTRES], scene.z[IN_CENTRES]
+    wrong = scene.predicted != truth
+    assert 0 < wrong.mean() < 1
+    release = scene.map_of(scene.predicted, np.where(wrong, 0, z), keep_all=True)
+    assert release[wrong].max() > 10
+    losses = scene.method("depdis", "M2", source_density="release").source_losses(
+        scene.outputs(), scene.batch()
+    )
+    assert float(losses["balance_source"]) == pytest.approx(plain.berhu(scene.density[:, 0], release), rel=1e-5)
+
+
+def test_unknown_depth_is_left_out_or_taken_for_no_distance(scene: Scene) -> None:
+    batch = scene.batch()
+    unknown = torch.zeros(2, *SIZE, dtype=torch.bool)
+    unknown[:, 5:20, 10:30] = True
+    batch = Batch(batch.images, batch.labels, batch.inverse_depth.masked_fill(unknown, 0))
+    prediction = plain.upsample(scene.depth, SIZE)[:, 0]
+    known = ~unknown.numpy()
+    left_out = scene.method("depdis", "M2").source_losses(scene.outputs(), batch)
+    assert float(left_out["depth"]) == pytest.approx(plain.berhu(prediction[known], scene.z[known]), rel=1e-5)
+    there = known[ON_CELLS]
+    density = scene.map_of(scene.predicted, scene.z[ON_CELLS])
+    assert float(left_out["balance_source"]) == pytest.approx(
+        plain.berhu(scene.density[:, 0][there], density[there]), rel=1e-5
+    )
+    zero = scene.method("depdis", "M2", unknown_depth="zero_distance").source_losses(scene.outputs(), batch)
+    expected = plain.berhu(prediction, np.where(known, scene.z, 65536))
+    assert float(zero["depth"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_small_networks_forms_of_the_losses(scene: Scene) -> None:
+    method = scene.method("depdis", "S1", depth_loss="relative", density_loss="absolute", stride=8)
+    batch = replace(scene.batch(), inverse_depth=scene.batch().inverse_depth.masked_fill(
+        torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.3, 0
+    ))  # fmt: skip
+    outputs = scene.outputs()._replace(depth=scene.outputs().depth.abs() + 1)
+    losses = method.source_losses(outputs, batch)
+    labels, z = scene.labels[ON_CELLS], batch.inverse_depth.numpy().astype(float)[ON_CELLS]
+    assert float(losses["segmentation"]) == pytest.approx(
+        plain.cross_entropy(scene.logits, labels, WEIGHTS), rel=1e-5
+    )
+    known = (z > 0) & (labels != 255)
+    error = np.abs(scene.density[:, 0] - scene.map_of(labels, z)) / 255
+    assert float(losses["balance_source"]) == pytest.approx(error[known].mean(), rel=1e-5)
+    e = np.log(z[z > 0]) - np.log(outputs.depth[:, 0].numpy()[z > 0])
+    too_far = np.where(e < 1, np.expm1(np.clip(e, 0, 1)), np.e - 1 + np.e * (e - 1))
+    assert float(losses["depth"]) == pytest.approx(np.where(e > 0, too_far, -e).mean(), rel=1e-5)
+
+
+def test_advent_is_its_formulas(scene: Scene) -> None:
+    method = scene.method("advent", None)
+    check(
+        method.source_losses(scene.outputs(), scene.batch()),
+        {
+            "segmentation": plain.cross_entropy(plain.upsample(scene.logits, SIZE), scene.labels, WEIGHTS),
+            "segmentation_auxiliary": plain.cross_entropy(
+                plain.upsample(scene.auxiliary, SIZE), scene.labels, WEIGHTS
+            ),
+        },
+    )
+    assert method.target_losses(scene.outputs(), SIZE) == {}
+    inputs = method.discriminator_inputs(scene.outputs(), SIZE)
+    np.testing.assert_allclose(inputs["main"], scene.information, atol=1e-6)
+    wanted = plain.self_information(scene.auxiliary, SIZE)
+    np.testing.assert_allclose(inputs["auxiliary"], wanted, atol=1e-6)
+    assert dict(method.weights) == {
+        "segmentation": 1.0, "segmentation_auxiliary": 0.1, "adversarial": 0.001,
+        "adversarial_auxiliary": 0.0002,
+    }  # fmt: skip
+    assert method.discriminators == {"main": CLASSES, "auxiliary": CLASSES}
+
+
+def test_minent_is_its_formulas(scene: Scene) -> None:
+    method = scene.method("minent", None)
+    assert set(method.source_losses(scene.outputs(), scene.batch())) == {
+        "segmentation",
+        "segmentation_auxiliary",
+    }
+
+    def entropy(logits: Map) -> float:
+        p = plain.softmax(plain.upsample(logits, SIZE))
+        return float((-p * np.log(p)).sum(1).mean() / np.log(CLASSES))
+
+    expected = {"entropy": entropy(scene.logits), "entropy_auxiliary": entropy(scene.auxiliary)}
+    check(method.target_losses(scene.outputs(), SIZE), expected)
+    assert (method.weights["entropy"], method.weights["entropy_auxiliary"]) == (0.001, 0.0002)
+    assert method.discriminators == {}
+
+
+def test_dada_is_its_formulas(scene: Scene) -> None:
+    method = scene.method("dada", None)
+    depth = plain.upsample(scene.depth, SIZE)
+    check(
+        method.source_losses(scene.outputs(), scene.batch()),
+        {
+            "segmentation": plain.cross_entropy(plain.upsample(scene.logits, SIZE), scene.labels, WEIGHTS),
+            "depth": plain.berhu(depth[:, 0], scene.z),
+        },
+    )
+    inputs = method.discriminator_inputs(scene.outputs(), SIZE)
+    np.testing.assert_allclose(inputs["main"], scene.information * depth, rtol=1e-5, atol=1e-5)
+    assert dict(method.weights) == {"segmentation": 1.0, "depth": 0.001, "adversarial": 0.001}
+    assert method.fusion
+    assert method.branches == ("depth",)
+
+
+def test_fusion_multiplies_features_by_what_depth_says() -> None:
+    torch.manual_seed(0)
+    network = build_network(7, "resnet101", ("depth",), fusion=True).eval()
+    images = torch.randn(1, 3, 33, 33) * 50
+    with torch.no_grad():
+        features = network.features(images)
+        x = features.last
+        encoded = network.enc5_3(network.enc5_2(network.enc5_1(x).relu()).relu())
+        expected = network.layer6(x * network.dec5(encoded).relu())
+        found = network(images)
+    torch.testing.assert_close(found.segmentation, expected)
+    torch.testing.assert_close(found.depth, encoded.mean(1, keepdim=True))
+    assert features.middle.shape[1] == network.middle_channels
+    assert network.is_head("dec5.weight")
+
+
+@pytest.mark.parametrize("backbone", ["resnet101", "efficientnet_lite0"])
+def test_the_second_level_reads_the_features_before_the_last_stage(backbone: str) -> None:
+    network = build_network(CLASSES, backbone, ()).eval()
+    heads = build_method("advent", num_classes=CLASSES, recipe=Recipe()).extra_heads(network)
+    with torch.no_grad():
+        features = network.features(torch.zeros(1, 3, 64, 96))
+        logits = heads["auxiliary"](features)
+    assert logits.shape == (1, CLASSES, *features.middle.shape[2:])
+
+
+def test_density_may_be_shrunk_for_the_discriminator(scene: Scene) -> None:
+    whole = scene.method("depdis", "M2").discriminator_inputs(scene.outputs(), SIZE)["main"]
+    changed = scene.method("depdis", "M2", discriminator_density_scale=1 / 255)
+    small = changed.discriminator_inputs(scene.outputs(), SIZE)["main"]
+    torch.testing.assert_close(small * 255, whole)
+
+
+def test_wrong_requests_name_what_there_is(scene: Scene) -> None:
+    settings: dict[str, Any] = {"num_classes": 16, "recipe": Recipe()}
+    with pytest.raises(ValueError, match=", ".join(METHODS)):
+        build_method("clan", **settings)
+    with pytest.raises(ValueError, match="source_only, source_branches, M1"):
+        build_method("depdis", "M5", **settings)
+    with pytest.raises(ValueError, match="dada has none, got 'M4'"):
+        build_method("dada", "M4", **settings)
+    with pytest.raises(ValueError, match="give `distribution`"):
+        build_method("depdis", **settings).source_losses(scene.outputs(), scene.batch())
