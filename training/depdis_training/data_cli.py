@@ -1,4 +1,4 @@
-"""`depdis-data`: make data sets."""
+"""`depdis-data`: make data sets, check them, and say what their classes are like."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Split(StrEnum):
 
 @app.callback(epilog=_EXAMPLE)
 def data() -> None:
-    """Make data sets for training."""
+    """Make data sets for training, check those at hand, and show what their classes are like."""
 
 
 @app.command(epilog=_EXAMPLE)
@@ -97,6 +97,26 @@ def street(
         seed=seed, split=split.value, workers=workers,
     )  # fmt: skip
     typer.echo(f"{out}: a street set in the layout {chosen.value}", err=True)
+
+
+@app.command(epilog="Example: depdis-data check SYNTHIA")
+def check(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The root of a data set, or a video.")],
+    layout: Annotated[str, typer.Option(help="Its layout, where it cannot be told from the folders.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: one a core]")] = None,
+) -> None:
+    """Say what is in a data set, what is missing or corrupt, and which commands can run with it.
+
+    Reads every file. Exit status 0 when nothing is wrong, 1 otherwise.
+    """
+    command.raise_on_sigterm()
+    from .data.check import check as checked
+    from .data.check_text import as_text
+
+    report = checked(root, layout, workers=workers)
+    typer.echo(as_text(report))
+    if report.faults:
+        raise typer.Exit(1)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 class CamVid:
     """One split, pictures as PNG or JPEG. Labels are given where the set has them: a target's are optional."""
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> None:
         if split not in SPLITS:
             raise InputError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
         self.taxonomy = taxonomy
@@ -28,17 +28,23 @@ class CamVid:
         self._labels = root / f"{split}annot"
         self._has_labels = self._labels.is_dir()
         if self._has_labels:
-            reading.require((self._labels / f"{name}.png" for name in self.names), str(root))
+            reading.require((self._labels / f"{name}.png" for name in self.names), str(root), whole)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self.names[index]
-        image = reading.read_rgb(self._pictures[index])
-        if not self._has_labels:
+        name, files = self.names[index], self.files(index)
+        image = reading.read_rgb(files["picture"])
+        if "labels" not in files:
             return Sample(name, image)
-        label_file = self._labels / f"{name}.png"
-        labels = reading.mapped(reading.read_indices(label_file), *self._label_table, label_file)
+        labels = reading.mapped(reading.read_indices(files["labels"]), *self._label_table, files["labels"])
         reading.same_size(name, picture=image, labels=labels)
         return Sample(name, image, labels)
+
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from."""
+        files = {"picture": self._pictures[index]}
+        if self._has_labels:
+            files["labels"] = self._labels / f"{self.names[index]}.png"
+        return files

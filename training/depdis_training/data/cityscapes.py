@@ -25,7 +25,7 @@ class Cityscapes:
     """One split. Labels and depth are those of `val` alone: the training pictures' labels are never read,
     since adaptation has none. Depth is given where the set has disparity and camera files."""
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> None:
         if split not in SPLITS:
             raise InputError(f"Cityscapes has no split {split!r}; it has {', '.join(SPLITS)}")
         self.taxonomy = taxonomy
@@ -40,34 +40,39 @@ class Cityscapes:
         self.names = [place.rsplit("/", 1)[-1] for place in self._places]
         if split == "val":
             reading.folder(root, "gtFine", split, what="Cityscapes")
-            reading.require(
-                (self._file(place, "gtFine", "gtFine_labelIds.png") for place in self._places), str(root)
-            )
         self._has_depth = split == "val" and (root / "disparity" / split).is_dir()
-        if self._has_depth:
-            reading.require(
-                (self._file(place, "disparity", "disparity.png") for place in self._places), str(root)
-            )
-        self._has_cameras = (root / "camera" / split).is_dir()
-        if self._has_depth or self._has_cameras:
-            reading.require((self._file(place, "camera", "camera.json") for place in self._places), str(root))
+        self._has_cameras = self._has_depth or (root / "camera" / split).is_dir()
+        for kind in ("labels", "depth", "camera"):
+            of_kind = (self.files(index).get(kind) for index in range(len(self)))
+            reading.require((path for path in of_kind if path is not None), str(root), whole)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        place, name = self._places[index], self.names[index]
-        image = reading.read_rgb(self._file(place, "leftImg8bit", "leftImg8bit.png"))
+        name, files = self.names[index], self.files(index)
+        image = reading.read_rgb(files["picture"])
         labels = depth_m = focal_px = None
-        if self._split == "val":
-            label_file = self._file(place, "gtFine", "gtFine_labelIds.png")
-            labels = reading.mapped(reading.read_indices(label_file), *self._label_table, label_file)
-        if self._has_cameras:
-            focal_px, baseline_m = _camera(self._file(place, "camera", "camera.json"))
-            if self._has_depth:
-                depth_m = _depth(self._file(place, "disparity", "disparity.png"), focal_px * baseline_m)
+        if "labels" in files:
+            labels = reading.mapped(reading.read_indices(files["labels"]), *self._label_table, files["labels"])
+        if "camera" in files:
+            focal_px, baseline_m = _camera(files["camera"])
+            if "depth" in files:
+                depth_m = _depth(files["depth"], focal_px * baseline_m)
         reading.same_size(name, picture=image, labels=labels, depth=depth_m)
         return Sample(name, image, labels, depth_m, focal_px)
+
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from."""
+        place = self._places[index]
+        files = {"picture": self._file(place, "leftImg8bit", "leftImg8bit.png")}
+        if self._split == "val":
+            files["labels"] = self._file(place, "gtFine", "gtFine_labelIds.png")
+        if self._has_depth:
+            files["depth"] = self._file(place, "disparity", "disparity.png")
+        if self._has_cameras:
+            files["camera"] = self._file(place, "camera", "camera.json")
+        return files
 
     def _file(self, place: str, kind: str, ending: str) -> Path:
         return self._root / kind / self._split / f"{place}_{ending}"

@@ -31,7 +31,7 @@ class Frames:
     Frames of videos are decoded once, into a temporary folder that goes away with the object.
     """
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> None:
         if split not in SPLITS:
             raise InputError(f"a set of frames has no split {split!r}; {', '.join(SPLITS)} all mean the whole")
         self.taxonomy = taxonomy
@@ -59,6 +59,11 @@ class Frames:
         if isinstance(place, Path):
             return Sample(name, reading.read_rgb(place))
         return Sample(name, next(frames_of(place)).image)
+
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from: a video's frames from the temporary folder."""
+        place = self._entries[index][1]
+        return {"picture": place if isinstance(place, Path) else Path(place.location)}
 
     def _sampled(self, source: Source) -> Iterator[tuple[str, Path]]:
         if self._cache is None:

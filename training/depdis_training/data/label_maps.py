@@ -30,10 +30,7 @@ def label_table(layout: str, taxonomy: Taxonomy, names: Sequence[str] | None = N
     default the published one. ValueError lists the taxonomies of that layout. CamVid's classes are read from
     every set that gives the 16, through their view.
     """
-    maps = _label_maps()[layout]
-    readable = [*maps["to"]]
-    if "cityscapes-16" in readable:
-        readable.append("camvid-11")
+    maps, readable = _label_maps()[layout], readable_in(layout)
     wanted = next((name for name in readable if _TAXONOMIES[name].names == taxonomy.names), None)
     if wanted is None:
         raise ValueError(
@@ -48,6 +45,12 @@ def label_table(layout: str, taxonomy: Taxonomy, names: Sequence[str] | None = N
         if name in maps["to"][through]:
             table[value] = _TAXONOMIES[through].index(maps["to"][through][name])
     return LabelTable(table if through == wanted else view_camvid()[table], known)
+
+
+def readable_in(layout: str) -> list[str]:
+    """The names of the taxonomies that a layout's labels can be read in."""
+    readable = [*_label_maps()[layout]["to"]]
+    return [*readable, "camvid-11"] if "cityscapes-16" in readable else readable
 
 
 def class_names(layout: str) -> list[str]:

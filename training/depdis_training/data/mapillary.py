@@ -23,7 +23,9 @@ SPLITS = {"train": ("training", "train"), "val": ("validation", "val"), "test": 
 class Mapillary:
     """One split. Labels are given for `val` alone: those of the training pictures are never read."""
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy, version: str) -> None:
+    def __init__(
+        self, root: Path, split: str, taxonomy: Taxonomy, version: str, whole: bool = True
+    ) -> None:  # fmt: skip
         if split not in SPLITS:
             raise InputError(f"Mapillary Vistas has no split {split!r}; it has {', '.join(SPLITS)}")
         what = f"Mapillary Vistas {version}"
@@ -40,31 +42,38 @@ class Mapillary:
                 raise InputError(f"{root}: this is Mapillary Vistas v2.0; use layout mapillary-v2.0")
             labels = ("labels",) if version == "v1.2" else (version, "labels")
             self._labels = reading.folder(root, place, *labels, what=what)
-            reading.require((self._labels / f"{name}.png" for name in self.names), str(root))
+            reading.require((self._labels / f"{name}.png" for name in self.names), str(root), whole)
             self._label_table = label_table(f"mapillary-{version}", taxonomy, _class_names(config))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self.names[index]
-        image = reading.read_rgb(self._images / f"{name}{self._suffix[name]}")
-        if self._split != "val":
+        name, files = self.names[index], self.files(index)
+        image = reading.read_rgb(files["picture"])
+        if "labels" not in files:
             return Sample(name, image)
-        label_file = self._labels / f"{name}.png"
-        labels = reading.mapped(reading.read_indices(label_file), *self._label_table, label_file)
+        labels = reading.mapped(reading.read_indices(files["labels"]), *self._label_table, files["labels"])
         reading.same_size(name, picture=image, labels=labels)
         return Sample(name, image, labels)
 
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from."""
+        name = self.names[index]
+        files = {"picture": self._images / f"{name}{self._suffix[name]}"}
+        if self._split == "val":
+            files["labels"] = self._labels / f"{name}.png"
+        return files
 
-def mapillary_v12(root: Path, split: str, taxonomy: Taxonomy) -> Mapillary:
+
+def mapillary_v12(root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> Mapillary:
     """Mapillary Vistas v1.2."""
-    return Mapillary(root, split, taxonomy, "v1.2")
+    return Mapillary(root, split, taxonomy, "v1.2", whole)
 
 
-def mapillary_v20(root: Path, split: str, taxonomy: Taxonomy) -> Mapillary:
+def mapillary_v20(root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> Mapillary:
     """Mapillary Vistas v2.0 with its own 124 classes."""
-    return Mapillary(root, split, taxonomy, "v2.0")
+    return Mapillary(root, split, taxonomy, "v2.0", whole)
 
 
 def _class_names(config: Path) -> list[str]:

@@ -28,11 +28,11 @@ _WHAT = "user's own"
 class Own:
     """One split, or the whole set under each name where it is not divided.
 
-    taxonomy None: the set's own classes. Labels and depth are given where the split has them; where there is
-    a folder of them, it has to hold all.
+    taxonomy None: the set's own classes. whole False: missing files are found when they are read. Labels and
+    depth are given where the split has them; where there is a folder of them, it has to hold all.
     """
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy | None) -> None:
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy | None, whole: bool = True) -> None:
         pictures = reading.folder(root, "images", what=_WHAT)
         self._description = read_description(root / FILE)
         self.taxonomy = taxonomy or self._description.classes
@@ -45,8 +45,8 @@ class Own:
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise InputError(f"{pictures}: two pictures are named {twice[0]}; rename one")
-        self._labels = self._beside(root / "labels" / place, stems)
-        self._depth = self._beside(root / "depth" / place, stems)
+        self._labels = self._beside(root / "labels" / place, stems, whole)
+        self._depth = self._beside(root / "depth" / place, stems, whole)
         if self._depth is not None and self._description.depth is None:
             raise InputError(
                 f"{root / FILE}: says nothing of the unit of the folder depth; "
@@ -62,10 +62,10 @@ class Own:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self.names[index]
-        image = reading.read_rgb(self._pictures[index])
-        labels = None if self._labels is None else self._read_labels(self._labels[index])
-        depth_m = None if self._depth is None else self._read_depth(self._depth[index])
+        name, files = self.names[index], self.files(index)
+        image = reading.read_rgb(files["picture"])
+        labels = self._read_labels(files["labels"]) if "labels" in files else None
+        depth_m = self._read_depth(files["depth"]) if "depth" in files else None
         reading.same_size(name, picture=image, labels=labels, depth=depth_m)
         return Sample(
             name,
@@ -75,12 +75,17 @@ class Own:
             self._focal_px.get(_key(self._stems[index]), self._description.focal_px),
         )
 
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from."""
+        kinds = {"picture": self._pictures, "labels": self._labels, "depth": self._depth}
+        return {kind: paths[index] for kind, paths in kinds.items() if paths is not None}
+
     @staticmethod
-    def _beside(where: Path, stems: list[str]) -> list[Path] | None:
+    def _beside(where: Path, stems: list[str], whole: bool) -> list[Path] | None:
         if not where.is_dir():
             return None
         paths = [where / f"{stem}.png" for stem in stems]
-        reading.require(paths, str(where))
+        reading.require(paths, str(where), whole)
         return paths
 
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
@@ -163,6 +168,8 @@ def _label_values(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
             mode = picture.mode
             if mode in ("P", "L"):
                 return np.asarray(picture)
+    except FileNotFoundError:
+        raise reading.missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
     values = reading.read_png(path)

@@ -38,13 +38,13 @@ def files(where: Path, suffixes: Iterable[str], pattern: str = "*") -> list[Path
     return found
 
 
-def require(paths: Iterable[Path], what: str) -> None:
-    """Raise if some of the files are missing: how many, and the first by name."""
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        count = "1 file" if len(missing) == 1 else f"{len(missing)} files"
-        first = ", the first" if len(missing) > 1 else ""
-        raise InputError(f"{what}: {count} missing{first}: {missing[0]}")
+def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
+    """Raise if some of the files are missing: how many, and the first by name. whole False: never."""
+    lacking = [path for path in paths if not path.is_file()] if whole else []
+    if lacking:
+        count = "1 file" if len(lacking) == 1 else f"{len(lacking)} files"
+        first = ", the first" if len(lacking) > 1 else ""
+        raise InputError(f"{what}: {count} missing{first}: {lacking[0]}")
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -55,6 +55,8 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         # Pillow refuses a truncated JPEG; OpenCV fills it with grey.
         with Image.open(path) as picture:
             return np.asarray(picture.convert("RGB"))
+    except FileNotFoundError:
+        raise missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a picture ({error}); copy it anew") from None
 
@@ -71,6 +73,8 @@ def read_indices(path: Path) -> NDArray[np.uint8]:
             if picture.mode in ("P", "L"):
                 return np.asarray(picture)
             mode = picture.mode
+    except FileNotFoundError:
+        raise missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
     raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
@@ -81,7 +85,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise missing(path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not JSON ({error})") from None
 
@@ -104,6 +108,11 @@ def read_depth_values(path: Path, unit: str = "as taxonomy.yaml says") -> NDArra
             f"{path}: depth is one channel of 16 bits {unit}, this file has {channels} of {bits} bits"
         )
     return values
+
+
+def missing(path: Path) -> InputError:
+    """The error of a file that is not there."""
+    return InputError(f"{path}: no such file")
 
 
 def same_size(name: str, **pictures: NDArray[Any] | None) -> None:
@@ -138,7 +147,7 @@ def _decoded(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.fromfile(path, np.uint8)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise missing(path) from None
     # The decoder prints to stderr by itself at what the missing end shows beforehand.
     whole = data.size > 0 and b"IEND" in data[-16:].tobytes()
     values = cv2.imdecode(data, flags) if whole else None

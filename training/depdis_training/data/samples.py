@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -43,3 +44,9 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+class FileDataset(Dataset, Protocol):
+    """A data set that says what each sample is read from: picture, and where given labels, depth, camera."""
+
+    def files(self, index: int) -> dict[str, Path]: ...

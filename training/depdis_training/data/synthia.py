@@ -25,7 +25,7 @@ SPLITS = ("train", "val", "all")
 class Synthia:
     """The whole set under each of the split names, since SYNTHIA is not divided."""
 
-    def __init__(self, root: Path, split: str, taxonomy: Taxonomy) -> None:
+    def __init__(self, root: Path, split: str, taxonomy: Taxonomy, whole: bool = True) -> None:
         if split not in SPLITS:
             raise InputError(f"SYNTHIA has no split {split!r}; {', '.join(SPLITS)} all mean the whole set")
         self.taxonomy = taxonomy
@@ -39,8 +39,8 @@ class Synthia:
         self._parsed = (root / "parsed_LABELS").is_dir()
         label_folder = ("parsed_LABELS",) if self._parsed else ("GT", "LABELS")
         self._labels = reading.folder(root, *label_folder, what="SYNTHIA-RAND-CITYSCAPES")
-        reading.require((self._labels / path.name for path in pictures), f"labels of {root}")
-        reading.require((self._depth / path.name for path in pictures), f"depth of {root}")
+        reading.require((self._labels / path.name for path in pictures), f"labels of {root}", whole)
+        reading.require((self._depth / path.name for path in pictures), f"depth of {root}", whole)
         self.names = [path.stem for path in pictures]
         cameras = root / "cameras.json"
         self._focal_px = (
@@ -51,9 +51,9 @@ class Synthia:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        name = self.names[index]
-        image = reading.read_rgb(self._pictures / f"{name}.png")
-        label_file = self._labels / f"{name}.png"
+        name, files = self.names[index], self.files(index)
+        image = reading.read_rgb(files["picture"])
+        label_file = files["labels"]
         ids = reading.read_png(label_file)
         if not self._parsed:
             if ids.ndim != 3:
@@ -62,9 +62,14 @@ class Synthia:
         elif ids.ndim != 2:
             raise InputError(f"{label_file}: labels in parsed_LABELS have one channel, got {ids.shape[2]}")
         labels = reading.mapped(np.ascontiguousarray(ids), *self._label_table, label_file)
-        depth_m = reading.read_depth_cm(self._depth / f"{name}.png")
+        depth_m = reading.read_depth_cm(files["depth"])
         reading.same_size(name, picture=image, labels=labels, depth=depth_m)
         return Sample(name, image, labels, depth_m, self._focal_px.get(name))
+
+    def files(self, index: int) -> dict[str, Path]:
+        """What sample `index` is read from."""
+        folders = {"picture": self._pictures, "labels": self._labels, "depth": self._depth}
+        return {kind: folder / f"{self.names[index]}.png" for kind, folder in folders.items()}
 
 
 def _refuse_synthia_rand(root: Path, pictures: Sequence[Path]) -> None:
