@@ -140,17 +140,18 @@ def test_several_faults_at_once_are_all_named(synthia: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["cityscapes", "mapillary-v1.2", "mapillary-v2.0", "camvid", "own"])
 def test_every_layout_is_told_and_whole(tmp_path: Path, layout: str) -> None:
+    split = "train" if layout == "own" else "val"
     write_street(
-        tmp_path, pictures=6, size=(64, 32), domain="source", layout=layout, workers=1, quiet=True
-    )  # fmt: skip
+        tmp_path, pictures=1, size=(64, 32), domain="source", layout=layout, split=split, workers=1, quiet=True
+    )
     report = checked(tmp_path)
     assert report.layout == layout
     assert report.faults == []
-    assert [(split.name, split.pictures) for split in report.splits] == [("train", 5), ("val", 1)]
-    assert report.splits[1].found["labels"] == 1
+    assert [(found.name, found.pictures) for found in report.splits] == [(split, 1)]
+    assert report.splits[0].found["labels"] == 1
     text = as_text(report)
     assert f"--target {tmp_path}" in text
-    assert ("source" in text) == (layout == "own")
+    assert ("  source" in text) == (layout == "own")
 
 
 def test_faults_of_ones_own_set(tmp_path: Path) -> None:
