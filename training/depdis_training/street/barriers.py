@@ -31,7 +31,9 @@ BARRIERS = (
 
 
 def _raised(line: Line, y: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    return np.stack([line[:, 0], np.broadcast_to(y, len(line)), line[:, 1]], axis=1)
+    points = np.empty((len(line), 3))
+    points[:, 0], points[:, 1], points[:, 2] = line[:, 0], y, line[:, 1]
+    return points
 
 
 def _shifted(line: Line, distance: float) -> Line:

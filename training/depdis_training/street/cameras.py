@@ -68,7 +68,7 @@ def _overhead(rng: np.random.Generator, layout: Layout, size: tuple[int, int]) -
     """From a bridge or a high window, steeply down on the road."""
     x = own_lane(layout) + float(rng.normal(0, 1.5))
     yaw = float(rng.normal(0, 20) if rng.random() < 0.6 else rng.uniform(-120, 120))
-    pitch, fov = float(rng.uniform(-88, -40)), float(rng.uniform(45, 85))
+    pitch, fov = float(rng.uniform(-88, -45)), float(rng.uniform(45, 85))
     return _camera(x, float(rng.uniform(5.2, 11.0)), yaw, pitch, float(rng.normal(0, 3)), fov, size)
 
 
@@ -105,7 +105,7 @@ class View:
         if camera.pitch < _STEEP:
             ahead = camera.y / math.tan(-camera.pitch)
             below = (camera.x + ahead * math.sin(camera.yaw), camera.z + ahead * math.cos(camera.yaw))
-            return View(camera.x, camera.z, camera.yaw, math.pi, 45.0, below)
+            return View(camera.x, camera.z, camera.yaw, math.pi, 28.0, below)
         return View(camera.x, camera.z, camera.yaw, half + 0.06, reach)
 
     def distance(self, x: float, z: float) -> float:

@@ -15,8 +15,8 @@ from numba.core import config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SOURCES = (
-    "facades.py", "holes.py", "kernel.py", "noise.py", "patterns.py", "raster.py", "response.py", "shading.py",
-    "shadows.py", "sky.py",
+    "facades.py", "geometry.py", "holes.py", "kernel.py", "noise.py", "patterns.py", "raster.py", "response.py",
+    "shading.py", "shadows.py", "sky.py",
 )  # fmt: skip
 
 

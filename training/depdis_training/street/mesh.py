@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from depdis_training.street.geometry import quad_rows, turned
+
 Point = tuple[float, float, float]
 Rgb = tuple[float, float, float]
 
@@ -57,12 +59,14 @@ class Mesh:
 
     def placed(self, x: float, z: float, *, y: float = 0.0, yaw: float = 0.0, scale: float = 1.0) -> Mesh:
         """The mesh scaled, turned about the vertical (yaw in radians, +z towards +x) and moved."""
-        sine, cosine = math.sin(yaw), math.cos(yaw)
-        turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
+        vertices, normals = turned(
+            np.ascontiguousarray(self.vertices), np.ascontiguousarray(self.normals), float(yaw), float(scale),
+            np.array([x, y, z], np.float64),
+        )  # fmt: skip
         return Mesh(
-            self.vertices @ turn.T * scale + np.array([x, y, z]),
-            self.normals @ turn.T,
-            self.uv * scale,
+            vertices,
+            normals,
+            self.uv if scale == 1.0 else self.uv * scale,
             self.faces,
             self.face_material,
             self.materials,
@@ -99,6 +103,7 @@ class Builder:
     _faces: list[NDArray[np.int32]] = field(default_factory=list)
     _face_material: list[NDArray[np.int32]] = field(default_factory=list)
     _materials: dict[Material, int] = field(default_factory=dict)
+    _last: tuple[Material | None, int] = (None, 0)
     _count: int = 0
 
     def triangles(
@@ -111,32 +116,31 @@ class Builder:
         self._normals.append(np.asarray(normals, np.float64))
         self._uv.append(np.asarray(uv, np.float64))
         self._faces.append(corners + np.int32(self._count))
-        index = self._materials.setdefault(material, len(self._materials))
+        if material is not self._last[0]:  # hashing one takes longer than most surfaces
+            self._last = material, self._materials.setdefault(material, len(self._materials))
+        index = self._last[1]
         self._face_material.append(np.full(len(corners), index, np.int32))
         self._count += len(points)
 
     def quad(self, a: Point, b: Point, c: Point, d: Point, material: Material) -> None:
         """A flat quadrilateral, corners in order; u runs along a-b and v along a-d, both from 0 at a."""
-        corners = np.array([a, b, c, d], np.float64)
-        along, up = corners[1] - corners[0], corners[3] - corners[0]
-        width = float(np.linalg.norm(along)) or 1.0
-        normal = np.cross(along, up)
-        normal /= float(np.linalg.norm(normal)) or 1.0
-        across = np.cross(normal, along / width)
-        offsets = corners - corners[0]
-        uv = np.stack([offsets @ (along / width), offsets @ across], axis=1)
-        self.triangles(corners, [[0, 1, 2], [0, 2, 3]], material, uv=uv, normals=np.repeat(normal[None], 4, 0))
+        self.quads(np.array([a, b, c, d], np.float64), material)
+
+    def quads(self, corners: NDArray[np.float64], material: Material) -> None:
+        """Flat quadrilaterals (4 N, 3) as `quad` takes them, one after the other."""
+        uv, normals, faces = quad_rows(corners)
+        self.triangles(corners, faces, material, uv=uv, normals=normals)
 
     def box(self, low: Point, high: Point, material: Material, *, bottom: bool = False) -> None:
         """An upright box between two opposite corners, without its underside unless `bottom`."""
         (x0, y0, z0), (x1, y1, z1) = low, high
-        self.quad((x0, y0, z0), (x1, y0, z0), (x1, y1, z0), (x0, y1, z0), material)
-        self.quad((x1, y0, z1), (x0, y0, z1), (x0, y1, z1), (x1, y1, z1), material)
-        self.quad((x0, y0, z1), (x0, y0, z0), (x0, y1, z0), (x0, y1, z1), material)
-        self.quad((x1, y0, z0), (x1, y0, z1), (x1, y1, z1), (x1, y1, z0), material)
-        self.quad((x0, y1, z0), (x1, y1, z0), (x1, y1, z1), (x0, y1, z1), material)
-        if bottom:
-            self.quad((x0, y0, z1), (x1, y0, z1), (x1, y0, z0), (x0, y0, z0), material)
+        corners = [
+            (x0, y0, z0), (x1, y0, z0), (x1, y1, z0), (x0, y1, z0), (x1, y0, z1), (x0, y0, z1), (x0, y1, z1),
+            (x1, y1, z1), (x0, y0, z1), (x0, y0, z0), (x0, y1, z0), (x0, y1, z1), (x1, y0, z0), (x1, y0, z1),
+            (x1, y1, z1), (x1, y1, z0), (x0, y1, z0), (x1, y1, z0), (x1, y1, z1), (x0, y1, z1), (x0, y0, z1),
+            (x1, y0, z1), (x1, y0, z0), (x0, y0, z0),
+        ]  # fmt: skip
+        self.quads(np.array(corners if bottom else corners[:20], np.float64), material)
 
     def prism(
         self,

@@ -61,11 +61,10 @@ def make_scene(
     stage.still.append(build_ground(rng, layout, palette, draw_grounds(rng, palette)))
     build_up(stage, layout)
     populate(stage, layout, domain)
-    mesh = merged(stage.still)
     if not moving:
-        mesh = merged([mesh, *(mover.at(0.0, layout.course) for mover in stage.movers)])
+        mesh = merged([*stage.still, *(mover.at(0.0, layout.course) for mover in stage.movers)])
         return Scene(_culled(mesh, camera), (), camera, appearance, layout)
-    return Scene(mesh, tuple(stage.movers), camera, appearance, layout)
+    return Scene(merged(stage.still), tuple(stage.movers), camera, appearance, layout)
 
 
 def populate(stage: Stage, layout: Layout, domain: Domain) -> None:

@@ -15,9 +15,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from depdis_training.street.geometry import (
+    arc_uv,
+    copied,
+    creased_cells,
+    crosses,
+    repeated_faces,
+    smooth_normals,
+    swept,
+    tube_rows,
+)  # fmt: skip
 from depdis_training.street.mesh import Builder, Material
 
 Floats = NDArray[np.float64]
+_QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 
 
 @dataclass(frozen=True)
@@ -103,14 +114,16 @@ def copies(
     uv_offsets: ArrayLike | None = None,
 ) -> None:  # fmt: skip
     """A unit shape scaled by sizes (N, 3), (3,) or one number and moved to centres (N, 3)."""
-    centre = np.asarray(centres, np.float64).reshape(-1, 1, 3)
-    size = np.broadcast_to(np.asarray(sizes, np.float64), (len(centre), 3))[:, None]
-    normals = unit.normals / size
-    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-12)
-    uv = unit.uv * np.abs(size).max(axis=2, keepdims=True)
+    centre = np.ascontiguousarray(centres, np.float64).reshape(-1, 3)
+    size = np.empty((len(centre), 3))
+    size[:] = sizes
+    vertices, normals, uv = copied(
+        np.ascontiguousarray(unit.vertices), np.ascontiguousarray(unit.normals), np.ascontiguousarray(unit.uv),
+        centre, size,
+    )  # fmt: skip
     if uv_offsets is not None:
-        uv = uv + np.asarray(uv_offsets, np.float64).reshape(-1, 1, 2)
-    _add(builder, unit.vertices * size + centre, normals, uv, unit.faces, material)
+        uv += np.asarray(uv_offsets, np.float64).reshape(-1, 1, 2)
+    _add(builder, vertices, normals, uv, unit.faces, material)
 
 
 def boxes(builder: Builder, lows: ArrayLike, highs: ArrayLike, material: Material) -> None:
@@ -151,26 +164,12 @@ def tubes(
     end_radii: ArrayLike | None = None, sides: int = 6,
 ) -> None:  # fmt: skip
     """Straight cylinders or cones between starts and ends (N, 3), without caps, smoothly shaded."""
-    a, b = np.asarray(starts, np.float64).reshape(-1, 3), np.asarray(ends, np.float64).reshape(-1, 3)
-    first = np.broadcast_to(np.asarray(radii, np.float64), len(a))
-    last = first if end_radii is None else np.broadcast_to(np.asarray(end_radii, np.float64), len(a))
-    axis = b - a
-    length = np.maximum(np.linalg.norm(axis, axis=1), 1e-9)
-    axis = axis / length[:, None]
-    helper = np.where(np.abs(axis[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    side = np.cross(axis, helper)
-    side /= np.linalg.norm(side, axis=1, keepdims=True)
-    other = np.cross(axis, side)
-    angle = np.arange(sides + 1) * (2 * math.pi / sides)
-    ring = np.cos(angle)[:, None] * side[:, None] + np.sin(angle)[:, None] * other[:, None]
-    vertices = np.concatenate(
-        [a[:, None] + ring * first[:, None, None], b[:, None] + ring * last[:, None, None]], 1
-    )
-    around = angle * first[:, None]
-    uv = np.concatenate(
-        [np.stack([around, 0 * around], -1), np.stack([around, 0 * around + length[:, None]], -1)], 1
-    )
-    _add(builder, vertices, np.concatenate([ring, ring], 1), uv, grid_faces(2, sides + 1), material)
+    a = np.ascontiguousarray(starts, np.float64).reshape(-1, 3)
+    b = np.ascontiguousarray(ends, np.float64).reshape(-1, 3)
+    first, last = np.empty(len(a)), np.empty(len(a))
+    first[:], last[:] = radii, radii if end_radii is None else end_radii
+    vertices, normals, uv = tube_rows(a, b, first, last, sides)
+    _add(builder, vertices, normals, uv, grid_faces(2, sides + 1), material)
 
 
 def sweep(
@@ -178,32 +177,20 @@ def sweep(
     facing: ArrayLike = (0.0, 0.0, 1.0),
 ) -> None:  # fmt: skip
     """A limb along a path (N, 3): rings with radii (N,), or (N, 2) across and along `facing`."""
-    points = np.asarray(path, np.float64)
-    size = np.asarray(radii, np.float64)
-    if size.ndim == 1:
-        size = np.stack([size, size], 1)
-    tangent = _unit(_slopes(points))
-    side = _unit(_cross(tangent, np.asarray(facing, np.float64)))
-    other = _cross(side, tangent)
+    points, widths = np.ascontiguousarray(path, np.float64), np.asarray(radii, np.float64)
+    size = np.empty((len(points), 2))
+    size[:] = widths[:, None] if widths.ndim == 1 else widths
     cosine, sine = _turns(sides)
-    offset = cosine * (side * size[:, :1])[:, None] + sine * (other * size[:, 1:])[:, None]
-    surface(builder, points[:, None] + offset, material)
+    surface(builder, swept(points, size, np.asarray(facing, np.float64), cosine, sine), material)
 
 
 def surface(builder: Builder, points: ArrayLike, material: Material) -> None:
     """A smooth grid of points (rows, columns, 3); the last column may repeat the first."""
-    grid = np.asarray(points, np.float64)
-    across = np.empty_like(grid)
-    across[:, 1:-1] = grid[:, 2:] - grid[:, :-2]
-    if np.abs(grid[:, 0] - grid[:, -1]).max() < 1e-9:
-        across[:, 0] = across[:, -1] = grid[:, 1] - grid[:, -2]
-    else:
-        across[:, 0], across[:, -1] = grid[:, 1] - grid[:, 0], grid[:, -1] - grid[:, -2]
-    normals = _unit(_cross(across, _slopes(grid)))
+    grid = np.ascontiguousarray(points, np.float64)
     rows, columns = grid.shape[:2]
     builder.triangles(
-        grid.reshape(-1, 3), grid_faces(rows, columns), material, uv=_arc_uv(grid).reshape(-1, 2),
-        normals=normals.reshape(-1, 3),
+        grid.reshape(-1, 3), grid_faces(rows, columns), material, uv=arc_uv(grid).reshape(-1, 2),
+        normals=smooth_normals(grid).reshape(-1, 3),
     )  # fmt: skip
 
 
@@ -219,35 +206,13 @@ def creased(
 
     Neighbouring cells are shaded as one smooth surface where they meet at less than `crease` degrees.
     """
-    grid, chosen = np.asarray(points, np.float64), np.asarray(cells)
-    a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
-    face = np.cross(c - a, d - b)
-    area = np.linalg.norm(face, axis=2)
-    unit = face / np.maximum(area, 1e-12)[..., None]
-    rows, columns = chosen.shape
-    padded, weight = np.zeros((rows + 2, columns + 2, 3)), np.zeros((rows + 2, columns + 2))
-    padded[1:-1, 1:-1], weight[1:-1, 1:-1] = unit, area
+    chosen = np.asarray(cells)
     limit = math.cos(math.radians(crease))
-    corner_normals = []
-    for row, column in ((0, 0), (0, 1), (1, 1), (1, 0)):
-        total = np.zeros_like(unit)
-        for i in (row, row + 1):
-            for j in (column, column + 1):
-                near = padded[i : i + rows, j : j + columns]
-                share = weight[i : i + rows, j : j + columns] * ((near * unit).sum(2) > limit)
-                total += near * share[..., None]
-        corner_normals.append(total)
-    normals = np.stack(corner_normals, axis=2)
-    normals /= np.maximum(np.linalg.norm(normals, axis=3, keepdims=True), 1e-12)
-    corners = np.stack([a, b, c, d], axis=2)
-    uv = _arc_uv(grid)
-    uvs = np.stack([uv[:-1, :-1], uv[:-1, 1:], uv[1:, 1:], uv[1:, :-1]], axis=2)
-    kept = area > 1e-9
-    quad = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    corners, normals, uvs, kept = creased_cells(np.ascontiguousarray(points, np.float64), limit)
     for index, material in enumerate(materials):
         mask = (chosen == index) & kept
         if mask.any():
-            _add(builder, corners[mask], normals[mask], uvs[mask], quad, material)
+            _add(builder, corners[mask], normals[mask], uvs[mask], _QUAD, material)
 
 
 def cards(
@@ -255,17 +220,19 @@ def cards(
     normals: ArrayLike | None = None, uv_offsets: ArrayLike | None = None,
 ) -> None:  # fmt: skip
     """Rectangles centre ± right ± up, all (N, 3); u and v from the corner where both are subtracted."""
-    centre, right, up = (np.asarray(a, np.float64).reshape(-1, 1, 3) for a in (centres, rights, ups))
+    centre, right, up = (np.ascontiguousarray(a, np.float64).reshape(-1, 1, 3) for a in (centres, rights, ups))
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64)
     points = centre + corners[:, :1] * right + corners[:, 1:] * up
-    size = np.stack([np.linalg.norm(right, axis=2), np.linalg.norm(up, axis=2)], -1)
+    size = np.concatenate([np.sqrt((a * a).sum(axis=2, keepdims=True)) for a in (right, up)], axis=2)
     uv = (corners + 1.0) * size
     if uv_offsets is not None:
         uv = uv + np.asarray(uv_offsets, np.float64).reshape(-1, 1, 2)
-    facing = np.cross(right, up) if normals is None else np.asarray(normals, np.float64).reshape(-1, 1, 3)
-    facing = facing / np.maximum(np.linalg.norm(facing, axis=2, keepdims=True), 1e-12)
-    quad = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-    _add(builder, points, np.broadcast_to(facing, points.shape), uv, quad, material)
+    if normals is None:
+        facing = crosses(right.reshape(-1, 3), up.reshape(-1, 3))[:, None]
+    else:
+        facing = np.asarray(normals, np.float64).reshape(-1, 1, 3)
+    facing = facing / np.maximum(np.sqrt((facing * facing).sum(axis=2, keepdims=True)), 1e-12)
+    _add(builder, points, np.broadcast_to(facing, points.shape), uv, _QUAD, material)
 
 
 def plate(
@@ -301,39 +268,9 @@ def circle(x: float, y: float, radius: float, sides: int = 12) -> Floats:
 
 @cache
 def _turns(sides: int) -> tuple[Floats, Floats]:
-    """Cosines and sines (sides + 1, 1) of a full turn; the last is the first, exactly."""
+    """Cosines and sines (sides + 1,) of a full turn; the last is the first, exactly."""
     angle = np.arange(sides + 1) % sides * (2 * math.pi / sides)
-    return np.cos(angle)[:, None], np.sin(angle)[:, None]
-
-
-def _slopes(points: Floats) -> Floats:
-    """Differences along the first axis, central inside."""
-    slope = np.empty_like(points)
-    slope[1:-1] = points[2:] - points[:-2]
-    slope[0], slope[-1] = points[1] - points[0], points[-1] - points[-2]
-    return slope
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """np.cross of vectors on the last axis, without its overhead."""
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
-
-
-def _unit(vectors: Floats) -> Floats:
-    """Vectors of length 1; upwards where there is none."""
-    length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
-    return np.asarray(np.where(length > 1e-12, vectors / np.maximum(length, 1e-12), [0.0, 1.0, 0.0]))
-
-
-def _arc_uv(grid: Floats) -> Floats:
-    """Texture coordinates (rows, columns, 2) of a grid: metres along its columns and rows."""
-    across, along = grid[:, 1:] - grid[:, :-1], grid[1:] - grid[:-1]
-    uv = np.zeros((*grid.shape[:2], 2))
-    uv[:, 1:, 0] = np.cumsum(np.sqrt(np.einsum("ijk,ijk->ij", across, across).max(axis=0)))
-    uv[1:, :, 1] = np.cumsum(np.sqrt(np.einsum("ijk,ijk->ij", along, along).max(axis=1)))[:, None]
-    return uv
+    return np.cos(angle), np.sin(angle)
 
 
 def _add(
@@ -347,8 +284,7 @@ def _add(
     """N copies: vertices, normals (N, V, 3), uv (N, V, 2) of one topology."""
     number, count = vertices.shape[:2]
     if number:
-        start = (np.arange(number, dtype=np.int32) * np.int32(count))[:, None, None]
         builder.triangles(
-            vertices.reshape(-1, 3), (faces + start).reshape(-1, 3), material, uv=uv.reshape(-1, 2),
+            vertices.reshape(-1, 3), repeated_faces(faces, number, count), material, uv=uv.reshape(-1, 2),
             normals=normals.reshape(-1, 3),
         )  # fmt: skip

@@ -5,22 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from depdis_training.street.geometry import ribbon_rows
 from depdis_training.street.mesh import Builder, Material
-
-
-def cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cross product of rows (N, 3); several times as fast as numpy's for few rows."""
-    out = np.empty(a.shape)
-    out[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
-    out[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
-    out[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    return out
-
-
-def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows (N, 3) at length 1."""
-    length: NDArray[np.float64] = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
-    return rows / np.maximum(length, 1e-9)
 
 
 def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
@@ -28,20 +14,9 @@ def quads(builder: Builder, corners: ArrayLike, material: Material) -> None:
 
     u runs along a-b and v along a-d, both in metres from 0 at a.
     """
-    points = np.asarray(corners, np.float64).reshape(-1, 4, 3)
-    if not len(points):
-        return
-    along, up = points[:, 1] - points[:, 0], points[:, 3] - points[:, 0]
-    along = unit(along)
-    normal = unit(cross(along, up))
-    across = cross(normal, along)
-    offsets = points - points[:, :1]
-    uv = np.stack([np.einsum("nkc,nc->nk", offsets, along), np.einsum("nkc,nc->nk", offsets, across)], -1)
-    first = 4 * np.arange(len(points))[:, None]
-    faces = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
-    builder.triangles(
-        points.reshape(-1, 3), faces, material, uv=uv.reshape(-1, 2), normals=np.repeat(normal, 4, axis=0)
-    )
+    points = np.ascontiguousarray(corners, np.float64).reshape(-1, 3)  # four rows each
+    if len(points):
+        builder.quads(points, material)
 
 
 _BOX = np.array(
@@ -73,30 +48,17 @@ def rectangles(
 
 def plan_ribbon(builder: Builder, near: ArrayLike, far: ArrayLike, material: Material) -> None:
     """A ground strip between two polylines (N, 3); uv is the plan (x, z), so that neighbours' textures join."""
-    a, b = np.asarray(near, np.float64), np.asarray(far, np.float64)
-    _ribbon(builder, a, b, material, np.concatenate([a, b])[:, [0, 2]])
+    vertices, normals, _, faces = ribbon_rows(
+        np.ascontiguousarray(near, np.float64), np.ascontiguousarray(far, np.float64)
+    )
+    builder.triangles(vertices, faces, material, uv=vertices[:, ::2], normals=normals)
 
 
 def wall_ribbon(builder: Builder, low: ArrayLike, high: ArrayLike, material: Material) -> None:
     """An upright strip between two polylines (N, 3); u: length along the lower one, v: height."""
-    a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(a[:, [0, 2]], axis=0), axis=1))])
-    height = b[:, 1] - a[:, 1]
-    uv = np.concatenate([np.stack([length, np.zeros_like(length)], 1), np.stack([length, height], 1)])
-    _ribbon(builder, a, b, material, uv)
-
-
-def _ribbon(
-    builder: Builder, a: NDArray[np.float64], b: NDArray[np.float64], material: Material,
-    uv: NDArray[np.float64],
-) -> None:  # fmt: skip
-    count = len(a)
-    along = np.empty(a.shape)
-    along[1:-1] = a[2:] - a[:-2]
-    along[0], along[-1] = a[1] - a[0], a[-1] - a[-2]
-    normal = unit(cross(along, b - a))
-    first = np.arange(count - 1)[:, None]
-    faces = np.concatenate([first + np.array([0, 1, count + 1]), first + np.array([0, count + 1, count])])
-    builder.triangles(
-        np.concatenate([a, b]), faces, material, uv=uv, normals=np.concatenate([normal, normal])
-    )  # fmt: skip
+    a, b = np.ascontiguousarray(low, np.float64), np.ascontiguousarray(high, np.float64)
+    vertices, normals, length, faces = ribbon_rows(a, b)
+    uv = np.zeros((len(vertices), 2))
+    uv[: len(a), 0] = uv[len(a) :, 0] = length
+    uv[len(a) :, 1] = b[:, 1] - a[:, 1]
+    builder.triangles(vertices, faces, material, uv=uv, normals=normals)
