@@ -14,7 +14,7 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training import statistics
 from depdis_training.data import open_dataset
 from depdis_training.depth_distribution import DepthDistribution
-from depdis_training.loading import Batches
+from depdis_training.loading import Batches, RandomViews
 from depdis_training.statistics import count_classes, fingerprint, fit_source_mixtures, without_pixels
 
 GRID = (6, 8)
@@ -22,8 +22,8 @@ GRID = (6, 8)
 
 def batches(root: Path, seed: int = 0) -> Batches:
     return Batches(
-        open_dataset("synthia", root, "train", CITYSCAPES_16), size=2, seed=seed, crop=(64, 48), scale=(1, 1),
-        flip=0.5, colour=0.0, canonical_focal_px=80.0,
+        open_dataset("synthia", root, "train", CITYSCAPES_16), size=2, seed=seed,
+        take=RandomViews(crop=(64, 48), scale=(1, 1), flip=0.5, colour=0.0), canonical_focal_px=80.0,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
+from depdis_deploy.taxonomy import IGNORE
 
 from .data.samples import Dataset, Sample
 from .depth_distribution import DepthDistribution
@@ -28,6 +30,46 @@ from .loading import Batches, ahead
 FOLDER = "statistics"  # below the cache folder
 FINGERPRINT_PICTURES = 32
 _FINGERPRINT_THREADS = 4
+# 1 m to the sky's 655.35 m in steps of 3 %; what is nearer is in the first.
+DEPTH_EDGES_M = np.geomspace(1, 655.36, 220)
+
+
+@dataclass(frozen=True)
+class ClassDepths:
+    """How far away each class is, on the feature grid.
+
+    counts: (C, bins) pixels by depth, between DEPTH_EDGES_M; total_m: (C,) sum of their depths in metres. Depth
+    is that of the views: of the canonical camera where there is one. The sky counts as 655.35 m.
+    """
+
+    counts: NDArray[np.int64]
+    total_m: NDArray[np.float64]
+
+    @property
+    def pixels(self) -> NDArray[np.int64]:
+        """(C,) pixels with a class and a depth."""
+        return np.asarray(self.counts.sum(axis=1), np.int64)
+
+    def mean_m(self) -> NDArray[np.float64]:
+        """(C,) mean depth in metres; NaN for a class without pixels."""
+        pixels = self.pixels
+        means = np.divide(self.total_m, pixels, out=np.full(len(pixels), np.nan), where=pixels > 0)
+        return np.asarray(means, np.float64)
+
+    def median_m(self) -> NDArray[np.float64]:
+        """(C,) median depth in metres, to within a bin's 3 %; NaN for a class without pixels."""
+        middles = np.sqrt(DEPTH_EDGES_M[:-1] * DEPTH_EDGES_M[1:])
+        place = (np.cumsum(self.counts, axis=1) * 2 < self.pixels[:, None]).sum(axis=1)
+        median_m = middles[np.minimum(place, len(middles) - 1)]
+        return np.asarray(np.where(self.pixels > 0, median_m, np.nan), np.float64)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What one pass over a set gives."""
+
+    distribution: DepthDistribution
+    depths: ClassDepths
 
 
 def fit_source_mixtures(
@@ -41,19 +83,44 @@ def fit_source_mixtures(
     them; per_class: points kept of each class, so that memory does not grow with the set.
     InputError where no pixel has both a label and a depth. A class without pixels is in `unseen`.
     """
+    return fit_set(
+        cache, batches, grid, num_classes=num_classes, components=components, per_class=per_class,
+        pictures=pictures, seed=seed, scale=scale, variance_floor=variance_floor,
+    ).distribution  # fmt: skip
+
+
+def fit_set(
+    cache: Path, batches: Batches, grid: tuple[int, int], *, num_classes: int, components: int, per_class: int,
+    pictures: int, seed: int, scale: float | Literal["data"], variance_floor: float, what: str = "mixtures",
+) -> Fitted:  # fmt: skip
+    """As `fit_source_mixtures`, with the classes' depths from the same pass. what: of the progress line."""
     settings = {
         "grid": grid, "classes": num_classes, "components": components, "per_class": per_class, "seed": seed,
         "scale": scale, "variance_floor": variance_floor,
     }  # fmt: skip
     path = _place(cache, "mixtures", batches, pictures, settings)
     if not path.exists():
+        depths = ClassDepths(
+            np.zeros((num_classes, len(DEPTH_EDGES_M) - 1), np.int64), np.zeros(num_classes, np.float64)
+        )
         distribution = DepthDistribution.fit(
-            _grids(batches, grid, pictures, "mixtures: reading"), num_classes, components=components,
+            _grids(batches, grid, pictures, f"{what}: reading", depths), num_classes, components=components,
             per_class=per_class, seed=seed, scale=scale, variance_floor=variance_floor,
         )  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
-        distribution.to_json(path)
-    return DepthDistribution.from_json(path)
+        _write_json(
+            path,
+            {
+                "mixtures": distribution.to_dict(),
+                "depths": {"counts": depths.counts.tolist(), "total_m": depths.total_m.tolist()},
+            },
+        )
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Fitted(
+        DepthDistribution.from_dict(found["mixtures"]),
+        ClassDepths(
+            np.array(found["depths"]["counts"], np.int64), np.array(found["depths"]["total_m"], np.float64)
+        ),
+    )
 
 
 def count_classes(cache: Path, batches: Batches, *, num_classes: int, pictures: int) -> NDArray[np.int64]:
@@ -109,20 +176,30 @@ def _rounds(batches: Batches, pictures: int) -> int:
 
 
 def _grids(
-    batches: Batches, grid: tuple[int, int], pictures: int, what: str
+    batches: Batches, grid: tuple[int, int], pictures: int, what: str, depths: ClassDepths
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """(h, w) labels and inverse depth of the training views on the feature grid, picture by picture."""
+    """(h, w) labels and inverse depth of the training views on the feature grid; `depths` counts them."""
     rounds = _rounds(batches, pictures)
-    usable = False
     for batch in tracked(ahead(batches, 0, rounds), what, rounds):
-        labels, z = sampled(batch.labels, grid), sampled(batch.inverse_depth, grid)
-        usable = usable or bool(((labels != 255) & (z > 0)).any())
-        yield from zip(labels.numpy(), z.numpy(), strict=True)
-    if not usable:
+        labels, z = (sampled(of, grid).numpy() for of in (batch.labels, batch.inverse_depth))
+        _count(depths, labels, z)
+        yield from zip(labels, z, strict=True)
+    if not depths.counts.any():
         raise InputError(
-            "the source has no pixel with both a class and a depth, which the mixtures are fitted to; "
-            "`depdis-data check` on its root says what is missing"
+            f"{what.partition(':')[0]}: the set has no pixel with both a class and a depth, which they are "
+            "fitted to; `depdis-data check` on its root says what is missing"
         )
+
+
+def _count(depths: ClassDepths, labels: NDArray[np.uint8], z: NDArray[np.float32]) -> None:
+    known = (labels != IGNORE) & (z > 0)
+    classes, depth_m = labels[known].astype(np.int64), (65536 / z[known].astype(np.float64) - 1) / 100
+    number, bins = depths.counts.shape
+    if classes.size and classes.max() >= number:
+        raise ValueError(f"labels are 0..{number - 1} or {IGNORE}, got {classes.max()}")
+    place = np.clip(np.searchsorted(DEPTH_EDGES_M, depth_m, "right") - 1, 0, bins - 1)
+    depths.counts[:] += np.bincount(classes * bins + place, minlength=number * bins).reshape(number, bins)
+    depths.total_m[:] += np.bincount(classes, depth_m, minlength=number)
 
 
 def _write_json(path: Path, value: Any) -> None:
