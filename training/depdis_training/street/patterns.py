@@ -48,8 +48,7 @@ def _asphalt(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: fl
         wander = 0.35 * value_noise(u * 2.1, v * 2.1, seed + 22)
         ridge = abs(value_noise(0.31 * u + 0.3 * wander, 0.22 * v + 0.3 * wander, seed + 21) - 0.5) * 3.0
         width = max(fu, fv) + 0.012
-        where = value_noise(0.2 * u, 0.2 * v, seed + 23)
-        if ridge < width and where > 0.5:
+        if ridge < width and value_noise(0.2 * u, 0.2 * v, seed + 23) > 0.5:
             shade(surface, 1.0 - min(0.55, 0.55 * 0.02 / width + 0.03))
     stain = value_noise(u * 0.7, v * 0.16, seed + 24)
     if stain > 0.68:
@@ -69,9 +68,11 @@ def _paving(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
     tint(surface, 0.7 * min(1.0, open_), n[3], n[4], n[5])
     footprint = 0.6 * max(fu, fv) + 0.4 * min(fu, fv)
     shade(surface, 1.0 + 0.35 * layered(u, v, 2.0, 5, footprint, seed + 1))
-    gum = value_noise(u * 5.0, v * 5.0, seed + 9)
-    if gum > 0.86:
-        shade(surface, 1.0 - 1.6 * (gum - 0.86) * fade(max(fu, fv), 0.4))
+    near = fade(max(fu, fv), 0.4)
+    if near > 0.0:
+        gum = value_noise(u * 5.0, v * 5.0, seed + 9)
+        if gum > 0.86:
+            shade(surface, 1.0 - 1.6 * (gum - 0.86) * near)
 
 
 @kernel

@@ -37,21 +37,24 @@ def _blurred(picture: NDArray[np.float32], weights: NDArray[np.float32]) -> NDAr
     """A separable blur; written out, since libraries round differently on different processors."""
     height, width = picture.shape[:2]
     reach = len(weights) // 2
-    rows = np.zeros_like(picture)
+    flat = picture.reshape(height, 3 * width)
+    margin = 3 * reach
+    row = np.empty(3 * width + 2 * margin, np.float32)  # a blurred row, its ends repeated
+    result = np.zeros((height, 3 * width), np.float32)
     for j in range(height):
+        row[:] = 0.0
         for k in range(-reach, reach + 1):
-            source = min(height - 1, max(0, j + k))
-            for i in range(width):
-                for c in range(3):
-                    rows[j, i, c] += weights[k + reach] * picture[source, i, c]
-    result = np.zeros_like(picture)
-    for j in range(height):
-        for i in range(width):
-            for k in range(-reach, reach + 1):
-                source = min(width - 1, max(0, i + k))
-                for c in range(3):
-                    result[j, i, c] += weights[k + reach] * rows[j, source, c]
-    return result
+            source, weight = min(height - 1, max(0, j + k)), weights[k + reach]
+            for i in range(3 * width):
+                row[margin + i] += weight * flat[source, i]
+        for i in range(margin):
+            row[i] = row[margin + i % 3]
+            row[margin + 3 * width + i] = row[3 * width + margin - 3 + i % 3]
+        for k in range(2 * reach + 1):
+            weight = weights[k]
+            for i in range(3 * width):
+                result[j, i] += weight * row[3 * k + i]
+    return result.reshape(height, width, 3)
 
 
 def _gaussian(sigma: float) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from depdis_training.street.two_wheelers import bicycle, motorcycle
 from depdis_training.street.vehicles import bus, car, lorry
 
 _CAR_HALF = (1.0, 2.4)
+_LOT_REACH_M = 60.0
 
 
 def _car(stage: Stage, x: float, z: float) -> Mesh:
@@ -118,11 +119,18 @@ def fill_lots(stage: Stage, side: Side) -> None:
         if block.kind == "carpark" or (block.kind == "retail" and block.setback > 9):
             deep = 34.0 if block.kind == "carpark" else block.setback - 3
             full = stage.uniform(0.3, 0.9)
+            # Hundreds of cars that stand behind others cost more than all the rest of a picture.
+            reach = _LOT_REACH_M if stage.palette.near_detail else math.inf
             for row, x in enumerate(_rows(side.frontage + 3.5, side.frontage + deep)):
                 z = block.z0 + 3
                 while z < block.z1 - 3:
                     at = side.sign * x
-                    if stage.chance(full) and stage.sees(at, z, 3) and stage.free(at, z, 2.4, 1.0):
+                    if (
+                        stage.chance(full)
+                        and stage.view.distance(at, z) < reach
+                        and stage.sees(at, z, 3)
+                        and stage.free(at, z, 2.4, 1.0)
+                    ):
                         yaw = math.pi / 2 * (1 if (row % 2) != stage.chance(0.2) else -1) + stage.uniform(
                             -0.05, 0.05
                         )
