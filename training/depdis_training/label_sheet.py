@@ -49,11 +49,12 @@ def _drawn(row: LabelRow, taxonomy: Taxonomy) -> NDArray[np.uint8]:
         ("Prediction", row.predicted), ("Confident", row.confident), ("Refined", row.refined)
     ):  # fmt: skip
         shown = cv2.resize(labels, (TILE_WIDTH, height), interpolation=cv2.INTER_NEAREST_EXACT)
-        share = "" if name == "Prediction" else f": {np.mean(labels != IGNORE):.1%} of the pixels"
+        share = "" if name == "Prediction" else f": {np.mean(labels != IGNORE):.1%} labelled"
         tiles.append(_named(label_colours(np.asarray(shown, np.uint8), taxonomy.palette), name + share))
     return np.concatenate(tiles, axis=1)
 
 
 def _named(tile: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    draw(tile, title(name, tile.shape[1], tile.shape[0]), bottom=False)
+    # as for a larger tile, since four of them share the sheet's width
+    draw(tile, title(name, 2 * tile.shape[1], 2 * tile.shape[0]), bottom=False)
     return tile
