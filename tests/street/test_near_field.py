@@ -1,0 +1,70 @@
+"""What random pictures hold close to the camera: walls, roofs seen from above, panes that mirror."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.street.cameras import View
+from depdis_training.street.close_up import close_up
+from depdis_training.street.course import Course
+from depdis_training.street.mesh import Mesh, merged
+from depdis_training.street.near_wall import near_wall
+from depdis_training.street.palette import SOURCE, palette_for
+from depdis_training.street.stock import Stage
+from depdis_training.street.vehicle_parts import glazing
+from depdis_training.street.vehicles import bus
+
+
+def stage(seed: int, view: View) -> Stage:
+    rng = np.random.default_rng(seed)
+    return Stage(rng, palette_for("random", rng), view, Course())
+
+
+def triangles(mesh: Mesh, *labels: str) -> NDArray[np.float64]:
+    """(T, 3, 3): the corners of the faces that have one of the labels."""
+    label = np.array([material.label for material in mesh.materials])[mesh.face_material]
+    return mesh.vertices[mesh.faces[np.isin(label, [CITYSCAPES_16.index(name) for name in labels])]]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_near_wall_stands_in_view_and_off_the_camera(seed: int) -> None:
+    view = View(0.0, 0.0, 0.3, 0.6)
+    scene = stage(seed, view)
+    near_wall(scene)
+    mesh = merged(scene.still)
+    wall = triangles(mesh, "building", "wall")
+    ahead = np.array([np.sin(view.yaw), 0.0, np.cos(view.yaw)])
+    assert (wall @ ahead).max() > 2.0
+    assert np.hypot(wall[..., 0], wall[..., 2]).min() > 1.0
+    assert len(triangles(mesh, "sidewalk"))
+    assert not scene.free(*wall.mean(axis=(0, 1))[[0, 2]], 0.3, 0.3)  # nothing else is put into it
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_camera_that_looks_down_has_a_vehicle_below(seed: int) -> None:
+    scene = stage(seed, View(0.0, 0.0, 0.0, np.pi, 28.0, below=(0.0, 4.0)))
+    close_up(scene)
+    corners = triangles(merged(scene.still), "car", "bus")[..., [0, 2]].reshape(-1, 2)
+    assert np.linalg.norm(corners - [0.0, 4.0], axis=1).min() < 5.0
+    assert not scene.free(0.5, 0.5, 0.2, 0.2)
+
+
+def test_only_random_pictures_have_panes_that_mirror_their_own_street() -> None:
+    rng = np.random.default_rng(3)
+    assert glazing(rng, SOURCE, 0, 30.0, 0.6).pattern == "plain"
+    assert glazing(rng, palette_for("random", rng), 0, 30.0, 0.6).pattern == "glass"
+
+
+def test_roofs_of_buses_differ_in_random_pictures() -> None:
+    rng = np.random.default_rng(0)
+    palette = palette_for("random", rng)
+    roofs = set()
+    for _ in range(6):
+        mesh = bus(rng, palette, detail=0.3)
+        flat = np.abs(mesh.normals[mesh.faces[:, 0], 1]) > 0.95
+        high = mesh.vertices[mesh.faces[:, 0], 1] > 2.7
+        roofs.add(mesh.materials[int(mesh.face_material[flat & high][0])].colour)
+    assert len(roofs) > 3
