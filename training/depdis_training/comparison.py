@@ -24,16 +24,12 @@ class Comparison:
     depth: NDArray[np.float64]
 
     def same(self) -> NDArray[np.float64]:
-        """(C,) of each class between the domains."""
+        """(C,) joint divergence of each class between the domains."""
         return np.array(np.diagonal(self.joint), np.float64)
 
     def different(self) -> NDArray[np.float64]:
-        """(C,) of each source class to the target's other classes, in the mean."""
-        others = self.joint.copy()
-        np.fill_diagonal(others, np.nan)
-        known = np.isfinite(others).sum(axis=1)
-        sums = np.nansum(others, axis=1)
-        return np.array(np.divide(sums, known, out=np.full(len(known), np.nan), where=known > 0), np.float64)
+        """(C,) joint divergence of each source class from the target's other classes, in the mean."""
+        return _from_others(self.joint)
 
     def nearest(self) -> NDArray[np.int64]:
         """(C,) the target class nearest to each source class; -1 where there is none to compare."""
@@ -112,18 +108,28 @@ def _log_p(
     return np.asarray(np.logaddexp.reduce(terms, axis=1), np.float64)
 
 
+def _from_others(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C,) the mean of each row without its diagonal; NaN where there is nothing to compare with."""
+    others = matrix.copy()
+    np.fill_diagonal(others, np.nan)
+    known = np.isfinite(others).sum(axis=1)
+    sums = np.nansum(others, axis=1)
+    return np.array(np.divide(sums, known, out=np.full(len(known), np.nan), where=known > 0), np.float64)
+
+
 def verdict(comparison: Comparison) -> str:
-    """One line of what was measured: no more than that."""
+    """What was measured, in a line: no more than that."""
     same, different, nearest = comparison.same(), comparison.different(), comparison.nearest()
     known = np.isfinite(same) & np.isfinite(different)
     if not known.any():
-        return "no class has pixels in both domains: nothing to compare"
+        return "fewer than two classes have pixels with a depth in both domains: nothing to compare"
+    count = int(known.sum())
     own = int((nearest[known] == np.flatnonzero(known)).sum())
     closer = int((same[known] < different[known]).sum())
-    depth = np.diagonal(comparison.depth)[known]
+    depth = np.diagonal(comparison.depth)[known].mean(), _from_others(comparison.depth)[known].mean()
     return (
-        f"Jensen-Shannon divergence, {int(known.sum())} classes: the same class between the domains "
-        f"{same[known].mean():.3f} bits (depth alone {depth.mean():.3f}), different classes "
-        f"{different[known].mean():.3f}; nearer to itself than to the others' mean: {closer}, "
-        f"than to any other: {own}"
+        f"{count} classes are in both domains: the same class differs by {same[known].mean():.3f} bits in the "
+        f"mean, different classes by {different[known].mean():.3f} (by depth alone {depth[0]:.3f} and "
+        f"{depth[1]:.3f}). {closer} of {count} are closer to themselves than to the mean of the others, {own} "
+        "than to any other."
     )

@@ -119,6 +119,49 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: depdis-data statistics street --plot street.png --compare validation")
+def statistics(
+    config: Annotated[str, typer.Argument(help="A configuration's name, or a .yaml file's path.")],
+    source: Annotated[Path | None, typer.Option(help="Root of the source data set.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw each class's mixture over the picture and depth.")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|validation",
+            help="A target with labels and depth: its root, or the configuration's own validation set.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Where generated sets and what was found are kept.")] = Path(
+        "data"
+    ),
+) -> None:
+    """Fit the class-wise depth distributions of a configuration's source, and say what its classes are like.
+
+    --compare measures the method's premise: is each class alike in both domains, and unlike the others?
+    """
+    command.raise_on_sigterm()
+    from .config import load_config
+
+    changes = {} if source is None else {"source.root": str(source)}
+    resolved = load_config(config, settings or [], changes)
+    target = None
+    if compare is not None:
+        target = resolved.validation
+        if target is None:
+            raise command.UsageError(f"{config} has no validation set to compare with; --set validation.layout")
+        if compare != "validation":
+            target = target.model_copy(update={"root": compare})
+    from .statistics_report import report
+
+    typer.echo(report(resolved, data, plot=plot, target=target))
+
+
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if not found:

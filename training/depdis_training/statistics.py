@@ -22,7 +22,7 @@ from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import IGNORE
 
-from .data.samples import Dataset, Sample
+from .data.samples import FARTHEST_M, Dataset, Sample
 from .depth_distribution import DepthDistribution
 from .grids import sampled
 from .loading import Batches, ahead
@@ -59,6 +59,7 @@ class ClassDepths:
     def median_m(self) -> NDArray[np.float64]:
         """(C,) median depth in metres, to within a bin's 3 %; NaN for a class without pixels."""
         middles = np.sqrt(DEPTH_EDGES_M[:-1] * DEPTH_EDGES_M[1:])
+        middles[-1] = FARTHEST_M  # nothing but the sky is in the last bin
         place = (np.cumsum(self.counts, axis=1) * 2 < self.pixels[:, None]).sum(axis=1)
         median_m = middles[np.minimum(place, len(middles) - 1)]
         return np.asarray(np.where(self.pixels > 0, median_m, np.nan), np.float64)
