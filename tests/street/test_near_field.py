@@ -40,7 +40,8 @@ def test_a_near_wall_stands_in_view_and_off_the_camera(seed: int) -> None:
     assert (wall @ ahead).max() > 2.0
     assert np.hypot(wall[..., 0], wall[..., 2]).min() > 1.0
     assert len(triangles(mesh, "sidewalk"))
-    assert not scene.free(*wall.mean(axis=(0, 1))[[0, 2]], 0.3, 0.3)  # nothing else is put into it
+    x, _, z = wall.mean(axis=(0, 1))
+    assert not scene.free(float(x), float(z), 0.3, 0.3)  # nothing else is put into it
 
 
 @pytest.mark.parametrize("seed", range(4))
