@@ -19,3 +19,12 @@ def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
         if line.startswith("flags"):
             return "bf16" if _BF16_FLAGS & set(line.split()) else "fp32"
     return "fp32"
+
+
+def memory_used_gb() -> float:
+    """The most memory so far, in 10^9 bytes: the GPU's where there is one, else the process's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

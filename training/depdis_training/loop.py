@@ -16,6 +16,7 @@ from torch import Tensor
 from depdis_deploy.command import Terminated
 from depdis_deploy.progress import Progress
 
+from .hardware import memory_used_gb
 from .loading import ahead
 
 BatchType = TypeVar("BatchType")
@@ -24,6 +25,11 @@ BatchIn = TypeVar("BatchIn", contravariant=True)
 
 class DivergedError(ValueError):
     """A loss is no longer a finite number."""
+
+
+# A discriminator's loss (2 ln 2 where it is at a loss) below which it tells the domains apart without fail, and
+# for how many log entries in a row it may be there.
+_COLLAPSED_BELOW, _COLLAPSED_ENTRIES = 1e-3, 20
 
 
 class Learner(Protocol[BatchIn]):
@@ -83,7 +89,7 @@ class Loop(Generic[BatchType]):
         """
         progress = Progress(what, self.iterations, unit="steps", done=first, quiet=self.quiet)
         pending: list[Mapping[str, Tensor]] = []
-        note, waited, begun = "", 0.0, time.monotonic()
+        note, waited, begun, self.collapsed = "", 0.0, time.monotonic(), 0
         batches = ahead(self.batch_at, first, self.iterations)
         with _stop_requests() as stop:
             for step in range(first, self.iterations):
@@ -102,7 +108,8 @@ class Loop(Generic[BatchType]):
                     share = waited / (time.monotonic() - begun)
                     self.hooks.log(done, {**means, "rate": self.learner.rate(), "waiting_share": share})
                     note = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-                    note += f", waiting for data {share:.0%}"
+                    note += f", waiting for data {share:.0%}, {memory_used_gb():.1f} GB"
+                    self._refuse_collapse(means, done)
                 progress.advance(note=note)
                 if validates:
                     self.hooks.validate(done)
@@ -121,6 +128,18 @@ class Loop(Generic[BatchType]):
         if done % self.every.log or not self.agree(stop.reason is not None):
             return None
         return stop.reason or Terminated()
+
+    def _refuse_collapse(self, means: Mapping[str, float], done: int) -> None:
+        """A discriminator that is always right teaches nothing: what follows would not be adaptation."""
+        judged = [value for name, value in means.items() if name.startswith("discriminator")]
+        collapsed = bool(judged) and min(judged) < _COLLAPSED_BELOW
+        self.collapsed = self.collapsed + 1 if collapsed else 0
+        if self.collapsed == _COLLAPSED_ENTRIES:
+            raise DivergedError(
+                f"the discriminator has told source and target apart without fail up to step {done} (its "
+                f"loss stays below {_COLLAPSED_BELOW:g}): lower discriminator.rate or raise losses.adversarial, "
+                "in a new run; the last checkpoint is as it was"
+            )
 
     @staticmethod
     def _means(pending: list[Mapping[str, Tensor]], done: int) -> dict[str, float]:

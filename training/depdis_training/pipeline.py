@@ -1,7 +1,9 @@
-"""A whole experiment: statistics, stage 1, rounds of labels and self-training, evaluation; it resumes anywhere."""
+"""A whole experiment: statistics, stage 1, rounds of labels and self-training, scores; it resumes anywhere."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +19,12 @@ from depdis_deploy.manifest import OUTPUTS, Manifest
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
 from .checkpoint import round_to_half, write_weights
 from .class_weights import class_weights
-from .config import TAXONOMIES, Config
+from .config import Config
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
-from .experiment_data import ExperimentData, open_experiment
+from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores, reestimated
+from .forecast import Work, forecast
 from .loading import Batches, RandomViews, WholePictures
 from .methods import VARIANTS, Method, Recipe, build_method
 from .network import Network, build_network
@@ -35,6 +38,8 @@ from .statistics import count_classes, fit_source_mixtures, without_pixels
 from .training_stage import PairBatches, Surroundings, TrainingStage
 from .workers import Workers, join_workers
 
+# Self-training is a training of the segmentation alone, on labels of the target.
+_ON_LABELS = {"method": "depdis", "variant": "source_only"}
 STAGES = ("statistics", "stage1", "labels", "self-training")
 
 
@@ -53,6 +58,7 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         say("this run is finished; --out or another --seed starts a new one")
         return
     method = recipe_method(config)  # a wrong method or variant is said before any data is made
+    _check_start(config)
     if workers.first:
         open_experiment(config, cache, uses_target=method.uses_target)
     workers.wait()
@@ -73,9 +79,19 @@ def recipe_method(
         discriminator_density_scale=config.discriminator.density_scale,
     )
     return build_method(
-        config.method, config.variant, num_classes=len(TAXONOMIES[config.source.taxonomy]), recipe=recipe,
+        config.method, config.variant, num_classes=len(taxonomy_of(config.source)), recipe=recipe,
         distribution=distribution, class_weights=weights,
     )  # fmt: skip
+
+
+def _check_start(config: Config) -> None:
+    """That there is something to start from, of the configuration's network."""
+    settings = config.network
+    if settings.start == "file" and settings.init is None:
+        raise UsageError(
+            f"{config.name} starts from ImageNet weights: give DeepLab_resnet_pretrained_imagenet.pth (or a "
+            "checkpoint) with --init, or say --from-scratch"
+        )
 
 
 class Experiment:
@@ -83,7 +99,7 @@ class Experiment:
 
     def __init__(self, run: Run, data: ExperimentData, cache: Path, workers: Workers) -> None:
         self.run, self.config, self.data, self.cache, self.workers = run, run.config, data, cache, workers
-        self.taxonomy = TAXONOMIES[self.config.source.taxonomy]
+        self.taxonomy = taxonomy_of(self.config.source)
         bf16 = self.config.training.precision == "bf16"
         self.fabric = Fabric(
             accelerator="auto", devices=[workers.local_rank] if torch.cuda.is_available() else 1,
@@ -105,12 +121,14 @@ class Experiment:
         if until == "statistics":
             return
         network, last = self.network, self.run.stage("stage1")
+        prior = VARIANTS[str(self.config.variant)].self_training if self.config.method == "depdis" else "none"
+        rounds = self.config.self_training.rounds if prior != "none" and self.data.target is not None else 0
+        if self.workers.count == 1 and not last.exists():
+            self._say_how_long(rounds)
         if until != "labels" or self.config.network.init is None or last.exists():
             network = self._stage1(network)
         if until == "stage1":
             return
-        prior = VARIANTS[str(self.config.variant)].self_training if self.config.method == "depdis" else "none"
-        rounds = self.config.self_training.rounds if prior != "none" and self.data.target is not None else 0
         if until == "labels" and not rounds:
             raise UsageError(
                 f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
@@ -151,11 +169,6 @@ class Experiment:
         settings = self.config.network
         torch.manual_seed(self.config.seed)
         start = "file" if settings.init is not None else settings.start
-        if start == "file" and settings.init is None:
-            raise UsageError(
-                f"{self.config.name} starts from ImageNet weights: give DeepLab_resnet_pretrained_imagenet.pth "
-                "(or a checkpoint) with --init, or say --from-scratch"
-            )
         network = self._empty_network(method, start == "package")
         if settings.init is not None:
             start_from(network, Path(settings.init))
@@ -219,18 +232,40 @@ class Experiment:
             compile_network=config.training.compile,
         )  # fmt: skip
 
-    def _stage1(self, network: Network) -> Network:
-        """Eq. 1 to 11 on source and target."""
-        training = self.config.training
+    def _pairs(self) -> PairBatches:
+        """The batches of stage 1."""
         target = None
         if self.method.uses_target:
             assert self.data.target is not None
             target = self._batches(self.data.target, labelled=False)
+        return PairBatches(self.source_batches, target, self.config.training.accumulate, self.workers)
+
+    def _say_how_long(self, rounds: int) -> None:
+        training, settings, target = self.config.training, self.config.self_training, self.data.target
+        both = self._pairs()(0)
+
+        def learner(method: Method) -> Callable[[], AdaptationLearner]:
+            frozen = training.frozen_statistics
+            return lambda: self._learner(copy.deepcopy(self.network), method, 10, 1.0, frozen)
+
+        alone = [pair._replace(target=None) for pair in both]
+        on_labels = learner(recipe_method(self.config.model_copy(update=_ON_LABELS)))
+        works = [Work("stage 1", training.iterations, learner(self.method), both)]
+        if target is not None and rounds:
+            pictures = rounds * self.config.labels.share * len(target)
+            works += [
+                Work("labels", round(pictures / training.batch), on_labels, alone, share=1 / 3),
+                Work("self-training", rounds * settings.iterations, on_labels, alone),
+            ]
+        say(forecast(works))
+
+    def _stage1(self, network: Network) -> Network:
+        """Eq. 1 to 11 on source and target."""
+        training = self.config.training
         schedule = training.schedule or training.iterations
         learner = self._learner(network, self.method, schedule, 1.0, training.frozen_statistics)
         return TrainingStage(
-            self.run.stage("stage1"), learner,
-            PairBatches(self.source_batches, target, training.accumulate, self.workers),
+            self.run.stage("stage1"), learner, self._pairs(),
             iterations=training.iterations, seed=self.config.seed, around=self.around,
         ).run()  # fmt: skip
 
@@ -268,7 +303,7 @@ class Experiment:
         if settings.class_weights != "none":
             counts = count_classes(self.cache, batches, num_classes=len(self.taxonomy), pictures=len(labelled))
             weights = self._class_weights(counts, settings.class_weights)
-        config = self.config.model_copy(update={"method": "depdis", "variant": "source_only"})
+        config = self.config.model_copy(update=_ON_LABELS)
         start = self._empty_network(self.method)  # an average of weights is no network to train
         start.load_state_dict(network.state_dict())
         learner = self._learner(
@@ -295,7 +330,7 @@ def make_manifest(config: Config, method: Method, distribution: DepthDistributio
     """What the trained model says of itself."""
     branches = set(method.branches)
     return Manifest(
-        taxonomy=TAXONOMIES[config.source.taxonomy],
+        taxonomy=taxonomy_of(config.source),
         resize=config.input.rule(),
         outputs=tuple(name for name in OUTPUTS if name in branches or name not in ("depth", "density")),
         dynamic=config.input.kind == "area",
