@@ -22,7 +22,7 @@ TAXONOMIES = {
     "camvid-11": taxonomy.CAMVID_11,
 }
 
-TaxonomyName = Literal["cityscapes-16", "cityscapes-7", "camvid-11"]
+TaxonomyName = Literal["cityscapes-16", "cityscapes-7", "camvid-11", "own"]
 Size = tuple[int, int]
 
 
@@ -44,6 +44,7 @@ class StreetData(Section):
 class Data(Section):
     """A data set: its layout on disk, where it lies, and the taxonomy that its labels are read in.
 
+    taxonomy: `own` is the classes of the set's taxonomy.yaml, which the layout own has.
     street: how to generate it where `root` is not given; null for a set that has to be there.
     """
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.taxonomy import Taxonomy
 
 from .config import TAXONOMIES, Config, Data
 from .data import open_dataset
+from .data.own import describe
 from .data.samples import Dataset
 from .speech import say
 
@@ -49,7 +51,16 @@ def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:
         root = _street(data, cache)
     else:
         raise InputError(f"the {role} data set ({data.layout}) has no root: give it with {option} PATH")
-    return open_dataset(data.layout, root, data.split, TAXONOMIES[data.taxonomy])
+    return open_dataset(data.layout, root, data.split, TAXONOMIES.get(data.taxonomy))
+
+
+def taxonomy_of(data: Data) -> Taxonomy:
+    """The classes that a set's labels are read in; those of a user's own set are read from its root."""
+    if data.taxonomy in TAXONOMIES:
+        return TAXONOMIES[data.taxonomy]
+    if data.root is None:
+        raise InputError(f"taxonomy {data.taxonomy} is read from a set's root: give it with --source PATH")
+    return describe(Path(data.root)).classes
 
 
 def _street(data: Data, cache: Path) -> Path:
