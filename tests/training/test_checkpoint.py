@@ -70,6 +70,21 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert not load_network(tmp_path / "a.pt").training
 
 
+def test_a_fused_network_is_read_back_as_one(tmp_path: Path) -> None:
+    network = build_network(16, "efficientnet_lite0", ("depth",), fusion=True)
+    write_checkpoint(tmp_path / "a.pt", network, None, config={}, step=1, state={})
+    found = load_network(tmp_path / "a.pt")
+    assert found.fusion
+    assert equal_weights(network, found)
+    content = torch.load(tmp_path / "a.pt")
+    del content["network"]["fusion"]  # as files from before have it
+    torch.save(content, tmp_path / "b.pt")
+    with pytest.raises(CheckpointError, match=r"decoder\.fusion"):
+        load_network(tmp_path / "b.pt")
+    with pytest.raises(ValueError, match="depth branch, which this network lacks"):
+        build_network(16, "efficientnet_lite0", ("density",), fusion=True)
+
+
 def test_a_checkpoint_that_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     network = build_network(3, "efficientnet_lite0", ())
     with pytest.raises(TypeError, match=r"state.*path.*Path"):

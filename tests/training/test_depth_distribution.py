@@ -52,6 +52,16 @@ def test_density_agrees_with_scipy_needles_and_sky_included(published: DepthDist
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
+def test_raw_depths_0_and_65535_agree_with_scipy(published: DepthDistribution) -> None:
+    labels = np.arange(16)[:, None, None] * np.ones((1, 96, 161), np.int64)
+    for raw_cm in (0, 65535):
+        z = np.full(labels.shape, 65536 / (raw_cm + 1), np.float32)
+        expected = scipy_density(published, labels, z)
+        assert expected.max() > 200  # some classes have such pixels
+        found = published.density(torch.from_numpy(labels), torch.from_numpy(z))
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
+
+
 def test_a_needle_around_a_mean_that_float32_cannot_hold() -> None:
     mean = 64270.1234567
     of = DepthDistribution([[1.0]], [[[0, 0, mean]]], [[[1, 1, 1e-4]]])

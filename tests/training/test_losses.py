@@ -66,6 +66,25 @@ def test_berhu_of_no_error_is_zero() -> None:
     assert (prediction.grad == 0).all()
 
 
+def test_berhu_over_valid_elements_knows_no_others() -> None:
+    prediction = torch.tensor([1.0, 3.0, 0.0, 900.0], requires_grad=True)
+    valid = torch.tensor([True, True, True, False])
+    loss = berhu(prediction, torch.zeros(4), valid)
+    loss.backward()
+    limit = 0.2 * 3
+    assert loss.item() == pytest.approx(sum((e * e + limit * limit) / (2 * limit) for e in (1, 3)) / 3)
+    assert prediction.grad is not None
+    assert prediction.grad[3] == 0
+    assert berhu(torch.ones(4), torch.zeros(4), torch.zeros(4, dtype=torch.bool)).item() == 0
+
+
+def test_berhu_of_one_error_everywhere_is_quadratic_and_of_huge_errors_finite() -> None:
+    same = torch.full((2, 3), 5.0, dtype=torch.float64)
+    assert berhu(same, torch.zeros_like(same)).item() == pytest.approx((25 + 1) / 2)  # L is 1
+    huge = berhu(torch.tensor([65536.0, 1e-3]), torch.zeros(2))
+    assert huge.item() == pytest.approx((65536 * 2.6 + 1e-3) / 2, rel=1e-6)
+
+
 def test_self_information() -> None:
     p = torch.tensor([0.5, 0.25, 0.25, 0.0], dtype=torch.float64, requires_grad=True)
     found = self_information(p.reshape(1, 4, 1, 1))

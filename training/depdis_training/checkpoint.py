@@ -150,7 +150,7 @@ def write_released(path: Path | str, network: Network, state: Mapping[str, Any] 
     state: what the file held besides the weights, as `read_checkpoint` gives it. Raises ValueError for a
     network that has no such layout.
     """
-    if network.backbone != "resnet101":
+    if network.backbone != "resnet101" or network.fusion:
         raise ValueError(f"the authors' layout is of resnet101 networks, this is {describe(network)}")
     content = {"optimizer": {}, **(state or {}), "model": network.state_dict()}
     _check_plain(content, "checkpoint")

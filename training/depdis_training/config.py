@@ -114,6 +114,7 @@ class Losses(Section):
         adversarial_auxiliary, entropy, entropy_auxiliary: of AdvEnt's and MinEnt's second level.
     depth_loss: `berhu` on inverse depth (eq. 3), or `relative` (the small network's).
     density_loss: `berhu` on 0..255 (eq. 6, 7), or `absolute`, the mean share of 255.
+    unknown_depth: pixels of raw depth 0 are `left_out`, or a `zero_distance` away, as the release takes them.
     source_density: `paper` looks wrongly predicted pixels up at their true depth, `release` at z = 0.
     class_weights: of the cross-entropy: `balanced` is N/(C N_i), `sqrt` its square root, at most
         `class_weight_cap`; or one number for each class. stride: the cross-entropy is taken on every
@@ -131,6 +132,7 @@ class Losses(Section):
     entropy_auxiliary: float = Field(default=0.002, ge=0)
     depth_loss: Literal["berhu", "relative"] = "relative"
     density_loss: Literal["berhu", "absolute"] = "absolute"
+    unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"
     class_weights: Literal["none", "balanced", "sqrt"] | tuple[float, ...] = "sqrt"
     class_weight_cap: float = Field(default=3.0, gt=0)
@@ -186,7 +188,7 @@ class Discriminator(Section):
     rate: float = Field(default=2e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     scale: Literal["input", "grid"] = "grid"
-    layers: int = Field(default=4, ge=2, le=6)
+    layers: int = Field(default=4, ge=2, le=5)
     density_scale: float = Field(default=1 / 255, gt=0)
 
 

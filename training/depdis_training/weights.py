@@ -63,7 +63,7 @@ def load_imagenet_resnet(network: Network, content: Any) -> None:
 
 def describe(network: Network) -> str:
     """One phrase that names a network's kind, for messages."""
-    branches = " and ".join(network.branches)
+    branches = " and ".join((*network.branches, *(["fusion"] if network.fusion else [])))
     return f"{network.backbone} with {network.num_classes} classes" + (f", {branches}" if branches else "")
 
 
