@@ -16,7 +16,9 @@ from PIL import Image
 
 from depdis_deploy.command import InputError
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_7, CITYSCAPES_16
+from depdis_training.config import Data
 from depdis_training.data import Sample, open_dataset
+from depdis_training.experiment_data import open_data, taxonomy_of
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (6, 8)
@@ -205,6 +207,16 @@ def test_depth_without_a_unit_and_classes_without_a_place(tmp_path: Path) -> Non
         first(root)
     with pytest.raises(InputError, match="only layout own has taxonomy own"):
         open_dataset("synthia", root, "train", None)
+
+
+def test_a_configuration_may_take_the_sets_own_classes(tmp_path: Path) -> None:
+    root = own(tmp_path, IDS, ids())
+    data = Data(layout="own", root=str(root), taxonomy="own")
+    assert taxonomy_of(data).names == ("Road", "Tree", "Sky")
+    assert open_data(data, "source", "--source", tmp_path).taxonomy == taxonomy_of(data)
+    assert taxonomy_of(Data(layout="synthia")) is CITYSCAPES_16
+    with pytest.raises(InputError, match="taxonomy own is read from a set's root"):
+        taxonomy_of(Data(layout="own", taxonomy="own"))
 
 
 def test_the_documented_example_reads_virtual_kitti(tmp_path: Path) -> None:

@@ -76,13 +76,16 @@ def _uses(report: Report) -> list[tuple[str, str]]:
         return []
     root, layout = report.root, report.layout
     first = found.get("train") or found.get("all")
-    labelled = any(split.found["labels"] for split in found.values())
+    labelled = any(split.found["labels"] for split in found.values()) and "cityscapes-16" in report.taxonomies
     sources, targets, scored = (_configs(report, found, role) for role in ("source", "target", "validation"))
     uses = []
     if sources:
         uses.append((f"source of {', '.join(sources)}", f"depdis-train CONFIG --source {root}"))
     elif first and first.found["labels"] and first.found["depth"]:
-        uses.append(("source", f"depdis-train street --source {root} --set source.layout={layout}"))
+        taxonomy = (
+            "" if "cityscapes-16" in report.taxonomies else f" --set source.taxonomy={report.taxonomies[0]}"
+        )
+        uses.append(("source", f"depdis-train street --source {root} --set source.layout={layout}{taxonomy}"))
     if targets:
         uses.append((f"target of {', '.join(targets)}", f"depdis-train CONFIG --target {root}"))
     else:
