@@ -32,9 +32,10 @@ def open_experiment(config: Config, cache: Path, *, uses_target: bool) -> Experi
             "with --variant source_branches"
         )
     source = open_data(config.source, "source", "--source", cache)
-    target = None
-    if uses_target and config.target is not None:
-        target = open_data(config.target, "target", "--target", cache)
+    target, wanted = None, config.target
+    # without a use for it the target still gives the batch-norm statistics that scores are compared with
+    if wanted is not None and (uses_target or wanted.root is not None or wanted.street is not None):
+        target = open_data(wanted, "target", "--target", cache)
     validation = None
     if config.validation is not None:
         validation = open_data(config.validation, "validation", "--target", cache)
