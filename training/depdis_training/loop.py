@@ -136,9 +136,9 @@ class Loop(Generic[BatchType]):
         self.collapsed = self.collapsed + 1 if collapsed else 0
         if self.collapsed == _COLLAPSED_ENTRIES:
             raise DivergedError(
-                f"the discriminator has told source and target apart without fail up to step {done} (its "
-                f"loss stays below {_COLLAPSED_BELOW:g}): lower discriminator.rate or raise losses.adversarial, "
-                "in a new run; the last checkpoint is as it was"
+                f"the discriminator has told source and target apart without fail up to step {done} "
+                f"(its loss stays below {_COLLAPSED_BELOW:g}): lower discriminator.rate or raise "
+                "losses.adversarial, in a new run; the last checkpoint is as it was"
             )
 
     @staticmethod
@@ -149,7 +149,7 @@ class Loop(Generic[BatchType]):
             raise DivergedError(
                 f"the {bad[0]} loss became infinite or NaN before step {done}: "
                 "lower optimizer.backbone_rate and optimizer.head_rate, or set training.precision=fp32, "
-                "in a new run; the last checkpoint is as it was"
+                "losses.adversarial, in a new run; the last checkpoint is as it was"
             )
         return means
 
