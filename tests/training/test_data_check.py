@@ -149,6 +149,7 @@ def test_every_layout_is_told_and_whole(tmp_path: Path, layout: str) -> None:
     assert report.faults == []
     assert [(found.name, found.pictures) for found in report.splits] == [(split, 1)]
     assert report.splits[0].found["labels"] == 1
+    assert ("there is no split train, which adapting to it takes" in report.notes) == (layout != "own")
     text = as_text(report)
     assert f"--target {tmp_path}" in text
     assert ("  source" in text) == (layout == "own")
@@ -193,3 +194,10 @@ def test_the_command_exits_by_what_it_finds(synthia: Path) -> None:
     assert done.returncode == 1
     assert "RGB/0000002.png: corrupt" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_pictures_alone_are_a_target(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", np.zeros((*SHAPE, 3), np.uint8))
+    report = checked(tmp_path)
+    assert (report.layout, report.faults) == ("frames", [])
+    assert as_text(report).endswith(f"target\n    depdis-train street --target {tmp_path}")

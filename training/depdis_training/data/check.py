@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,9 @@ def _opened(report: Report, split: str) -> FileDataset:
 def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, quiet: bool) -> Split:
     split = Split(name, pictures=len(dataset))
     missing: dict[str, list[Path]] = {}
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), thread_name_prefix="check") as pool:
-        seen_in_order = pool.map(lambda index: _look_at(dataset, index), range(len(dataset)))
+    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), thread_name_prefix="check")
+    try:
+        seen_in_order = pool.map(partial(_look_at, dataset), range(len(dataset)))
         for seen in tracked(seen_in_order, f"{name}: reading", len(dataset), quiet=quiet):
             split.found.update(seen.good)
             split.sizes.update([seen.size] if seen.size else [])
@@ -125,6 +127,8 @@ def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, 
             report.faults += seen.faults
             for kind, path in seen.missing:
                 missing.setdefault(kind, []).append(path)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
     for kind, paths in missing.items():
         report.faults.append(_missing_line(name, kind, paths, len(dataset)))
     report.faults += _strays(dataset)
@@ -205,6 +209,10 @@ def _note(report: Report) -> None:
         published = PUBLISHED.get(report.layout, {}).get(split.name, split.pictures)
         if 0 < split.pictures != published and not generated:
             report.notes.append(f"{split.name}: {split.pictures} pictures; the published set has {published}")
+    there = {split.name for split in report.splits}
+    for name, needs in (("train", "adapting to it"), ("val", "scoring on it")):
+        if name in layouts.divided(report.layout) and name not in there:
+            report.notes.append(f"there is no split {name}, which {needs} takes")
     taxonomy = report.taxonomy
     if taxonomy is None:
         return

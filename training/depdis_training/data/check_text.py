@@ -88,6 +88,8 @@ def _uses(report: Report) -> list[tuple[str, str]]:
         uses.append(("source", f"depdis-train street --source {root} --set source.layout={layout}{taxonomy}"))
     if targets:
         uses.append((f"target of {', '.join(targets)}", f"depdis-train CONFIG --target {root}"))
+    elif layout == "frames":
+        uses.append(("target", f"depdis-train street --target {root}"))
     else:
         scoring = f"validation.layout={layout}" if labelled else "validation=null"
         options = f"--set target.layout={layout} --set {scoring}"

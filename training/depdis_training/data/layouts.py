@@ -84,6 +84,11 @@ def _listed(root: Path) -> str:
     )
 
 
+def divided(layout: str) -> tuple[str, ...]:
+    """The splits that every set of the layout has; a user's own set may have none."""
+    return () if layout == "own" else tuple(_SPLITS.get(layout.partition("-")[0], ()))
+
+
 def splits(layout: str, root: Path) -> list[str]:
     """The splits that are there; `all` for a set that is not divided."""
     folders = _SPLITS.get(layout.partition("-")[0], {})
