@@ -81,6 +81,7 @@ def _killed(config_path, blocks, out, due, signum):
     """The command, ended by a signal once `due(out)` holds; its exit status and what it said."""
     command = [sys.executable, "-m", "depdis_training.train_cli", str(config_path), "--threads", "1"]
     command += ["--source", str(blocks), "--target", str(blocks), "--out", str(out)]
+    command += ["--data", str(out.parent / "data")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:

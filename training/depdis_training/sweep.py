@@ -33,7 +33,7 @@ def sweep(
     it. InputError at the end names the runs that failed; the others are compared all the same.
     """
     from .experiment_data import open_experiment
-    from .pipeline import recipe_method
+    from .parts import recipe_method
 
     for config in runs.values():  # whatever is wrong with a run is said before the first begins
         open_experiment(config, data, uses_target=recipe_method(config).uses_target)

@@ -1,0 +1,176 @@
+"""What an experiment is made of, from its configuration: batches, networks, statistics, learners."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from numpy.typing import NDArray
+
+from depdis_deploy.command import UsageError
+from depdis_deploy.manifest import OUTPUTS, Manifest
+
+from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
+from .class_weights import class_weights
+from .config import Config
+from .data.samples import Dataset
+from .depth_distribution import DepthDistribution
+from .experiment_data import taxonomy_of
+from .loading import Batches, RandomViews, WholePictures
+from .methods import Method, Recipe, build_method
+from .network import Network, build_network
+from .run_folder import Run, read_json, write_json
+from .schedule import poly
+from .spatial_prior import minimum_sizes
+from .speech import say
+from .start import start_from
+from .statistics import count_classes, fit_source_mixtures, without_pixels
+from .workers import Workers
+
+
+def recipe_method(
+    config: Config, distribution: DepthDistribution | None = None, weights: torch.Tensor | None = None
+) -> Method:
+    """The method that a configuration names, with its settings as values."""
+    fields = set(Recipe.__dataclass_fields__) & set(type(config.losses).model_fields)
+    recipe = Recipe(
+        **{name: getattr(config.losses, name) for name in fields},
+        discriminator_density_scale=config.discriminator.density_scale,
+    )
+    return build_method(
+        config.method, config.variant, num_classes=len(taxonomy_of(config.source)), recipe=recipe,
+        distribution=distribution, class_weights=weights,
+    )  # fmt: skip
+
+
+class Parts:
+    """Makes the parts of a run: the same configuration gives the same ones."""
+
+    def __init__(self, config: Config, cache: Path, workers: Workers) -> None:
+        self.config, self.cache, self.workers = config, cache, workers
+        self.taxonomy = taxonomy_of(config.source)
+        bf16 = config.training.precision == "bf16"
+        self.fabric = Fabric(
+            accelerator="auto", devices=[workers.local_rank] if torch.cuda.is_available() else 1,
+            precision="bf16-mixed" if bf16 else "32-true", plugins=[LightningEnvironment()],
+        )  # fmt: skip
+
+    def batches(
+        self, dataset: Dataset, *, labelled: bool = True, size: int = 0, colour: float = 0.0
+    ) -> Batches:
+        config = self.config
+        augment = config.augment
+        take = (
+            WholePictures(config.input.rule())
+            if augment is None
+            else RandomViews(augment.crop, augment.scale, augment.flip, max(colour, augment.colour))
+        )
+        return Batches(
+            dataset, size=size or config.training.batch, seed=config.seed, take=take,
+            canonical_focal_px=config.input.canonical_focal_px, labelled=labelled,
+        )  # fmt: skip
+
+    def empty_network(self, method: Method, pretrained: bool = False) -> Network:
+        return build_network(
+            len(self.taxonomy), self.config.network.backbone, method.branches, pretrained, fusion=method.fusion
+        )
+
+    def network(self, method: Method) -> Network:
+        settings = self.config.network
+        torch.manual_seed(self.config.seed)
+        start = "file" if settings.init is not None else settings.start
+        network = self.empty_network(method, start == "package")
+        if settings.init is not None:
+            start_from(network, Path(settings.init))
+        elif start == "bundled":
+            start_from(network, bundled_weights())
+        return network
+
+    def statistics(
+        self, run: Run, source: Batches, network: Network
+    ) -> tuple[DepthDistribution, NDArray[np.int64]]:
+        """The mixtures of eq. 5 and the source's pixel counts, kept in the run's folder."""
+        settings, seed = self.config.mixtures, self.config.seed
+        classes = len(self.taxonomy)
+        if self.workers.first and not run.mixtures.exists():
+            width, height = self.config.crop
+            if settings.kind == "published":
+                distribution = DepthDistribution.published(str(settings.published))
+            else:
+                distribution = fit_source_mixtures(
+                    self.cache, source, network.grid(height, width), num_classes=classes,
+                    components=settings.components, per_class=settings.per_class, pictures=settings.pictures,
+                    seed=seed, scale=settings.scale, variance_floor=settings.variance_floor,
+                )  # fmt: skip
+                if line := without_pixels(distribution.unseen, self.taxonomy.names):
+                    say(line)
+            distribution.to_json(run.mixtures)
+        if self.workers.first and not run.counts.exists():
+            counts = count_classes(self.cache, source, num_classes=classes, pictures=settings.pictures)
+            write_json(run.counts, counts.tolist())
+        self.workers.wait()
+        return DepthDistribution.from_json(run.mixtures), np.asarray(read_json(run.counts), np.int64)
+
+    def class_weights(
+        self, counts: NDArray[np.int64], kind: str | tuple[float, ...]
+    ) -> torch.Tensor | None:  # fmt: skip
+        if isinstance(kind, str):
+            return class_weights(counts, kind, self.config.losses.class_weight_cap)
+        if len(kind) != len(self.taxonomy):
+            raise UsageError(f"losses.class_weights has {len(kind)} numbers for {len(self.taxonomy)} classes")
+        return torch.tensor(kind)
+
+    def learner(self, network: Network, method: Method, iterations: int, rate: float, frozen: bool) -> (
+        AdaptationLearner
+    ):  # fmt: skip
+        config = self.config
+        optimizer, discriminator = config.optimizer, config.discriminator
+        torch.manual_seed(config.seed)  # of heads and discriminators that start at random
+        return AdaptationLearner(
+            self.fabric, network, method,
+            optimizer=OptimizerSettings(
+                kind=optimizer.kind, backbone_rate=rate * optimizer.backbone_rate,
+                head_rate=rate * optimizer.head_rate, momentum=optimizer.momentum,
+                weight_decay=optimizer.weight_decay, clip_norm=optimizer.clip_norm,
+            ),
+            discriminator=DiscriminatorSettings(
+                rate=discriminator.rate, betas=discriminator.betas, scale=discriminator.scale,
+                layers=discriminator.layers,
+            ),
+            schedule=partial(poly, iterations=iterations, power=optimizer.power, warm_up=optimizer.warm_up),
+            average=config.training.average, frozen_statistics=frozen, workers=self.workers,
+            compile_network=config.training.compile,
+        )  # fmt: skip
+
+    def minimum_pixels(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The sizes of the configuration, or eq. 12 on the source's counts at the input's area."""
+        settings, shape = self.config.labels, self.config.input
+        if settings.minimum_pixels is not None:
+            return np.asarray(settings.minimum_pixels, np.int64)
+        area = shape.width * shape.height / (settings.reference[0] * settings.reference[1])
+        return minimum_sizes(counts, base=settings.base * area, span=settings.span * area)
+
+
+def make_manifest(config: Config, method: Method, distribution: DepthDistribution) -> Manifest:
+    """What the trained model says of itself."""
+    branches = set(method.branches)
+    return Manifest(
+        taxonomy=taxonomy_of(config.source),
+        resize=config.input.rule(),
+        outputs=tuple(name for name in OUTPUTS if name in branches or name not in ("depth", "density")),
+        dynamic=config.input.kind == "area",
+        canonical_focal_px=config.input.canonical_focal_px,
+        density=distribution.to_dict(),
+        backbone=config.network.backbone,
+    )
+
+
+def bundled_weights() -> Path:
+    """The weights of the model inside the package."""
+    import depdis_deploy
+
+    return Path(depdis_deploy.__file__).parent / "models" / "depdis-street.safetensors"
