@@ -12,7 +12,8 @@ from depdis_training.pipeline import train
 from depdis_training.training_stage import PairBatches
 from depdis_training.workers import ALONE, Workers
 
-# One step, since batch norm over the few cells of tiny pictures blows rounding up from step to step. Without Adam, which makes a step of any rounding error where a gradient is nearly zero.
+# One step, since batch norm over the few cells of tiny pictures blows rounding up from step to step. Without
+# Adam, which makes a step of any rounding error where a gradient is nearly zero.
 SETTINGS = (
     "variant=M2", "training.iterations=1", "training.precision=fp32", "training.average=0",
     "training.checkpoint_every=2", "optimizer.kind=sgd", "optimizer.backbone_rate=0.01",
@@ -41,7 +42,8 @@ def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
         "depdis_training.train_cli", str(tmp_path / "tiny.yaml"), "--source", str(blocks),
-        "--target", str(blocks), "--threads", "1", "--out", str(tmp_path / "two"), "--data", str(tmp_path / "data"),
+        "--target", str(blocks), "--threads", "1", "--out", str(tmp_path / "two"),
+        "--data", str(tmp_path / "data"),
     ]  # fmt: skip
     command += [part for setting in SETTINGS for part in ("--set", setting)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240)

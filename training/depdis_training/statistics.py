@@ -30,6 +30,7 @@ from .loading import Batches, ahead
 FOLDER = "statistics"  # below the cache folder
 FINGERPRINT_PICTURES = 32
 _FINGERPRINT_THREADS = 4
+_FORMAT = 2  # of the files in the cache
 # 1 m to the sky's 655.35 m in steps of 3 %; what is nearer is in the first.
 DEPTH_EDGES_M = np.geomspace(1, 655.36, 220)
 
@@ -168,7 +169,7 @@ def _place(cache: Path, what: str, batches: Batches, pictures: int, settings: di
         "views": repr(batches.take), "seed": batches.seed,
         "canonical_focal_px": batches.canonical_focal_px, "pictures": _rounds(batches, pictures) * batches.size,
     }  # fmt: skip
-    whole = json.dumps([fingerprint(batches.dataset), views, settings], sort_keys=True)
+    whole = json.dumps([_FORMAT, fingerprint(batches.dataset), views, settings], sort_keys=True)
     return cache / FOLDER / f"{what}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}.json"
 
 
