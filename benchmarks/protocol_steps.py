@@ -1,8 +1,8 @@
-"""One whole step of stage 1 of each protocol at its real size: ResNet-101, generated pictures of the sets' sizes.
+"""One whole step of stage 1 of each protocol at its real size: ResNet-101, generated pictures.
 
     python benchmarks/protocol_steps.py [PROTOCOL ...]
 
-Takes about 5 minutes a protocol at 1280x760 on two cores, and 8 GB. Writes benchmarks/results/protocol_steps.json:
+Takes about 5 minutes a protocol at 1280x760 on two cores. Writes benchmarks/results/protocol_steps.json:
 seconds of the step, losses, peak memory of the process.
 """
 
