@@ -108,6 +108,7 @@ def test_the_rows_baselines_are_there_to_be_beaten(scores):
         (("--size", "640"), 2, "WIDTHxHEIGHT"),
         (("--set", "validation.layout=kitti"), 1, "no data set layout 'kitti'"),
         (("--target", "/nowhere/at/all"), 1, "--target"),
+        (("--reestimate", "--set", "target=null"), 2, "leave out --reestimate"),
     ],
 )
 def test_bad_arguments_end_in_one_line(finished_run, blocks, arguments, status, part, capsys):
@@ -129,3 +130,11 @@ def test_a_view_exists_from_the_16_classes_but_not_back():
     assert class_view(CITYSCAPES_16, CAMVID_11)[CITYSCAPES_16.index("rider")] == CAMVID_11.index("bicyclist")
     with pytest.raises(ValueError, match=r"7 classes .* cannot be scored on 16"):
         class_view(CITYSCAPES_7, CITYSCAPES_16)
+
+
+def test_statistics_taken_anew_change_the_scores(scores, finished_run, blocks, tmp_path):
+    arguments = ("--config", finished_run.parent / "tiny.yaml", "--target", blocks, "--out", tmp_path / "out")
+    result = _evaluate(finished_run / "self-training-2" / "last.pt", *arguments, "--reestimate")
+    assert result.exit_code == 0, result.output
+    anew = json.loads((tmp_path / "out" / "scores.json").read_text())["last.pt"]["figures"]
+    assert anew["depth abs_rel"] != scores["figures"]["depth abs_rel"]

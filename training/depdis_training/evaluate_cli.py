@@ -12,6 +12,7 @@ from depdis_deploy import command
 if TYPE_CHECKING:
     from depdis_deploy.manifest import Manifest
 
+    from .data.samples import Dataset
     from .scoring import Model
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -33,6 +34,13 @@ def evaluate(
     size: Annotated[
         str | None, typer.Option(help="Another input size than the model's own, as 640x320 (checkpoints only).")
     ] = None,
+    reestimate: Annotated[
+        bool,
+        typer.Option(
+            "--reestimate",
+            help="Take batch-norm statistics anew from the configuration's target (checkpoints only).",
+        ),
+    ] = False,
     cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
     align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
     out: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.txt.")] = None,
@@ -44,6 +52,8 @@ def evaluate(
     if align not in ("none", "median"):
         raise command.UsageError(f"--align is none or median, got {align!r}")
     changes: dict[str, Any] = {} if target is None else {"validation.root": str(target)}
+    if reestimate and target is not None:
+        changes["target.root"] = str(target)
     changes |= {} if split is None else {"validation.split": split}
     resolved = load_config(config, settings or [], changes)
     if resolved.validation is None:
@@ -59,9 +69,16 @@ def evaluate(
     from .scoring import figures, score
 
     dataset = open_data(resolved.validation, "validation", "--target", data)
+    pictures_of_target = None
+    if reestimate:
+        if resolved.target is None:
+            raise command.UsageError(
+                f"{config} names no target: leave out --reestimate"
+            )
+        pictures_of_target = open_data(resolved.target, "target", "--target", data)
     results: dict[str, Any] = {}
     for title, path in _expanded(models):
-        model, manifest = _open(path, size)
+        model, manifest = _open(path, size, pictures_of_target)
         distribution = DepthDistribution.from_dict(manifest.density) if manifest.density else None
         scores = score(
             model, dataset, manifest, distribution=distribution, pictures=pictures, cap_m=cap, align=align,
@@ -93,14 +110,16 @@ def _expanded(models: list[Path]) -> list[tuple[str, Path]]:
     return found
 
 
-def _open(path: Path, size: str | None) -> tuple[Model, Manifest]:
+def _open(path: Path, size: str | None, statistics: Dataset | None) -> tuple[Model, Manifest]:
     from dataclasses import replace
 
     from .scoring import exported_model, torch_model
 
     if path.suffix in _EXPORTED:
-        if size is not None:
-            raise command.UsageError("--size is for checkpoints; an exported model has its own")
+        if size is not None or statistics is not None:
+            raise command.UsageError(
+                "--size and --reestimate are for checkpoints only"
+            )
         return exported_model(path)
     from .checkpoint import read_checkpoint
 
@@ -114,7 +133,12 @@ def _open(path: Path, size: str | None) -> tuple[Model, Manifest]:
     if size is not None:
         width, height = _size(size)
         manifest = replace(manifest, resize=replace(manifest.resize, width=width, height=height))
-    return torch_model(checkpoint.network, manifest), manifest
+    network = checkpoint.network
+    if statistics is not None:
+        from .batch_statistics import reestimated
+
+        network = reestimated(network, statistics, manifest.resize)
+    return torch_model(network, manifest), manifest
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from depdis_deploy.command import UsageError
 
 from .adaptation import AdaptationLearner
+from .batch_statistics import reestimated
 from .checkpoint import round_to_half, write_weights
 from .config import Config
 from .experiment_data import ExperimentData, open_experiment
-from .final_scores import final_scores, reestimated
+from .final_scores import final_scores
 from .forecast import Work, forecast
 from .methods import VARIANTS, Method
 from .network import Network
@@ -156,7 +157,7 @@ class Experiment:
         if self.workers.first:
             labeller = network
             if settings.reestimate:
-                labeller = reestimated(network, self.parts.batches(target, labelled=False))
+                labeller = reestimated(network, target, self.config.input.rule())
             write_pseudo_labels(
                 labeller, target, folder, resize=self.config.input.rule(), taxonomy=self.parts.taxonomy,
                 confidence=settings.confidence, class_balanced=settings.class_balanced,
@@ -196,4 +197,4 @@ class Experiment:
         for path in (last / "last.pt", last / "best.pt", self.run.weights):
             if path.exists():
                 say(f"{path.name}: {path}")
-        write_json(self.run.scores, final_scores(last, self.around, self.data, self.parts.batches))
+        write_json(self.run.scores, final_scores(last, self.around, self.data))
