@@ -1,0 +1,68 @@
+"""Several runs side by side, their comparison, and what a failed one leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_run import tiny_config
+
+from depdis_deploy.command import InputError
+from depdis_training.config import load_config
+from depdis_training.sweep import as_markdown, comparison, sweep
+
+SHORT = ("training.iterations=2", "self_training.rounds=0", "training.average=0")
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
+
+
+def _runs(tmp_path, blocks, *settings):
+    return {
+        f"run-{variant}": tiny_config(tmp_path, blocks, *SHORT, f"variant={variant}", *settings)
+        for variant in ("source_only", "M1")
+    }
+
+
+def test_a_sweep_ends_in_a_comparison_and_is_not_done_twice(importable, tmp_path, blocks, capsys):
+    runs = _runs(tmp_path, blocks)
+    results = sweep(runs, tmp_path / "runs", tmp_path / "data", stage=None, jobs=2)
+    assert set(results["last"]) == {"depdis-source_only", "depdis-M1"}
+    assert "| depdis-M1 |" in capsys.readouterr().out
+    assert json.loads((tmp_path / "runs" / "comparison.json").read_text()) == results
+    weights = tmp_path / "runs" / "run-M1" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert sweep(runs, tmp_path / "runs", tmp_path / "data", stage=None, jobs=2) == results
+    assert weights.stat().st_mtime_ns == before
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+        "run-M1", "run-source_only", "run-M1.log", "run-source_only.log", "comparison.json",
+    }  # fmt: skip
+
+
+def test_a_failed_run_is_named_and_the_others_are_kept(importable, tmp_path, blocks, capsys):
+    runs = _runs(tmp_path, blocks)
+    taken = tmp_path / "runs" / "run-M1"
+    taken.mkdir(parents=True)
+    (taken / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="1 of 2 runs failed: run-M1"):
+        sweep(runs, tmp_path / "runs", tmp_path / "data", stage=None, jobs=2)
+    said = capsys.readouterr()
+    assert "something else than a run" in said.err
+    assert "depdis-source_only" in said.out
+    assert (taken / "thesis.txt").read_text() == "mine"
+
+
+def test_a_comparison_gives_means_and_spreads_over_seeds(tmp_path):
+    config = load_config("street")
+    runs = {}
+    for seed, score in enumerate((40.0, 42.0, 44.0)):
+        name = f"street-depdis-M4-s{seed}"
+        runs[name] = config.model_copy(update={"seed": seed})
+        (tmp_path / name).mkdir()
+        scores = {"last": {"figures": {"mIoU 16 (%)": score, "mIoU 13 (%)": 0.0}}}
+        (tmp_path / name / "scores.json").write_text(json.dumps(scores))
+    found = comparison(runs, tmp_path)
+    assert found["last"]["depdis-M4"] == {"mean": 42.0, "spread": 2.0, "values": [40.0, 42.0, 44.0]}
+    assert "| depdis-M4 | 42.0 ± 2.0 (3) |" in as_markdown(found)
