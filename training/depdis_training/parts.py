@@ -25,7 +25,7 @@ from .methods import Method, Recipe, build_method
 from .network import Network, build_network
 from .run_folder import Run, read_json, write_json
 from .schedule import poly
-from .spatial_prior import minimum_sizes
+from .spatial_prior import minimum_sizes, scaled_sizes
 from .speech import say
 from .start import start_from
 from .statistics import count_classes, fit_source_mixtures, without_pixels
@@ -151,8 +151,8 @@ class Parts:
         settings, shape = self.config.labels, self.config.input
         if settings.minimum_pixels is not None:
             return np.asarray(settings.minimum_pixels, np.int64)
-        area = shape.width * shape.height / (settings.reference[0] * settings.reference[1])
-        return minimum_sizes(counts, base=settings.base * area, span=settings.span * area)
+        sizes = minimum_sizes(counts, base=settings.base, span=settings.span)
+        return scaled_sizes(sizes, (shape.width, shape.height), settings.reference)
 
 
 def make_manifest(config: Config, method: Method, distribution: DepthDistribution) -> Manifest:

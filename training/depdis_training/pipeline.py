@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import InputError, UsageError
 
 from .adaptation import AdaptationLearner
 from .batch_statistics import reestimated
@@ -158,12 +158,18 @@ class Experiment:
             labeller = network
             if settings.reestimate:
                 labeller = reestimated(network, target, self.config.input.rule())
-            write_pseudo_labels(
+            statistics = write_pseudo_labels(
                 labeller, target, folder, resize=self.config.input.rule(), taxonomy=self.parts.taxonomy,
                 confidence=settings.confidence, class_balanced=settings.class_balanced,
                 minimum_pixels=self.parts.minimum_pixels(self.counts) if spatial_prior else None,
                 share=settings.share, seed=self.config.seed, device=self.parts.fabric.device,
             )  # fmt: skip
+            say(statistics.table())
+            if not statistics.refined.any():
+                raise InputError(
+                    f"{folder}: no pixel is confident enough to be a label: lower labels.confidence, or set "
+                    "labels.class_balanced=true, in a new run"
+                )
         self.workers.wait()
         return PseudoLabelled(target, folder)
 
