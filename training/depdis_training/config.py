@@ -140,14 +140,15 @@ class Losses(Section):
 
 
 class Mixtures(Section):
-    """The class-wise depth distributions (eq. 5): the published ones, or fitted on `pictures` training inputs.
+    """The class-wise depth distributions (eq. 5): the published ones, fitted on `pictures` training inputs, or
+    those of the trained model that the network starts from (`start`).
 
     published: the protocol whose parameters are taken. per_class: points kept of each class. scale: of the
     density map, or `data`: from a quantile of p. variance_floor: the least variance of inverse depth. 400 is
     20 units, a third of 10 m's 65: finer differences of far things are beyond what a picture tells.
     """
 
-    kind: Literal["published", "fit"] = "fit"
+    kind: Literal["published", "fit", "start"] = "fit"
     published: str | None = None
     components: int = Field(default=5, ge=1)
     per_class: int = Field(default=10_000, ge=100)
@@ -224,7 +225,7 @@ class Labels(Section):
     minimum_pixels: of a component of each class at the input's size; null: from eq. 12 with `base` and
         `span`, which are of `reference` pixels (width, height), on the source's pixel counts, scaled to the
         input's area. share: of the target's pictures that are labelled. reestimate: batch-norm statistics
-        are taken anew from the target's pictures before.
+        are taken anew from the target's pictures before, for the labels and the training on them.
     """
 
     confidence: float = Field(default=0.9, gt=0, lt=1)
@@ -241,7 +242,8 @@ class SelfTraining(Section):
     """The training on the target's own labels after each labelling; what is not here is as in stage 1.
 
     rounds: of labelling and training; 0: stage 1 alone, whatever the variant. rate: factor on the
-    optimizer's rates.
+    optimizer's rates. source: every step has passes on the source too, with its losses for all branches; not
+    in the paper, whose second stage sees the target alone.
     """
 
     rounds: int = Field(default=1, ge=0)
@@ -251,6 +253,20 @@ class SelfTraining(Section):
     class_weights: Literal["none", "balanced", "sqrt"] = "none"
     colour: float = Field(default=0.0, ge=0, lt=1)
     frozen_statistics: bool = False
+    source: bool = False
+
+
+class Verdict(Section):
+    """For a start that is trained already: whether it or the result is delivered, told without the target's
+    labels (see verdict.py).
+
+    every: of so many pictures of source and target one is kept from the training, for the comparison.
+    pictures: at most so many of each are compared.
+    """
+
+    decide: bool = False
+    every: int = Field(default=6, ge=2)
+    pictures: int = Field(default=32, ge=1)
 
 
 class Config(Section):
@@ -279,6 +295,7 @@ class Config(Section):
     training: Training = Training()
     labels: Labels = Labels()
     self_training: SelfTraining = SelfTraining()
+    verdict: Verdict = Verdict()
 
     @model_validator(mode="after")
     def _check(self) -> Config:

@@ -22,7 +22,7 @@ from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import Run, write_json
 from .speech import say
 from .statistics import count_classes
-from .training_stage import PairBatches, Surroundings, TrainingStage
+from .training_stage import PairBatches, Surroundings, TrainingStage, together
 from .workers import Workers, join_workers
 
 # Self-training is a training of the segmentation alone, on labels of the target.
@@ -101,6 +101,9 @@ class Experiment:
                 f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
             )
         for number in range(1, rounds + 1):
+            if self.config.labels.reestimate:
+                assert self.data.target is not None
+                network = reestimated(network, self.data.target, self.config.input.rule())
             labelled = self._labels(number, network, spatial_prior=prior == "spatial_prior")
             last = self.run.stage(f"self-training-{number}")
             if until == "labels" and not last.exists():
@@ -155,11 +158,8 @@ class Experiment:
         assert target is not None
         folder = self.run.stage(f"labels-{number}")
         if self.workers.first:
-            labeller = network
-            if settings.reestimate:
-                labeller = reestimated(network, target, self.config.input.rule())
             statistics = write_pseudo_labels(
-                labeller, target, folder, resize=self.config.input.rule(), taxonomy=self.parts.taxonomy,
+                network, target, folder, resize=self.config.input.rule(), taxonomy=self.parts.taxonomy,
                 confidence=settings.confidence, class_balanced=settings.class_balanced,
                 minimum_pixels=self.parts.minimum_pixels(self.counts) if spatial_prior else None,
                 share=settings.share, seed=self.config.seed, device=self.parts.fabric.device,
@@ -183,16 +183,19 @@ class Experiment:
                 self.cache, batches, num_classes=len(self.parts.taxonomy), pictures=len(labelled)
             )
             weights = self.parts.class_weights(counts, settings.class_weights)
-        config = self.config.model_copy(update=_ON_LABELS)
+        accumulate, update = self.config.training.accumulate, _ON_LABELS
+        pairs = [PairBatches(batches, None, accumulate, self.workers)]
+        if settings.source:
+            update = {"method": "depdis", "variant": "source_branches"}
+            pairs.append(PairBatches(self.source_batches, None, accumulate, self.workers))
+        method = recipe_method(self.config.model_copy(update=update), self.around.distribution, weights)
         start = self.parts.empty_network(self.method)  # an average of weights is no network to train
         start.load_state_dict(network.state_dict())
         learner = self.parts.learner(
-            start, recipe_method(config, None, weights), settings.iterations, settings.rate,
-            settings.frozen_statistics,
-        )  # fmt: skip
+            start, method, settings.iterations, settings.rate, settings.frozen_statistics
+        )
         return TrainingStage(
-            self.run.stage(f"self-training-{number}"), learner,
-            PairBatches(batches, None, self.config.training.accumulate, self.workers),
+            self.run.stage(f"self-training-{number}"), learner, together(*pairs),
             iterations=settings.iterations, seed=self.config.seed + number, around=self.around,
         ).run()  # fmt: skip
 

@@ -63,6 +63,11 @@ class PairBatches:
         ]
 
 
+def together(*batches: PairBatches) -> Callable[[int], list[Pair]]:
+    """The pairs of each of several batches in one step."""
+    return lambda step: [pair for one in batches for pair in one(step)]
+
+
 class TrainingStage:
     """`last.pt` (with the snapshots before it, if more are kept), `best.pt`, `log.jsonl`, `tensorboard/` and
     `panels/` in a folder of a run."""
