@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 from tiny_run import tiny_config
 
-from depdis_deploy.command import InputError, Terminated
+from depdis_deploy.command import InputError, Terminated, UsageError
 from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
 from depdis_training.network import build_network
@@ -158,6 +159,31 @@ def test_another_configuration_is_refused_by_the_keys_that_differ(finished_run, 
         train(tiny_config(tmp_path, blocks, "optimizer.head_rate=0.1", "seed=4"), finished_run, tmp_path)
 
 
+def test_labels_alone_need_no_training(finished_run, tmp_path, blocks, capsys):
+    init = f"network.init={finished_run / 'weights.safetensors'}"
+    config = tiny_config(tmp_path, blocks, init)
+    train(config, tmp_path / "out", tmp_path / "data", until="labels")
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"config.json", "mixtures.json", "class_counts.json", "labels-1"}
+    assert len(list((tmp_path / "out" / "labels-1").glob("0*.png"))) == 10
+    with pytest.raises(UsageError, match="statistics, stage1, labels, self-training"):
+        train(config, tmp_path / "out", tmp_path / "data", until="adaptation")
+
+
+def test_a_labelling_that_labels_nothing_is_said(finished_run, tmp_path, blocks):
+    init = f"network.init={finished_run / 'weights.safetensors'}"
+    config = tiny_config(tmp_path, blocks, init, "labels.confidence=0.999")
+    with pytest.raises(InputError, match="no pixel is confident enough"):
+        train(config, tmp_path / "out", tmp_path / "data", until="labels")
+
+
+def test_the_first_lines_say_how_long_each_stage_takes(tmp_path, blocks, capsys):
+    train(tiny_config(tmp_path, blocks, "training.iterations=1"), tmp_path / "out", tmp_path / "data", "stage1")
+    said = capsys.readouterr().err
+    assert re.search(r"about .* from here: stage 1 .*, labels .*, self-training ", said)
+    assert said.index("from here") < said.index("stage1:")
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path, blocks):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
@@ -176,11 +202,11 @@ def test_a_missing_root_stops_in_one_line_that_names_the_option(tmp_path, blocks
 class _Scripted:
     """A learner whose losses are given."""
 
-    def __init__(self, losses):
-        self.losses = losses
+    def __init__(self, losses, name="total"):
+        self.losses, self.name = losses, name
 
     def update(self, step, batch):
-        return {"total": torch.tensor(self.losses[step])}
+        return {self.name: torch.tensor(self.losses[step])}
 
     def rate(self):
         return 0.1
@@ -202,6 +228,16 @@ def test_a_loss_that_is_no_number_stops_before_the_checkpoint_is_touched():
     with pytest.raises(DivergedError, match=r"total loss .* before step 4: lower optimizer"):
         _loop(_Scripted([1.0, 1.0, 1.0, math.nan, 1.0]), events).run(2, "test")
     assert events == [("log", 3)]
+
+
+def test_a_discriminator_that_is_always_right_stops_the_training():
+    blind, right = 1.386, 1e-5
+    events = []
+    with pytest.raises(DivergedError, match=r"without fail up to step 36 .* lower discriminator\.rate"):
+        _loop(_Scripted([blind] * 6 + [right] * 90, "discriminator"), events).run(0, "test")
+    assert ("checkpoint", 36) not in events
+    for losses in ([blind] * 90, ([right] * 24 + [blind] * 9) * 4):
+        _loop(_Scripted(losses, "discriminator"), []).run(0, "test")
 
 
 def test_the_loop_does_everything_at_its_steps_and_all_at_the_end():
