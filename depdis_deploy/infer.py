@@ -48,7 +48,8 @@ def run(options: Options) -> int:
     if predictor.manifest.canonical_focal_px is not None and options.camera_fov is None:
         note("depth is in metres of the model's canonical camera; give yours by --camera-fov DEGREES")
     if options.outdir is not None:
-        refuse_overwriting(sources, stems, options.outdir)
+        refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
+    kept = options.outdir is not None and options.outdir.exists()
     folder = make_folder(options.outdir, exist_ok=options.exist_ok)
     entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
     with interruptible() as interruption:
@@ -57,8 +58,9 @@ def run(options: Options) -> int:
             _all(job, entries)
         finally:
             job.records.close()
-            with suppress(OSError):
-                folder.rmdir()  # only an empty one: nothing could be read
+            if not kept:
+                with suppress(OSError):
+                    folder.rmdir()  # only an empty one: nothing could be read
         if job.frames:
             job.note(job.summary())
         interruption.raise_if_any()

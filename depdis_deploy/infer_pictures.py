@@ -33,7 +33,7 @@ class _Done:
 def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
     """Segment `entries`; one that cannot be read is named and passed over. OSError: nothing can be written."""
     kinds = job.options.kinds(picture=True)
-    progress = Progress("pictures", len(entries), quiet=job.options.quiet)
+    progress = Progress("pictures", len(entries), quiet=job.options.quiet or len(entries) == 1)
 
     def work(group: Sequence[Entry]) -> list[_Done]:
         return _batch(job, group, kinds)
@@ -49,8 +49,7 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
                         job.record(done.record, done.line)
                 progress.advance()
     finally:
-        if len(entries) > 1:
-            progress.close()
+        progress.close()
         for kind in sorted(kinds - {"json"}) if job.frames else ():
             name = entries[0].stem if len(entries) == 1 else "*"
             job.written[f"{name}.npz" if kind == "npz" else f"{name}_{kind}.png"] = None

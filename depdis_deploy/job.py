@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ from .command import InputError, UsageError
 from .interruption import Interruption
 from .outputs import BRANCH_KINDS, KINDS, Records
 from .pipeline import ReadAhead, in_order
-from .progress import duration
+from .progress import duration, say
 from .stages import Stages
 
 if TYPE_CHECKING:
@@ -80,12 +79,12 @@ class Job:
     def note(self, text: str) -> None:
         """Say something that is no fault."""
         if not self.options.quiet:
-            print(text, file=sys.stderr)
+            say(text)
 
     def fault(self, text: str) -> None:
         """Say what could not be read or written; the rest goes on, and the exit status will be 1."""
         self.faults += 1
-        print(f"error: {text}", file=sys.stderr)
+        say(f"error: {text}")
 
     def record(self, stem: str, line: str) -> None:
         """Add a line to an NDJSON file."""

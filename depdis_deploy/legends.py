@@ -56,7 +56,7 @@ def title(text: str, width: int, height: int) -> Patch | None:
     return _patch(card)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=16)  # 6 MB each on a 4K picture, and a long film has many sets of classes
 def class_legend(taxonomy: Taxonomy, present: tuple[int, ...], width: int, height: int) -> Patch | None:
     """The names and colours of the classes `present`, in rows along the bottom of a width x height tile."""
     size = text_size(width, height)

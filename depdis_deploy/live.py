@@ -19,6 +19,7 @@ from .sources import Frame, Source
 _TICKS = Fraction(1, 90_000)
 _TIMEOUT_S = (5.0, 5.0)  # to open, to wait for data
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # before each new attempt at a lost stream
+_LAST_CAMERA = 99  # from 100 on OpenCV reads a number as an engine's as well
 
 
 class _Live:
@@ -66,9 +67,10 @@ class Camera(_Live):
         super().__init__(source, stride=stride)
         number = int(source.location)
         self.label = f"camera {number}"
-        cv2.utils.logging.setLogLevel(
-            cv2.utils.logging.LOG_LEVEL_SILENT
-        )  # its own complaints say less than the line below
+        if number > _LAST_CAMERA:
+            raise InputError(f"{self.label}: expected a number up to {_LAST_CAMERA}; the first camera is 0")
+        # its own complaints say less than the line below
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._camera = cv2.VideoCapture(number)
         image = self._camera.read()[1] if self._camera.isOpened() else None
         if image is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from .command import InputError
 from .sources import Source
@@ -90,13 +90,26 @@ def group_names(sources: Sequence[Source]) -> tuple[list[str], list[str]]:
     return own, lines
 
 
-def refuse_overwriting(sources: Sequence[Source], stems: Sequence[str], folder: Path) -> None:
-    """InputError where a result would replace the video that it is made from."""
-    files = [Path(source.location) for source in sources if source.kind == "video"]
-    for stem in stems:
-        for target in (folder / f"{stem}.mp4", folder / f"{stem}.part.mp4"):
-            if target.exists() and any(file.exists() and target.samefile(file) for file in files):
+def refuse_overwriting(
+    sources: Sequence[Source], stems: Sequence[str], folder: Path, kinds: Collection[str]
+) -> None:  # fmt: skip
+    """InputError where a result would replace what is to be read; kinds: what is written of a picture."""
+    paths = [Path(source.location) for source in sources if not source.live]
+    files = {_identity(path) for path in paths if path.exists()}
+    for source, stem in zip(sources, stems, strict=True):
+        if source.kind == "picture":
+            names = [f"{stem}_{kind}.png" for kind in kinds]
+        else:
+            names = [f"{stem}.mp4", f"{stem}.part.mp4"]
+        for target in (folder / name for name in names):
+            if target.exists() and _identity(target) in files:
                 raise InputError(f"{target}: the result would replace its source; choose another --outdir")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Equal for two names of one file, links and other cases of letters included."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 class Records:
@@ -106,18 +119,24 @@ class Records:
         self._folder = folder
         self._begun: set[str] = set()
         self._stem = ""
-        self._file: IO[str] | None = None
+        self._file: BinaryIO | None = None
 
     def write(self, stem: str, line: str) -> None:
-        """Append one line to `<stem>.ndjson`. OSError: the disk is full; lines written before stay."""
+        """Append one line to `<stem>.ndjson`. OSError: the disk is full; whole lines written before stay."""
         if self._file is None or stem != self._stem:
             self.close()
             path = self._folder / f"{stem}.ndjson"
-            self._file = path.open("a" if stem in self._begun else "w", encoding="utf-8")
+            # Unbuffered: a line that did not fit is not tried again on closing.
+            self._file = path.open("ab" if stem in self._begun else "wb", buffering=0)
             self._stem = stem
             self._begun.add(stem)
-        self._file.write(line + "\n")
-        self._file.flush()
+        begun, left = self._file.tell(), memoryview(f"{line}\n".encode())
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(begun)
+            raise
 
     def close(self) -> None:
         """Close the file being written."""

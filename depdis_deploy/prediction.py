@@ -201,7 +201,9 @@ class Prediction:
             },
             "speed": {stage: round(value, 2) for stage, value in self.speed.items()},
         }  # fmt: skip
-        return json.dumps(record, ensure_ascii=False)
+        line = json.dumps(record, ensure_ascii=False)
+        # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _there(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from .manifest import ResizeRule
 
 # From this shrinking factor on, bilinear sampling skips source pixels and aliases.
 _AREA_FROM = 1.5
+_LARGEST_INPUT = 4  # times the rule's number of pixels, however long and thin a picture is
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ def plan(frame_size: tuple[int, int], rule: ResizeRule) -> Geometry:
         )
         return Geometry(frame_size, content, (rule.width, rule.height))
     step = rule.multiple
-    wide = max(1, round(math.sqrt(rule.width * rule.height * width / height) / step)) * step
-    high = max(1, round(wide * height / width))
+    # A strip one pixel high would otherwise ask for millions of columns: beyond that it is squeezed.
+    most = _LARGEST_INPUT * rule.width * rule.height // step
+    wide = max(1, round(min(math.sqrt(rule.width * rule.height * width / height), most) / step)) * step
+    high = max(1, min(round(wide * height / width), most * step // wide))
     return Geometry(frame_size, (wide, high), (wide, math.ceil(high / step) * step))
 
 

@@ -20,6 +20,12 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def say(text: str) -> None:
+    """A line on stderr; on a terminal it takes the place of the progress line, which is drawn anew below it."""
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(start + text, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Counts steps and rewrites one line on a terminal; elsewhere prints a line every `plain_every_s`.
 

@@ -118,12 +118,17 @@ def _expand(word: str, note: Callable[[str], None]) -> list[Source]:
 
 
 def _address(word: str) -> Source:
-    parts = urlsplit(word)
+    try:
+        parts = urlsplit(word)
+    except ValueError as error:
+        raise InputError(f"{word.rpartition('@')[2]}: expected rtsp://host/path, got {error}") from None
+    source = Source("stream", word)
     if parts.scheme.lower() not in STREAM_SCHEMES or not parts.hostname:
         raise InputError(
-            f"{word}: expected an address such as rtsp://host/path; download anything else and give the file"
+            f"{source.label}: expected an address such as rtsp://host/path; download anything else and give "
+            "the file"
         )
-    return Source("stream", word)
+    return source
 
 
 def _file(path: Path) -> Source:
@@ -200,7 +205,7 @@ def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Sourc
         path = Path(line)
         if folder is not None and not path.exists() and (folder / path).exists():
             path = folder / path
-        found.append(Source(_kind(path) if path.suffix else "picture", str(path), group))
+        found.append(Source(_kind(path) if path.suffix or path.is_file() else "picture", str(path), group))
     if not found:
         raise InputError(f"{what} holds no path; expected one path a line")
     return found

@@ -90,7 +90,16 @@ def no_stream(folder: Path) -> list[object]:
 
 
 def web_address(folder: Path) -> list[object]:
-    return ["https://example.org/a.mp4"]
+    return ["https://me:secret@example.org/a.mp4"]
+
+
+def no_such_number(folder: Path) -> list[object]:
+    return ["99999999999"]
+
+
+def broken_into_an_empty_outdir(folder: Path) -> list[object]:
+    (folder / "mine").mkdir()
+    return [*text_named_png(folder), "--outdir", folder / "mine"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def web_address(folder: Path) -> list[object]:
         (index_lost, "cut off"), (huge_header, "60000"), (animated_gif, "anima"), (empty_folder, "no pictures"),
         (full_outdir, "--exist-ok"), (outdir_below_a_file, "--outdir"), (outdir_is_a_file, "--outdir"),
         (outdir_of_the_source, "replace its source"), (no_camera, "camera 99"), (no_stream, "127.0.0.1:9/live"),
-        (web_address, "rtsp://"),
+        (web_address, "rtsp://"), (no_such_number, "up to 99"), (broken_into_an_empty_outdir, "a.png"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_one_line(
@@ -110,6 +119,7 @@ def test_bad_input_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     words = make(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
     result = infer(capfd, monkeypatch, "--model", model, "--quiet", *words)
     assert result.status == 1
     assert len(result.err.splitlines()) == 1, result.err
@@ -117,6 +127,7 @@ def test_bad_input_is_refused_in_one_line(
     assert says in result.err
     assert "secret" not in result.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert all(path.is_dir() for path in folders)
 
 
 def not_onnx(folder: Path) -> Path:

@@ -73,6 +73,22 @@ def test_a_full_disk_is_said_in_one_line_and_what_was_written_plays(
     assert not (tmp_path / "out/drive.mp4").exists()
 
 
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, model: Path, drive: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    words = (drive, "--model", model, "--outdir", tmp_path / "out", "--save", "json", "--quiet")
+    with start_infer(*words, preexec_fn=limit) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1
+    assert "make room" in err
+    text = (tmp_path / "out/drive.ndjson").read_text()
+    assert text.endswith("}\n")
+    assert [json.loads(line)["frame"] for line in text.splitlines()] == list(range(text.count("\n")))
+    assert text.count("\n") > 10
+
+
 def resident_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

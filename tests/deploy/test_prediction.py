@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_json_is_one_line_and_says_the_units(model: Path, picture: np.ndarray) -
     assert record["units"]["depth_png"] == "cm"
     assert record["camera"]["assumed"] is True
     assert set(record["speed"]) == {"preprocess", "inference", "postprocess"}
+
+
+def test_a_name_that_is_no_utf8_stays_readable_json(model: Path, picture: np.ndarray, tmp_path: Path) -> None:
+    path = os.fsdecode(b"street\xff.png")
+    prediction = Predictor(model)(Frame(picture, path))
+    (written,) = prediction.save_as(tmp_path, "a", {"json"})
+    assert json.loads(written.read_text("utf-8"))["source"] == path
 
 
 def test_everything_saved_is_what_was_predicted(model: Path, picture: np.ndarray, tmp_path: Path) -> None:

@@ -23,6 +23,13 @@ def test_area_keeps_the_aspect_and_about_the_number_of_pixels(size: tuple[int, i
         assert 0.8 < geometry.content[0] * geometry.content[1] / (640 * 320) < 1.25
 
 
+@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1)])
+def test_a_thread_of_pixels_asks_for_no_huge_input(size: tuple[int, int]) -> None:
+    geometry = plan(size, AREA)
+    assert geometry.input[0] * geometry.input[1] <= 4.1 * 640 * 320
+    assert min(geometry.input) == 32
+
+
 def test_stretch_and_fit() -> None:
     assert plan((1000, 1000), ResizeRule(kind="stretch", width=640, height=320)).content == (640, 320)
     fitted = plan((1000, 1000), ResizeRule(kind="fit", width=640, height=320))

@@ -62,6 +62,9 @@ def test_a_glob_a_list_and_a_lone_picture_keep_command_line_order(
 def test_numbers_addresses_and_files_without_suffix(tmp_path: Path) -> None:
     write_picture(tmp_path / "p.png").rename(tmp_path / "picture")
     assert found(tmp_path / "picture") == [("picture", "picture", None)]
+    make_clip(tmp_path / "c.mp4", 2).rename(tmp_path / "film")
+    (tmp_path / "both.txt").write_text("picture\nfilm\n")
+    assert found(tmp_path / "both.txt") == [("picture", "picture", "both"), ("video", "film", "both")]
     camera, stream = find_sources(["0", "rtsp://me:secret@camera.local:554/live/1"])
     assert (camera.kind, camera.stem, camera.live) == ("camera", "camera0", True)
     assert (stream.kind, stream.stem) == ("stream", "camera.local_live_1")
@@ -90,8 +93,9 @@ def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path
     for word, says in (("empty.txt", "no path"), ("binary.txt", "binary"), ("*.png", "no picture or video")):
         with pytest.raises(InputError, match=says):
             find_sources([str(tmp_path / word)])
-    with pytest.raises(InputError, match="rtsp://host"):
-        find_sources(["http://host/x.mp4"])
+    for address in ("http://host/x.mp4", "rtsp://[::1", "rtsp:///x"):
+        with pytest.raises(InputError, match="rtsp://host"):
+            find_sources([address])
 
 
 def test_equal_stems_are_counted_in_order() -> None:
@@ -138,8 +142,12 @@ def test_output_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "drive.mp4", 2)
     with pytest.raises(InputError, match="replace its source"):
-        refuse_overwriting([Source("video", str(clip))], ["drive"], tmp_path)
-    refuse_overwriting([Source("video", str(clip))], ["drive-2"], tmp_path)
+        refuse_overwriting([Source("video", str(clip))], ["drive"], tmp_path, {"overlay"})
+    refuse_overwriting([Source("video", str(clip))], ["drive-2"], tmp_path, {"overlay"})
+    pictures = [Source("picture", str(write_picture(tmp_path / name))) for name in ("a.png", "a_depth.png")]
+    with pytest.raises(InputError, match=r"a_depth\.png.*replace its source"):
+        refuse_overwriting(pictures, ["a", "a_depth"], tmp_path, {"overlay", "depth"})
+    refuse_overwriting(pictures, ["a", "a_depth"], tmp_path, {"overlay"})
 
 
 def test_open_sources_reads_anything_in_order_and_passes_over_the_broken(tmp_path: Path) -> None:

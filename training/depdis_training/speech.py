@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
+
+from depdis_deploy import progress
 
 
 def say(text: str) -> None:
@@ -11,7 +12,5 @@ def say(text: str) -> None:
 
     Of several processes that work as one, the first speaks.
     """
-    if os.environ.get("RANK", "0") != "0":
-        return
-    start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(start + text, file=sys.stderr, flush=True)
+    if os.environ.get("RANK", "0") == "0":
+        progress.say(text)
