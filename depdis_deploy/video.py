@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 
+from .command import InputError
 from .files import written_whole
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Without B-frames a fragment never waits for a later frame, and decoding order is showing order.
 _PRESET, _QUALITY = "veryfast", "23"
 _KEY_EVERY_S = 2
+_LONGEST_SIDE = 16384  # of H.264 as x264 writes it
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 # Every frame is a fragment of its own: whatever ends the process, all that was encoded plays.
 _FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
@@ -73,14 +75,20 @@ class VideoWriter:
     """Encodes I420 frames to `part_path(path)`; `finish` makes `path` of it.
 
     size: (width, height), even; time_base: seconds of a pts tick; rate: nominal frames a second.
-    OSError: the disk is full or the file cannot be written; what was encoded stays in the part.
+    InputError: larger than H.264 can be. OSError: the disk is full or the file cannot be written; what was
+    encoded stays in the part.
     """
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, time_base: Fraction, rate: Fraction, aspect: Fraction,
         threads: int = 1,
     ) -> None:  # fmt: skip
-        self.path, self.part, self.size = path, part_path(path), size
+        if max(size) > _LONGEST_SIDE:
+            raise InputError(
+                f"{path.name}: {size[0]}x{size[1]} is too large for H.264, expected at most {_LONGEST_SIDE} a "
+                "side; choose a smaller --panel, or scale the source down"
+            )
+        self.path, self.part = path, part_path(path)
         self._time_base = time_base
         self._container: Any = av.open(str(self.part), "w", format="mp4", options=_FRAGMENTED)
         stream: Any = self._container.add_stream("libx264", rate=rate)

@@ -55,6 +55,17 @@ def test_panels_have_their_sizes_padded_to_even(
     assert images(tmp_path / "out/odd.mp4")[0].shape[1::-1] == size
 
 
+def test_a_panel_too_large_for_h264_is_named_and_the_next_source_follows(tmp_path: Path, call: Call) -> None:
+    wide = make_clip(tmp_path / "wide.mkv", 2, size=(8400, 16), codec="ffv1")
+    result = call(
+        wide, make_clip(tmp_path / "next.mp4", 2), "--panel", "quad", "--outdir", "out", "--batch", "2"
+    )
+    assert result.status == 1
+    assert len(result.errors) == 1
+    assert "wide.mp4: 16800x32 is too large" in result.errors[0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["next.mp4", "next.ndjson"]
+
+
 def test_a_rotated_video_comes_out_upright(tmp_path: Path, call: Call) -> None:
     source = make_clip(tmp_path / "phone.mov", 3, rotation=-90)
     assert call(source, "--outdir", "out").status == 0
