@@ -73,3 +73,7 @@ def command(
 def main() -> None:
     """The console entry point."""
     run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -45,8 +45,10 @@ def configurations(options: Options) -> dict[str, Config]:
 
 
 def run_name(config: Config) -> str:
-    """CONFIG-METHOD-VARIANT-sSEED; without the variant where the method has none."""
-    parts = [config.name, config.method, config.variant or "", f"s{config.seed}"]
+    """CONFIG-METHOD-VARIANT-sSEED; without the variant where the method has none, with the name of frames."""
+    frames = config.target is not None and config.target.layout == "frames"
+    own = Path(str(config.target.root)).stem if frames and config.target else ""
+    parts = [config.name, own, config.method, config.variant or "", f"s{config.seed}"]
     return "-".join(part for part in parts if part)
 
 
@@ -81,7 +83,7 @@ def _target(options: Options, root: Path) -> dict[str, Any]:
     if not root.exists():
         raise InputError(f"--target {root}: no such file or folder")
     plain = load_config(options.config, options.settings)
-    if not root.is_dir() or _holds_pictures(root):
+    if not root.is_dir() or _holds_frames(root):
         frames = {"layout": "frames", "split": "train", "root": str(root), "street": None}
         taxonomy = plain.source.taxonomy
         return {"target": {**frames, "taxonomy": taxonomy}, "validation": None}
@@ -92,7 +94,9 @@ def _target(options: Options, root: Path) -> dict[str, Any]:
     return changes
 
 
-def _holds_pictures(folder: Path) -> bool:
-    from depdis_deploy.sources import PICTURE_SUFFIXES
+def _holds_frames(folder: Path) -> bool:
+    from depdis_deploy.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
-    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir() if path.is_file())
+    return any(
+        path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES for path in folder.iterdir() if path.is_file()
+    )

@@ -11,17 +11,25 @@ from depdis_deploy.taxonomy import Taxonomy
 from .config import TAXONOMIES, Config, Data
 from .data import open_dataset
 from .data.own import describe
+from .data.part import Part, held_out
 from .data.samples import Dataset
 from .speech import say
+
+# Fewer different views than this teach nothing about a camera, and tell nothing about what was learned.
+LEAST_FRAMES = 8
 
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """source: with labels (and depth); target: to adapt to; validation: with labels. None where unused."""
+    """source: with labels (and depth); target: to adapt to; validation: with labels. None where unused.
+
+    held_out: pictures of source and target that are kept from the training, for the verdict.
+    """
 
     source: Dataset
     target: Dataset | None
     validation: Dataset | None
+    held_out: tuple[Part, Part] | None = None
 
 
 def open_experiment(config: Config, cache: Path, *, uses_target: bool) -> ExperimentData:
@@ -31,15 +39,24 @@ def open_experiment(config: Config, cache: Path, *, uses_target: bool) -> Experi
             f"{config.name} has no target to adapt to: give one with --target, or train on the source alone "
             "with --variant source_branches"
         )
-    source = open_data(config.source, "source", "--source", cache)
     target, wanted = None, config.target
     # without a use for it the target still gives the batch-norm statistics that scores are compared with
     if wanted is not None and (uses_target or wanted.root is not None or wanted.street is not None):
         target = open_data(wanted, "target", "--target", cache)
+        if wanted.layout == "frames" and len(target) < LEAST_FRAMES:
+            raise InputError(
+                f"{wanted.root}: {len(target)} picture{'s' * (len(target) > 1)} to adapt to, at least "
+                f"{LEAST_FRAMES} are needed; of a video each half second gives one where the view has changed"
+            )
+    source = open_data(config.source, "source", "--source", cache)
     validation = None
     if config.validation is not None:
         validation = open_data(config.validation, "validation", "--target", cache)
-    return ExperimentData(source, target, validation)
+    if target is None or not config.verdict.decide:
+        return ExperimentData(source, target, validation)
+    source, source_apart = held_out(source, config.verdict.every)
+    target, target_apart = held_out(target, config.verdict.every)
+    return ExperimentData(source, target, validation, (source_apart, target_apart))
 
 
 def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:

@@ -15,6 +15,7 @@ from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import OUTPUTS, Manifest
 
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
+from .checkpoint import read_checkpoint
 from .class_weights import class_weights
 from .config import Config
 from .data.samples import Dataset
@@ -100,6 +101,8 @@ class Parts:
             width, height = self.config.crop
             if settings.kind == "published":
                 distribution = DepthDistribution.published(str(settings.published))
+            elif settings.kind == "start":
+                distribution = self._distribution_of_start()
             else:
                 distribution = fit_source_mixtures(
                     self.cache, source, network.grid(height, width), num_classes=classes,
@@ -114,6 +117,17 @@ class Parts:
             write_json(run.counts, counts.tolist())
         self.workers.wait()
         return DepthDistribution.from_json(run.mixtures), np.asarray(read_json(run.counts), np.int64)
+
+    def _distribution_of_start(self) -> DepthDistribution:
+        """The mixtures that the model which the network starts from was trained with."""
+        settings = self.config.network
+        if settings.init is None and settings.start != "bundled":
+            raise UsageError("mixtures.kind start are those of a trained model: give one with --init")
+        path = bundled_weights() if settings.init is None else Path(settings.init)
+        manifest = read_checkpoint(path).manifest
+        if manifest is None or manifest.density is None:
+            raise UsageError(f"{path} names no mixtures: set mixtures.kind=fit")
+        return DepthDistribution.from_dict(manifest.density)
 
     def class_weights(
         self, counts: NDArray[np.int64], kind: str | tuple[float, ...]

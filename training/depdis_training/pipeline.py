@@ -17,6 +17,7 @@ from .final_scores import final_scores
 from .forecast import Work, forecast
 from .methods import VARIANTS, Method
 from .network import Network
+from .own_camera import decided
 from .parts import Parts, make_manifest, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import Run, write_json
@@ -200,7 +201,14 @@ class Experiment:
         ).run()  # fmt: skip
 
     def _deliver(self, network: Network, last: Path) -> None:
-        """Round the last weights to float16, write them for release and score them."""
+        """Round the last weights to float16, write them for release and score them; those of the start where
+        the verdict is against them."""
+        if self.data.held_out is not None:
+            start = self.parts.network(self.method).to(self.around.device)
+            network = decided(
+                self.run.folder, start, network, self.data.held_out, self.around.manifest,
+                pictures=self.config.verdict.pictures,
+            )  # fmt: skip
         round_to_half(network)
         write_weights(self.run.weights, network, self.around.manifest)
         for path in (last / "last.pt", last / "best.pt", self.run.weights):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,6 +96,11 @@ def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threa
     # what Fabric has to say about precision is in the run's own first lines
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     run(resolved, folder, data, until=stage)
+    if resolved.verdict.decide and stage is None and os.environ.get("RANK", "0") == "0":
+        from .own_camera import export_model
+        from .run_folder import Run
+
+        export_model(folder, Run(folder, resolved).weights)
 
 
 def main() -> None:

@@ -1,0 +1,265 @@
+"""Does the verdict on an adaptation to one's own camera tell better from worse? (docs/adapting.md)
+
+    python benchmarks/adaptation.py --work WORK [--source SET] [--only NAME ...]
+
+Adapts the model inside the package to street targets whose truth is known but not shown, some as a user would
+and some so that it goes wrong, and compares the verdict with the truth. Each run takes about a minute of a
+core; what is in the results file already is left, so the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from adaptation_targets import TARGETS, standing, test_samples, write_pictures
+
+from depdis_deploy.files import written_whole
+from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.checkpoint import load_network, read_checkpoint
+from depdis_training.config import load_config
+from depdis_training.data.samples import Sample
+from depdis_training.depth_distribution import DepthDistribution
+from depdis_training.evaluation import confusion, mean_iou
+from depdis_training.experiment_data import open_experiment
+from depdis_training.network import Network
+from depdis_training.parts import bundled_weights
+from depdis_training.pipeline import train
+from depdis_training.scoring import score, torch_model
+from depdis_training.verdict import Figures, judge
+
+RESULTS = Path(__file__).parent / "results"
+# Shorter and with smaller views than the command's own, so that the series takes 12 minutes of a core.
+SHORT = (
+    "input.width=512", "input.height=256", "augment.crop=[224,128]", "mixtures.pictures=32",
+    "training.iterations=15", "self_training.iterations=45", "training.average=0.95", "training.log_every=50",
+    "training.checkpoint_every=1000", "verdict.every=4", "verdict.pictures=14",
+)  # fmt: skip
+
+
+def _rate(factor: float) -> tuple[str, ...]:
+    return f"optimizer.backbone_rate={1e-4 * factor}", f"optimizer.head_rate={3e-4 * factor}"
+
+
+_TARGET_ALONE = ("self_training.source=false", "training.iterations=1", "labels.confidence=0.3")
+_HASTY = ("training.iterations=8", "self_training.iterations=16")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A target, what differs from SHORT, and whether the camera stands still."""
+
+    target: str
+    settings: tuple[str, ...] = ()
+    still: bool = False
+
+
+CASES = {
+    "dusk": Case("dusk"),
+    "rate x30, bright": Case("bright", (*_rate(30), *_HASTY)),
+    "cast": Case("cast"),
+    "target alone, dark": Case("dark", (*_TARGET_ALONE, *_rate(4))),
+    "dull": Case("dull"),
+    "standing, wide": Case("wide", (*_TARGET_ALONE, *_rate(4)), still=True),
+    "fog": Case("fog"),
+    "rate x10, dusk": Case("dusk", (*_rate(10), *_HASTY)),
+    "lorry": Case("lorry"),
+    "dark": Case("dark"),
+    "target alone, lorry": Case("lorry", (*_TARGET_ALONE, *_rate(4))),
+    "bright": Case("bright"),
+    "rate x100, fog": Case("fog", (*_rate(100), *_HASTY)),
+    "wide": Case("wide"),
+    "standing, dull": Case("dull", (*_TARGET_ALONE, *_rate(10)), still=True),
+    "rate x30, cast": Case("cast", (*_rate(30), *_HASTY)),
+}
+
+
+class Held:
+    """Samples in memory, as a data set."""
+
+    taxonomy = CITYSCAPES_16
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples, self.names = samples, [sample.name for sample in samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+class Series:
+    """The runs in a work folder."""
+
+    def __init__(self, work: Path, source: Path | None) -> None:
+        self.work, self.source = work, source
+        work.mkdir(parents=True, exist_ok=True)
+        self.start = work / "start.safetensors"
+        if not self.start.exists():  # one start for the whole series, whatever the package's becomes
+            self.start.write_bytes(bundled_weights().read_bytes())
+        manifest = read_checkpoint(self.start).manifest
+        assert manifest is not None
+        assert manifest.density is not None
+        self.manifest = replace(manifest, resize=load_config("street", SHORT).input.rule())
+        self.mixtures = DepthDistribution.from_dict(manifest.density)
+        self.truth: dict[str, Held] = {}
+
+    def run(self, name: str, case: Case) -> dict[str, Any]:
+        """Adapt, and compare with the truth."""
+        target = standing(TARGETS[case.target]) if case.still else TARGETS[case.target]
+        pictures = self.work / f"{case.target}{'-standing' if case.still else ''}"
+        write_pictures(target, pictures)
+        frames = {"layout": "frames", "split": "train", "root": str(pictures), "street": None}
+        changes: dict[str, Any] = {"target": frames, "validation": None, "network.init": str(self.start)}
+        if self.source is not None:
+            changes["source.root"] = str(self.source)
+        config = load_config("street", [*SHORT, *case.settings], changes)
+        folder = self.work / "runs" / name.replace(" ", "-").replace(",", "")
+        begun = time.process_time()
+        train(config, folder, self.work / "data")
+        cpu_s = time.process_time() - begun
+        networks = load_network(self.start), load_network(folder / "self-training-1" / "last.pt")
+        verdict = json.loads((folder / "verdict.json").read_text())
+        data = open_experiment(config, self.work / "data", uses_target=True)
+        assert data.held_out is not None
+        seen = [data.held_out[1][index].image for index in range(len(data.held_out[1]))]
+        return {
+            "target": case.target, "settings": case.settings, "still": case.still, "cpu_s": round(cpu_s, 1),
+            "miou": [self.miou(case.target, network) for network in networks],
+            "figures": [verdict["start"], verdict["result"]],
+            "candidates": [self.candidates(network, seen) for network in networks],
+            "agreement": self.agreement(*networks, seen),
+        }  # fmt: skip
+
+    def miou(self, target: str, network: Network) -> float:
+        """On labelled frames of the same camera in other streets, in %."""
+        if target not in self.truth:
+            self.truth[target] = Held(list(test_samples(TARGETS[target])))
+        return 100 * score(torch_model(network, self.manifest), self.truth[target], self.manifest).miou
+
+    def candidates(self, network: Network, seen: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> dict[str, float]:
+        """Criteria that need no labels, besides those of the verdict."""
+        model, classes = torch_model(network, self.manifest), len(self.manifest.taxonomy)
+        small = replace(self.manifest.resize, width=384, height=192)
+        smaller = torch_model(network, replace(self.manifest, resize=small))
+        between_scales, likelihood, pixels = (
+            np.zeros((classes, classes), np.int64),
+            np.zeros(classes),
+            np.zeros(classes),
+        )
+        grid = self.mixtures.grid
+        assert grid is not None
+        for image in seen:
+            maps = model(image)
+            between_scales += confusion(smaller(image).labels, maps.labels, classes)
+            assert maps.depth_m is not None
+            size = grid[::-1]
+            labels = cv2.resize(maps.labels, size, interpolation=cv2.INTER_NEAREST).ravel()
+            depth_m = cv2.resize(maps.depth_m, size, interpolation=cv2.INTER_NEAREST).ravel()
+            rows, columns = np.mgrid[: grid[0], : grid[1]]
+            points = np.stack([columns.ravel(), rows.ravel(), 65536 / (100 * depth_m + 1)], 1)
+            log_p = np.maximum(self.mixtures.log_p(labels, points), -40)
+            likelihood += np.bincount(labels, log_p, minlength=classes)
+            pixels += np.bincount(labels, minlength=classes)
+        found = pixels > 0
+        return {
+            "consistency between scales": 100 * mean_iou(between_scales),
+            "log-likelihood": float((likelihood[found] / pixels[found]).mean()),
+            "classes seen": int((pixels > 1e-3 * pixels.sum()).sum()),
+        }
+
+    def agreement(
+        self, start: Network, result: Network, seen: list[np.ndarray[Any, np.dtype[np.uint8]]]
+    ) -> float:
+        """Mean IoU in % between what start and result see."""
+        one, other = torch_model(start, self.manifest), torch_model(result, self.manifest)
+        classes = len(self.manifest.taxonomy)
+        counts = [confusion(other(image).labels, one(image).labels, classes) for image in seen]
+        return 100 * mean_iou(np.sum(counts, axis=0))
+
+
+def summary(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What the verdict, on the stored figures, gains and gets right."""
+    starts, results, answers, kept = [], [], [], []
+    for run in runs.values():
+        start, result = run["miou"]
+        kept.append(judge(*(Figures(**figures) for figures in run["figures"])).keep)
+        starts.append(start)
+        results.append(result)
+        answers.append(result if kept[-1] else start)
+    worse = [keep for keep, start, result in zip(kept, starts, results, strict=True) if result < start]
+    better = [keep for keep, start, result in zip(kept, starts, results, strict=True) if result > start]
+    return {
+        "runs": len(runs), "targets": len({run["target"] for run in runs.values()}),
+        "mean mIoU of starts": float(np.mean(starts)), "of results": float(np.mean(results)),
+        "of answers": float(np.mean(answers)), "got worse": len(worse), "of these rejected": worse.count(False),
+        "improved": len(better), "of these kept": better.count(True),
+    }  # fmt: skip
+
+
+def table(runs: dict[str, dict[str, Any]]) -> str:
+    """The runs as a table in Markdown: truth, then what the verdict can know, then the verdict."""
+    names = ["in look", "retained", "consistency", *next(iter(runs.values()))["candidates"][0]]
+    lines = [
+        "| run | mIoU before | after | " + " | ".join(names) + " | agreement | delivered |",
+        "|---" * (len(names) + 5) + "|",
+    ]
+    for name, run in runs.items():
+        one, other = (Figures(**figures) for figures in run["figures"])
+        verdict = judge(one, other)
+        gains = [getattr(other, key) - getattr(one, key) for key in ("in_look", "retained", "consistency")]
+        before, after = run["candidates"]
+        gains += [after[key] - before[key] for key in before]
+        shown = " | ".join(f"{gain:+.1f}" for gain in gains)
+        right = verdict.keep == (run["miou"][1] > run["miou"][0])
+        lines.append(
+            f"| {name} | {run['miou'][0]:.1f} | {run['miou'][1]:.1f} | {shown} | {run['agreement']:.0f} | "
+            f"{'result' if verdict.keep else 'start'}{'' if right else ' (wrong)'} |"
+        )
+    lines += ["", *(f"- {key}: {value:.4g}" for key, value in summary(runs).items())]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run what is missing, and write the results after each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="for pictures and runs; kept")
+    parser.add_argument(
+        "--source", type=Path, help="a generated set to adapt with; default: drawn, as users do"
+    )
+    parser.add_argument("--only", nargs="+", choices=list(CASES), help="these runs alone")
+    parser.add_argument("--json", type=Path, default=RESULTS / "adaptation.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    path: Path = arguments.json
+    found = json.loads(path.read_text()) if path.exists() else {"runs": {}}
+    series = Series(arguments.work, arguments.source)
+    for name in arguments.only or CASES:
+        if name not in found["runs"]:
+            found["runs"][name] = series.run(name, CASES[name])
+        found |= {
+            "machine": f"{platform.machine()}, one thread beside other work", "torch": torch.__version__,
+            "short": SHORT, "targets": {key: asdict(target) for key, target in TARGETS.items()},
+            "summary": summary(found["runs"]),
+        }  # fmt: skip
+        for file, text in (
+            (path, json.dumps(found, indent=1) + "\n"),
+            (path.with_suffix(".md"), table(found["runs"])),
+        ):
+            with written_whole(file) as temporary:
+                temporary.write_text(text)
+        print(table({name: found["runs"][name]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What comes of an adaptation to one's own camera: one of two networks, a picture sheet, an exported model."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_deploy.colours import label_colours
+from depdis_deploy.command import InputError
+from depdis_deploy.legends import class_legend, draw, title
+from depdis_deploy.manifest import Manifest
+from depdis_deploy.pictures import write_rgb
+from depdis_deploy.taxonomy import Taxonomy
+
+from .data.part import Part
+from .data.samples import Dataset
+from .network import Network
+from .run_folder import write_json
+from .scoring import torch_model
+from .speech import say
+from .verdict import figures, judge
+
+MODEL, SHEET, VERDICT = "model.onnx", "before_after.png", "verdict.json"
+SHEET_PICTURES, TILE_WIDTH = 6, 480
+_GROUND = (24, 26, 30)
+
+
+def decided(
+    folder: Path, start: Network, result: Network, held_out: tuple[Part, Part], manifest: Manifest, *,
+    pictures: int,
+) -> Network:  # fmt: skip
+    """Start or result, whichever the verdict is for; `verdict.json` and `before_after.png` in a folder.
+
+    held_out: labelled pictures of the source and pictures of the target that were not trained on; at most
+    `pictures` of each are compared. The networks are on one device.
+    """
+    source, target = held_out
+    say("verdict: comparing start and result on pictures kept from the training")
+    verdict = judge(
+        *(figures(network, source, target, manifest, pictures=pictures) for network in (start, result))
+    )
+    write_sheet(folder / SHEET, target, start, result, manifest)
+    write_json(folder / VERDICT, verdict.plain())
+    if verdict.keep:
+        say(f"verdict: the result is delivered ({verdict.reason})")
+    else:
+        say(f"verdict: the start is delivered as it was, for the result is no better ({verdict.reason})")
+    say(f"before and after: {folder / SHEET}")
+    return result if verdict.keep else start
+
+
+def write_sheet(path: Path, pictures: Dataset, start: Network, result: Network, manifest: Manifest) -> None:
+    """Some pictures of the target, each beside the classes that start and result see in it, and a legend."""
+    models = [torch_model(network, manifest, next(network.parameters()).device) for network in (start, result)]
+    chosen = np.unique(np.linspace(0, len(pictures) - 1, SHEET_PICTURES).round().astype(int))
+    rows = []
+    for index in chosen:
+        image = pictures[int(index)].image
+        before, after = (model(image).labels for model in models)
+        rows.append((image, before, after))
+    write_rgb(path, before_after(rows, manifest.taxonomy))
+
+
+def before_after(
+    rows: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]], taxonomy: Taxonomy
+) -> NDArray[np.uint8]:
+    """Rows of picture (H, W, 3) uint8 RGB, start's and result's labels (H, W) uint8 as titled tiles."""
+    sheet = np.concatenate([_row(row, taxonomy) for row in rows])
+    width = sheet.shape[1]
+    seen = set().union(*(np.unique(labels).tolist() for row in rows for labels in row[1:]))
+    legend = class_legend(
+        taxonomy, tuple(index for index in range(len(taxonomy)) if index in seen), width, width // 3
+    )
+    if legend is None:
+        return sheet
+    strip = np.full((legend.adds.shape[0], width, 3), _GROUND, np.uint8)
+    draw(strip, legend, bottom=True)
+    return np.concatenate([sheet, strip])
+
+
+def _row(
+    row: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]], taxonomy: Taxonomy
+) -> NDArray[np.uint8]:
+    image, *labels = row
+    height = max(1, round(TILE_WIDTH * image.shape[0] / image.shape[1]))
+    tiles = [np.asarray(cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)]
+    for seen in labels:
+        shown = cv2.resize(seen, (TILE_WIDTH, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        tiles.append(label_colours(np.asarray(shown, np.uint8), taxonomy.palette))
+    for tile, name in zip(tiles, ("Picture", "Start", "Result"), strict=True):
+        draw(tile, title(name, 2 * TILE_WIDTH, 2 * height), bottom=False)
+    return np.concatenate(tiles, axis=1)
+
+
+def export_model(folder: Path, weights: Path) -> None:
+    """`model.onnx` of the delivered weights, by depdis-export in a process of its own; done once.
+
+    InputError where the export is not installed or fails.
+    """
+    model = folder / MODEL
+    if model.exists():
+        return
+    if any(
+        importlib.util.find_spec(name) is None
+        for name in ("depdis_export", "onnx", "onnxscript", "onnxruntime")
+    ):
+        raise InputError(
+            f"the adapted weights are in {weights}; to export them, install the extra: "
+            "pip install '.[export]', then give the same command again"
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "depdis_export.cli",
+        str(weights),
+        "-o",
+        str(model),
+        "--dynamic",
+        "--half-weights",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise InputError(f"the adapted weights are in {weights}; their export failed: {said[-1]}")
+    say(f"model: {model}; try it with: depdis-infer PICTURES --model {model}")
