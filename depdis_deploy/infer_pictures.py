@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .command import one_line
-from .job import Job
+from .job import Job, Unwritable
 from .pipeline import ReadAhead
 from .progress import Progress
 from .sources import Frame, Source
@@ -31,7 +31,10 @@ class _Done:
 
 
 def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
-    """Segment `entries`; one that cannot be read is named and passed over. OSError: nothing can be written."""
+    """Segment `entries`; one that cannot be read is named and passed over.
+
+    Unwritable: the results cannot be written.
+    """
     kinds = job.options.kinds(picture=True)
     progress = Progress("pictures", len(entries), quiet=job.options.quiet or len(entries) == 1)
 
@@ -48,6 +51,8 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
                     if done.line is not None:
                         job.record(done.record, done.line)
                 progress.advance()
+    except OSError as error:
+        raise Unwritable(job.unwritable(error)) from None
     finally:
         progress.close()
         for kind in sorted(kinds - {"json"}) if job.frames else ():

@@ -130,8 +130,7 @@ class _Run:
 
     def after_failure(self, error: OSError | av.error.FFmpegError) -> str:
         """Close what cannot be written any further, and say what is kept."""
-        reason = error.strerror or one_line(error)
-        text = f"{self.job.folder}: no more results can be written ({reason}); make room"
+        text = self.job.unwritable(error)
         writer, self.writer = self.writer, None
         if writer is not None:
             text += f"; the first {writer.abandon()} frames play in {writer.part}"

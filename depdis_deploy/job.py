@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .command import InputError, UsageError
+from .command import InputError, UsageError, one_line
 from .interruption import Interruption
 from .outputs import BRANCH_KINDS, KINDS, Records
 from .pipeline import ReadAhead, in_order
@@ -17,6 +17,8 @@ from .progress import duration, say
 from .stages import Stages
 
 if TYPE_CHECKING:
+    from av.error import FFmpegError
+
     from .predictor import Predictor
 
 # what each panel shows beside the labels
@@ -85,6 +87,11 @@ class Job:
         """Say what could not be read or written; the rest goes on, and the exit status will be 1."""
         self.faults += 1
         say(f"error: {text}")
+
+    def unwritable(self, error: OSError | FFmpegError) -> str:
+        """What to say where results cannot be written."""
+        reason = error.strerror or one_line(error)
+        return f"{self.folder}: no more results can be written ({reason}); make room"
 
     def record(self, stem: str, line: str) -> None:
         """Add a line to an NDJSON file."""

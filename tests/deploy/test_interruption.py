@@ -7,9 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from calling import start_infer
-from clips import images, make_clip
+from clips import images, make_clip, write_picture
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,24 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, model: Path, drive: Path
     assert text.endswith("}\n")
     assert [json.loads(line)["frame"] for line in text.splitlines()] == list(range(text.count("\n")))
     assert text.count("\n") > 10
+
+
+def test_a_full_disk_among_pictures_is_said_in_one_line(tmp_path: Path, model: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    small, large = write_picture(folder / "a.png"), folder / "b.png"
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(large)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    words = (small, large, "--model", model, "--outdir", tmp_path / "out", "--quiet")
+    with start_infer(*words, preexec_fn=limit) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == f"error: {tmp_path / 'out'}: no more results can be written (File too large); make room\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.ndjson", "a_overlay.png"]
 
 
 def resident_kib(pid: int) -> int:
