@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ from depdis_deploy.sources import Source
 
 def test_a_stream_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_TIMEOUT_S", (0.5, 0.5))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        begun = time.monotonic()
-        with pytest.raises(InputError, match="cannot be opened") as refusal:
-            live.NetworkStream(Source("stream", f"rtsp://me:secret@127.0.0.1:{server.getsockname()[1]}/x"))
-        assert time.monotonic() - begun < 10
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(InputError, match="cannot be opened") as refusal,
+    ):
+        live.NetworkStream(Source("stream", f"rtsp://me:secret@127.0.0.1:{server.getsockname()[1]}/x"))
     assert "secret" not in str(refusal.value)
 
 
