@@ -1,6 +1,8 @@
 """What is written is read back; what is not ours, broken or dangerous is refused in one line."""
 
 import pickle
+import resource
+import signal
 import subprocess
 import zipfile
 from collections import OrderedDict
@@ -287,3 +289,19 @@ def test_a_checkpoint_of_another_class_count_or_version_is_refused(tmp_path: Pat
     torch.save({"format": "depdis-checkpoint", "version": 1}, path)
     with pytest.raises(CheckpointError, match="lacks config, manifest"):
         load_network(path)
+
+
+def test_a_full_disk_is_said_in_one_line_and_leaves_what_was_there(tmp_path):
+    path = tmp_path / "last.pt"
+    network = build_network(3, "efficientnet_lite0")
+    write_checkpoint(path, network, None, config={}, step=1, state={})
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"last\.pt: cannot be written, is the disk full"):
+            write_checkpoint(path, network, None, config={}, step=2, state={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert read_checkpoint(path).step == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]

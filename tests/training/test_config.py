@@ -1,6 +1,7 @@
 import pytest
 
 from depdis_deploy.command import UsageError
+from depdis_deploy.preprocess import plan
 from depdis_training.config import build_config, bundled_names, load_config
 
 
@@ -76,3 +77,22 @@ def test_a_street_set_can_be_switched_off():
 def test_the_tree_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load_config("street").seed = 3
+
+
+def test_a_schedule_that_ends_before_the_training_is_refused():
+    with pytest.raises(UsageError, match=r"training\.schedule is at least .* 700; it is 600"):
+        load_config("street", ("training.iterations=700", "training.schedule=600"))
+
+
+def test_the_other_methods_weigh_no_classes_in_the_protocols():
+    for method in ("advent", "minent", "dada"):
+        config = load_config("synthia-cityscapes-16", changes={"method": method})
+        assert config.losses.class_weights == "none"
+    assert len(load_config("synthia-cityscapes-16").losses.class_weights) == 16
+
+
+def test_a_source_fills_the_input_where_the_target_is_padded():
+    found = load_config("synthia-mapillary-7-small").input
+    assert (found.rule().kind, found.source_rule().kind) == ("fit", "stretch")
+    assert plan((1280, 760), found.source_rule()).content == (640, 320)
+    assert load_config("street").input.source_rule() == load_config("street").input.rule()

@@ -8,7 +8,7 @@ from tiny_run import tiny_config
 
 from depdis_deploy.command import InputError
 from depdis_training.config import load_config
-from depdis_training.sweep import as_markdown, comparison, sweep
+from depdis_training.sweep import _gpus, as_markdown, comparison, sweep
 
 SHORT = ("training.iterations=2", "self_training.rounds=0", "training.average=0")
 
@@ -66,3 +66,9 @@ def test_a_comparison_gives_means_and_spreads_over_seeds(tmp_path):
     found = comparison(runs, tmp_path)
     assert found["last"]["depdis-M4"] == {"mean": 42.0, "spread": 2.0, "values": [40.0, 42.0, 44.0]}
     assert "| depdis-M4 | 42.0 ± 2.0 (3) |" in as_markdown(found)
+
+
+def test_each_process_gets_one_of_the_gpus_that_the_sweep_may_use():
+    assert _gpus(3, None) == ["0", "1", "2"]
+    assert _gpus(2, "5,3") == ["5", "3"]
+    assert _gpus(0, "") == []

@@ -109,7 +109,8 @@ def write_checkpoint(
     """Write a checkpoint of a training (.pt), whole or not at all.
 
     config: plain values; state: tensors and plain values (optimiser, random state), nested in dicts, lists
-    and tuples. Raises TypeError for anything that `weights_only=True` would refuse to read back.
+    and tuples. Raises TypeError for anything that `weights_only=True` would refuse to read back, OSError where
+    there is no space for it.
     """
     content = {
         "format": FORMAT,
@@ -123,7 +124,10 @@ def write_checkpoint(
     }
     _check_plain(content, "checkpoint")
     with written_whole(path) as temporary:
-        torch.save(content, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # of torch's own writer, which knows no errno
+            raise OSError(f"{path}: cannot be written, is the disk full? ({_first_line(error)})") from None
 
 
 def write_weights(path: Path | str, network: Network, manifest: Manifest | None) -> None:

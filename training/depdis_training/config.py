@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -84,6 +85,12 @@ class Input(Section):
     def rule(self) -> ResizeRule:
         """The manifest's form of it."""
         return ResizeRule(**self.model_dump(exclude={"canonical_focal_px"}))
+
+    def source_rule(self) -> ResizeRule:
+        """That of the source: it fills the input even where the target's pictures are padded (`fit`), as the
+        release has it; the published mixtures are of such pictures, and padding has neither class nor depth."""
+        rule = self.rule()
+        return replace(rule, kind="stretch") if rule.kind == "fit" else rule
 
 
 class Augment(Section):
@@ -216,6 +223,15 @@ class Training(Section):
     keep: int = Field(default=1, ge=1)
     validate_every: int = Field(default=200, ge=1)
     validation_pictures: int = Field(default=40, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Training:
+        if self.schedule is not None and self.schedule < self.iterations:
+            raise ValueError(
+                f"training.schedule is at least training.iterations, {self.iterations}; it is {self.schedule}: "
+                "the rate would be 0 before the end"
+            )
+        return self
 
 
 class Labels(Section):

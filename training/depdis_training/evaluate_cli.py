@@ -72,9 +72,7 @@ def evaluate(
     pictures_of_target = None
     if reestimate:
         if resolved.target is None:
-            raise command.UsageError(
-                f"{config} names no target: leave out --reestimate"
-            )
+            raise command.UsageError(f"{config} names no target: leave out --reestimate")
         pictures_of_target = open_data(resolved.target, "target", "--target", data)
     results: dict[str, Any] = {}
     for title, path in _expanded(models):
@@ -117,10 +115,10 @@ def _open(path: Path, size: str | None, statistics: Dataset | None) -> tuple[Mod
 
     if path.suffix in _EXPORTED:
         if size is not None or statistics is not None:
-            raise command.UsageError(
-                "--size and --reestimate are for checkpoints only"
-            )
+            raise command.UsageError("--size and --reestimate are for checkpoints only")
         return exported_model(path)
+    import torch
+
     from .checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(path)
@@ -133,12 +131,13 @@ def _open(path: Path, size: str | None, statistics: Dataset | None) -> tuple[Mod
     if size is not None:
         width, height = _size(size)
         manifest = replace(manifest, resize=replace(manifest.resize, width=width, height=height))
-    network = checkpoint.network
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = checkpoint.network.to(device)
     if statistics is not None:
         from .batch_statistics import reestimated
 
         network = reestimated(network, statistics, manifest.resize)
-    return torch_model(network, manifest), manifest
+    return torch_model(network, manifest, device), manifest
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 def fast_precision(cpu_flags: Path = Path("/proc/cpuinfo")) -> str:
     """`bf16` where the device multiplies bfloat16 natively, else `fp32`; no timing decides."""
     if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not cpu_flags.is_file():
         return "fp32"
     for line in cpu_flags.read_text(encoding="utf-8").splitlines():

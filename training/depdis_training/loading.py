@@ -35,8 +35,13 @@ class Batch:
     inverse_depth: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on a device."""
-        return Batch(self.images.to(device), self.labels.to(device), self.inverse_depth.to(device))
+        """The same batch on a device; from pinned memory the copy is awaited on the device alone."""
+        parts = (self.images, self.labels, self.inverse_depth)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a GPU copies from without halting the host."""
+        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.inverse_depth.pin_memory())
 
 
 def network_images(pictures: NDArray[np.uint8]) -> Tensor:

@@ -66,7 +66,7 @@ class _Stop:
 
 
 class Loop(Generic[BatchType]):
-    """Steps `first` to `iterations` of a learner. Batch k is `batch_at(k)`, made ahead in a thread.
+    """Steps `first` to `iterations` of a learner. Batch k is `batch_at(k)`, made ahead in threads.
 
     Randomness inside a step depends on the seed and the step alone, so that a run that goes on from a
     checkpoint does what an undisturbed one does. agree: whether any of several processes wants to stop;
@@ -90,7 +90,9 @@ class Loop(Generic[BatchType]):
         progress = Progress(what, self.iterations, unit="steps", done=first, quiet=self.quiet)
         pending: list[Mapping[str, Tensor]] = []
         note, waited, begun, self.collapsed = "", 0.0, time.monotonic(), 0
-        batches = ahead(self.batch_at, first, self.iterations)
+        # One thread keeps up with a CPU's steps, whose cores more would take away; a GPU's are shorter.
+        threads, depth = (4, 8) if torch.cuda.is_available() else (1, 3)
+        batches = ahead(self.batch_at, first, self.iterations, threads=threads, depth=depth)
         with _stop_requests() as stop:
             for step in range(first, self.iterations):
                 asked = time.monotonic()

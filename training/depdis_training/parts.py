@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
 from depdis_deploy.command import UsageError
-from depdis_deploy.manifest import OUTPUTS, Manifest
+from depdis_deploy.manifest import OUTPUTS, Manifest, ResizeRule
 
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
 from .checkpoint import read_checkpoint
@@ -61,12 +61,14 @@ class Parts:
         )  # fmt: skip
 
     def batches(
-        self, dataset: Dataset, *, labelled: bool = True, size: int = 0, colour: float = 0.0
-    ) -> Batches:
+        self, dataset: Dataset, *, labelled: bool = True, size: int = 0, colour: float = 0.0,
+        rule: ResizeRule | None = None,
+    ) -> Batches:  # fmt: skip
+        """Training batches of a set; rule: of whole pictures, where it is not the input's."""
         config = self.config
         augment = config.augment
         take = (
-            WholePictures(config.input.rule())
+            WholePictures(rule or config.input.rule())
             if augment is None
             else RandomViews(augment.crop, augment.scale, augment.flip, max(colour, augment.colour))
         )

@@ -12,15 +12,16 @@ from .adaptation import AdaptationLearner
 from .batch_statistics import reestimated
 from .checkpoint import round_to_half, write_weights
 from .config import Config
-from .experiment_data import ExperimentData, open_experiment
+from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
-from .methods import VARIANTS, Method
+from .methods import DEFAULT_VARIANT, VARIANTS, Method
 from .network import Network
 from .own_camera import decided
 from .parts import Parts, make_manifest, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import Run, write_json
+from .scoring import class_view
 from .speech import say
 from .statistics import count_classes
 from .training_stage import PairBatches, Surroundings, TrainingStage, together
@@ -58,13 +59,18 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
 
 
 def _check_start(config: Config) -> None:
-    """That there is something to start from, of the configuration's network."""
+    """That there is something to start from, and that all that is counted by classes fits them."""
     settings = config.network
     if settings.start == "file" and settings.init is None:
         raise UsageError(
             f"{config.name} starts from ImageNet weights: give DeepLab_resnet_pretrained_imagenet.pth (or a "
             "checkpoint) with --init, or say --from-scratch"
         )
+    sizes, classes = config.labels.minimum_pixels, taxonomy_of(config.source)
+    if sizes is not None and len(sizes) != len(classes):
+        raise UsageError(f"labels.minimum_pixels has {len(sizes)} numbers for {len(classes)} classes")
+    if config.validation is not None:
+        class_view(classes, taxonomy_of(config.validation))
 
 
 class Experiment:
@@ -74,8 +80,8 @@ class Experiment:
         self.run, self.config, self.data, self.workers = run, run.config, data, workers
         self.parts = parts = Parts(run.config, cache, workers)
         self.cache = cache
-        self.source_batches = parts.batches(data.source)
-        self.network = parts.network(recipe_method(run.config))
+        self.source_batches = parts.batches(data.source, rule=run.config.input.source_rule())
+        self.network = parts.network(recipe_method(run.config)).to(parts.fabric.device)
         distribution, self.counts = parts.statistics(run, self.source_batches, self.network)
         weights = parts.class_weights(self.counts, run.config.losses.class_weights)
         self.method = recipe_method(run.config, distribution, weights)
@@ -89,18 +95,19 @@ class Experiment:
         if until == "statistics":
             return
         network, last = self.network, self.run.stage("stage1")
-        prior = VARIANTS[str(self.config.variant)].self_training if self.config.method == "depdis" else "none"
+        variant = VARIANTS[self.config.variant or DEFAULT_VARIANT]
+        prior = variant.self_training if self.config.method == "depdis" else "none"
         rounds = self.config.self_training.rounds if prior != "none" and self.data.target is not None else 0
+        if until == "labels" and not rounds:
+            raise UsageError(
+                f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
+            )
         if self.workers.count == 1 and not last.exists():
             self._say_how_long(rounds)
         if until != "labels" or self.config.network.init is None or last.exists():
             network = self._stage1(network)
         if until == "stage1":
             return
-        if until == "labels" and not rounds:
-            raise UsageError(
-                f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
-            )
         for number in range(1, rounds + 1):
             if self.config.labels.reestimate:
                 assert self.data.target is not None

@@ -204,8 +204,9 @@ def score(
             truth = true_density(sample, distribution, manifest)
             if truth is not None:
                 known = (sample.labels != IGNORE) & (np.asarray(sample.depth_m) > 0)
-                scores.density_errors.append(float(np.abs(maps.density - truth)[known].mean()))
-                scores.density_rows.add(truth, known)
+                if known.any():
+                    scores.density_errors.append(float(np.abs(maps.density - truth)[known].mean()))
+                    scores.density_rows.add(truth, known)
         progress.advance()
     progress.close()
     return scores

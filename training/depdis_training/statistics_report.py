@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.taxonomy import Taxonomy
 
 from .comparison import compare, verdict
@@ -40,7 +41,7 @@ def report(config: Config, cache: Path, *, plot: Path | None = None, target: Dat
             f"{len(source_set.taxonomy)}: they cannot be compared"
         )
     taxonomy = source_set.taxonomy
-    source = _fitted(config, source_set, cache, "mixtures of the source")
+    source = _fitted(config, source_set, cache, "mixtures of the source", config.input.source_rule())
     parts = [table(source, taxonomy)]
     if line := without_pixels(source.distribution.unseen, taxonomy.names):
         parts.append(line)
@@ -51,7 +52,7 @@ def report(config: Config, cache: Path, *, plot: Path | None = None, target: Dat
         )  # fmt: skip
         _save(plot, picture)
     if target_set is not None:
-        other = _fitted(config, target_set, cache, "mixtures of the target")
+        other = _fitted(config, target_set, cache, "mixtures of the target", config.input.rule())
         parts += ["", _compared(config, source, other, taxonomy, plot)]
     return "\n".join(parts)
 
@@ -97,11 +98,11 @@ def _number(value: float, digits: int = 1) -> str:
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _fitted(config: Config, dataset: Dataset, cache: Path, what: str) -> Fitted:
-    """The mixtures of a set on the views of the configuration's training."""
+def _fitted(config: Config, dataset: Dataset, cache: Path, what: str, rule: ResizeRule) -> Fitted:
+    """The mixtures of a set on the views of the configuration's training; rule: of whole pictures."""
     augment, settings = config.augment, config.mixtures
     take = (
-        WholePictures(config.input.rule())
+        WholePictures(rule)
         if augment is None
         else RandomViews(augment.crop, augment.scale, augment.flip, augment.colour)
     )

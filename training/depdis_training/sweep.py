@@ -124,16 +124,21 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
 
 def _places(jobs: int | None) -> queue.Queue[dict[str, str]]:
     """What tells each process at a time its GPU, or to use one thread."""
-    gpus = torch.cuda.device_count()
-    count = jobs or gpus or len(os.sched_getaffinity(0))
+    gpus = _gpus(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    count = jobs or len(gpus) or len(os.sched_getaffinity(0))
     places: queue.Queue[dict[str, str]] = queue.Queue()
     for number in range(count):
         places.put(
-            {"CUDA_VISIBLE_DEVICES": str(number % gpus)}
+            {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}
             if gpus
             else {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // count))}
         )
     return places
+
+
+def _gpus(count: int, visible: str | None) -> list[str]:
+    """The names by which a process is given one of the `count` GPUs; `visible`: those that this one may use."""
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
 def _last_line(path: Path) -> str:

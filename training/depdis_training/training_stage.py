@@ -68,6 +68,16 @@ def together(*batches: PairBatches) -> Callable[[int], list[Pair]]:
     return lambda step: [pair for one in batches for pair in one(step)]
 
 
+def _pinned(batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], Sequence[Pair]]:
+    def pinned(step: int) -> Sequence[Pair]:
+        return [
+            Pair(pair.source.pinned(), None if pair.target is None else pair.target.pinned())
+            for pair in batches(step)
+        ]
+
+    return pinned
+
+
 class TrainingStage:
     """`last.pt` (with the snapshots before it, if more are kept), `best.pt`, `log.jsonl`, `tensorboard/` and
     `panels/` in a folder of a run."""
@@ -76,13 +86,18 @@ class TrainingStage:
         self, folder: Path, learner: AdaptationLearner, batches: Callable[[int], Sequence[Pair]], *,
         iterations: int, seed: int, around: Surroundings,
     ) -> None:  # fmt: skip
-        self.folder, self.learner, self.batches = folder, learner, batches
+        self.folder, self.learner = folder, learner
+        self.batches = _pinned(batches) if around.device.type == "cuda" else batches
         self.iterations, self.seed, self.around = iterations, seed, around
         self.last, self.best = folder / "last.pt", folder / "best.pt"
         self.best_score = -1.0
 
     def run(self) -> Network:
-        """From the last checkpoint, if there is one, to the last iteration; the network that comes out."""
+        """From the last checkpoint, if there is one, to the last iteration; the network that comes out.
+
+        Each process's batch norm has seen its own pictures: they all come out with the first one's statistics,
+        as one that goes on from the checkpoint does.
+        """
         first = self._restore()
         name, training = self.folder.name, self.around.config.training
         if first == self.iterations:
@@ -101,7 +116,7 @@ class TrainingStage:
                 agree=self.around.workers.agree if self.around.workers.count > 1 else None,
                 quiet=not self.around.workers.first,
             ).run(first, name)  # fmt: skip
-        self.around.workers.wait()
+        self.around.workers.follow_first(self.learner.result().buffers())
         return self.learner.result()
 
     def _restore(self) -> int:

@@ -44,6 +44,12 @@ class Workers:
             for tensor, mean in zip(tensors, means, strict=True):
                 tensor.copy_(mean.view_as(tensor))
 
+    def follow_first(self, values: Iterable[Tensor]) -> None:
+        """Replace each tensor by the first process's."""
+        if self.count > 1:
+            for value in values:
+                torch.distributed.broadcast(value, 0)
+
     def agree(self, wish: bool) -> bool:
         """Whether any of the processes wishes it."""
         if self.count == 1:

@@ -119,6 +119,11 @@ class DepDis:
         self, variant: Variant, recipe: Recipe, num_classes: int, distribution: DepthDistribution | None,
         class_weights: Tensor | None,
     ) -> None:  # fmt: skip
+        if distribution is not None and distribution.num_classes != num_classes:
+            raise ValueError(
+                f"density is learned from mixtures of {distribution.num_classes} classes, the network has "
+                f"{num_classes}: set mixtures.published to those of its classes, or mixtures.kind=fit"
+            )
         self.variant, self.recipe, self.num_classes = variant, recipe, num_classes
         self.segmentation_loss = SegmentationLoss(recipe.stride, class_weights)
         self._distribution = distribution
