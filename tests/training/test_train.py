@@ -154,6 +154,15 @@ def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_r
         start_from(network, tmp_path / "notes.pth")
 
 
+def test_a_resnet_of_another_kind_is_refused_with_the_reason(tmp_path):
+    path = tmp_path / "resnet101.pth"
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7), "fc.weight": torch.zeros(1000, 2048)}, path)
+    with torch.device("meta"):
+        network = build_network(16)
+    with pytest.raises(CheckpointError, match="torchvision or timm ResNet, which is another network"):
+        start_from(network, path)
+
+
 def test_another_configuration_is_refused_by_the_keys_that_differ(finished_run, tmp_path, blocks):
     with pytest.raises(InputError, match=r"differs in optimizer\.head_rate, seed\)"):
         train(tiny_config(tmp_path, blocks, "optimizer.head_rate=0.1", "seed=4"), finished_run, tmp_path)
@@ -182,6 +191,26 @@ def test_the_first_lines_say_how_long_each_stage_takes(tmp_path, blocks, capsys)
     said = capsys.readouterr().err
     assert re.search(r"about .* from here: stage 1 .*, labels .*, self-training ", said)
     assert said.index("from here") < said.index("stage1:")
+
+
+@pytest.mark.parametrize(
+    ("setting", "until", "said"),
+    [
+        ("variant=M2", "labels", "makes no labels"),
+        ("labels.minimum_pixels=[1, 2]", None, "minimum_pixels has 2 numbers for 16 classes"),
+        ("validation.taxonomy=own", None, "cannot be scored|taxonomy"),
+    ],
+)
+def test_what_cannot_end_well_is_said_before_the_first_step(tmp_path, blocks, setting, until, said):
+    with pytest.raises(ValueError, match=said):
+        train(tiny_config(tmp_path, blocks, setting), tmp_path / "out", tmp_path / "data", until)
+    assert not (tmp_path / "out" / "stage1").exists()
+
+
+def test_no_variant_is_the_default_one(tmp_path, blocks):
+    config = tiny_config(tmp_path, blocks, "variant=null", "training.iterations=1", "labels.confidence=0.05")
+    train(config, tmp_path / "out", tmp_path / "data", "labels")
+    assert (tmp_path / "out" / "labels-1" / "manifest.json").exists()
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, blocks):
