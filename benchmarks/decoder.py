@@ -31,13 +31,13 @@ from depdis_training.efficientnet import EfficientNetLite
 HEIGHT, WIDTH = 320, 640
 RESULTS = Path(__file__).parent / "results"
 VARIANTS = {
-    "stride 8, 1 mix, no context": DecoderDesign(mixes=1, context=False, detail=0),
-    "stride 8, context, 2 mixes": DecoderDesign(detail=0),
-    "corrected at stride 4, 64 channels": DecoderDesign(detail=64),
-    "corrected at stride 4, 48 channels (chosen)": DecoderDesign(),
-    "corrected at stride 4, 32 channels": DecoderDesign(detail=32),
-    "chosen, 1 mix": DecoderDesign(mixes=1),
-    "chosen, width 96": DecoderDesign(width=96),
+    "stride 8, 1 mix, no context (chosen)": DecoderDesign(),
+    "stride 8, context, 2 mixes": DecoderDesign(mixes=2, context=True),
+    "corrected at stride 4, 64 channels": DecoderDesign(mixes=2, context=True, detail=64),
+    "corrected at stride 4, 48 channels": DecoderDesign(mixes=2, context=True, detail=48),
+    "corrected at stride 4, 32 channels": DecoderDesign(mixes=2, context=True, detail=32),
+    "corrected at stride 4, 1 mix": DecoderDesign(context=True, detail=48),
+    "corrected at stride 4, width 96": DecoderDesign(width=96, mixes=2, context=True, detail=48),
 }
 
 

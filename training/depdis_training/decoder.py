@@ -29,18 +29,18 @@ class DecoderDesign:
     """
 
     width: int = 128
-    mixes: int = 2
-    context: bool = True
-    detail: int = 48
+    mixes: int = 1
+    context: bool = False
+    detail: int = 0
     hidden: int = 64
 
 
 class Decoder(nn.Module):
-    """Features at strides 4, 8, 16, 32 -> the three branches at stride 4.
+    """Features at strides 4, 8, 16, 32 -> the three branches at stride 8, or at stride 4 with a correction.
 
-    Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, with the mean over the
-    picture as context. The heads stand there, where a cell is cheap; stride 4 corrects what is narrower than
-    their cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
+    Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, where the heads stand; with
+    `context` the mean over the picture takes part. With `detail` stride 4 corrects what is narrower than their
+    cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
     fusion: segmentation reads the features times relu(a 1x1 of the depth head's hidden ones), as in DADA.
     """
 

@@ -90,7 +90,7 @@ class Encoder(nn.Module):
 
 
 class EfficientNetLite(Network):
-    """EfficientNet-Lite0 with a light decoder; any input size, the grid is ceil(size / 4)."""
+    """EfficientNet-Lite0 with a light decoder; any input size, the grid is ceil(size / 8)."""
 
     middle_channels = Encoder.channels[_MIDDLE]
 
