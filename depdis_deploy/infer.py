@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
+from .backends.cpu import cores
 from .command import InputError, UsageError, one_line
 from .infer_pictures import Entry, infer_pictures
 from .infer_video import infer_video
@@ -39,7 +39,11 @@ def run(options: Options) -> int:
     workers, threads = _workers(options, sources)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        predictor = Predictor(options.model, options.device, options.camera_fov, threads=threads)
+        predictor = Predictor(
+            options.model, options.device, options.camera_fov, threads=threads, engine=options.engine,
+            precision=options.precision,
+        )  # fmt: skip
+    note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
     for warning in caught:
         note(f"note: {warning.message}")
     for kind in options.save:
@@ -69,11 +73,12 @@ def run(options: Options) -> int:
 
 def _workers(options: Options, sources: Sequence[Source]) -> tuple[int, int]:
     """(workers, threads of each): several workers of one thread each make the most of a CPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, _MOST_WORKERS)
+    if options.threads is not None:
+        return max(1, min(cores() // options.threads, _MOST_WORKERS)), options.threads
+    workers = min(cores(), _MOST_WORKERS)
     if all(source.kind == "picture" for source in sources):
         workers = min(workers, -(-len(sources) // options.batch))
-    return workers, max(1, cores // workers)
+    return workers, max(1, cores() // workers)
 
 
 def _all(job: Job, entries: Sequence[Entry]) -> None:

@@ -46,6 +46,9 @@ class Options:
     panel: str = "overlay"
     camera_fov: float | None = None
     quiet: bool = False
+    engine: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.save if kind not in KINDS]

@@ -62,7 +62,10 @@ class Manifest:
         None where the network learned one camera's metres.
     depth_range_m: the smallest and largest depth that the output can hold.
     density: the class-wise mixtures (`weights`, `means`, `variances`, `grid`, `scale`, `variance_floor`).
-    parity: the figures of the export's check; `versions`: of the packages that made the file.
+    precision: fp32, fp16 or int8, of the convolutions; those of them that were kept in float are counted and
+        named in `parity`.
+    parity: the figures of the export's check, by shape, and by engine; `versions`: of the packages that made
+        the file.
     """
 
     taxonomy: Taxonomy
@@ -88,6 +91,22 @@ class Manifest:
         """The manifest as flat strings (JSON each), for ONNX `metadata_props` or a checkpoint."""
         fields = {"format_version": FORMAT_VERSION, **asdict(self)}
         return {_PREFIX + key: json.dumps(value) for key, value in fields.items()}
+
+    def to_json(self) -> str:
+        """The manifest as one JSON object, for the file beside an engine's own format."""
+        fields = {key.removeprefix(_PREFIX): json.loads(text) for key, text in self.to_metadata().items()}
+        return json.dumps(fields, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The inverse of `to_json`; ManifestError says what is missing or malformed."""
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ManifestError(f"it is not JSON: {error}") from None
+        if not isinstance(fields, dict):
+            raise ManifestError(f"expected a JSON object, got {type(fields).__name__}")
+        return cls.from_metadata({_PREFIX + key: json.dumps(value) for key, value in fields.items()})
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Manifest:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import open_session
+from .backends import has_gpu, open_chosen
+from .backends.choice import bundled_precision, check_words
+from .backends.cpu import cores
 from .command import InputError, UsageError
 from .manifest import Manifest
 from .prediction import Camera, Prediction
@@ -20,6 +22,8 @@ from .preprocess import Geometry, focal_length_px, plan, to_input
 from .sources import Frame
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "depdis-street.onnx"
+# Beside it, where it is part of the installation.
+BUNDLED_INT8 = "depdis-street-int8.onnx"
 
 Picture = NDArray[np.uint8] | Frame | str | os.PathLike[str]
 
@@ -27,26 +31,42 @@ Picture = NDArray[np.uint8] | Frame | str | os.PathLike[str]
 class Predictor:
     """An exported model, ready to be called; several threads may call it at once.
 
-    model: a path; None: the bundled one. device: auto, cpu, or a GPU's number.
+    model: a path; None: the bundled one. device: auto takes the fastest that keeps the model's accuracy; cpu,
+        or a GPU's number, takes the file in its own precision.
     camera_fov: the camera's horizontal field of view in degrees, which makes depth metres of that camera;
         None: the model's canonical camera is assumed.
-    threads: of one call on the CPU; None: all cores.
+    threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto,
+        or fp32, bf16 or int8 to insist on it. `choice` says in a line what was taken, and why.
     Raises InputError where the model or the device cannot be used, UsageError for a wrong option.
     """
 
     def __init__(
         self, model: str | os.PathLike[str] | None = None, device: str = "auto",
-        camera_fov: float | None = None, *, threads: int | None = None,
+        camera_fov: float | None = None, *, threads: int | None = None, engine: str = "auto",
+        precision: str = "auto",
     ) -> None:  # fmt: skip
-        self.model = BUNDLED_MODEL if model is None else Path(model)
-        if model is None and not self.model.is_file():
-            raise InputError(f"{self.model}: this installation has no bundled model; name one (--model)")
-        self._session = open_session(self.model, str(device), threads)
+        check_words(str(device), engine, precision)
+        self.model = _bundled(str(device), precision) if model is None else Path(model)
+        self._session, reason = open_chosen(
+            self.model, str(device), threads, engine=engine, precision=precision
+        )
         self.manifest = Manifest.from_metadata(self._session.metadata)
+        self.choice = self._described(reason, threads)
         self.names = self.manifest.taxonomy.names
         self.device = self._session.device
         self.camera_fov = camera_fov
         self._check()
+
+    def _described(self, reason: str, threads: int | None) -> str:
+        session, precision = self._session, self.manifest.precision
+        if session.arithmetic == "bf16":
+            precision = f"{precision}, the rest in bf16" if precision == "int8" else "bf16"
+        if session.device != "cpu":
+            place = f"GPU {session.device}"
+        else:
+            number = threads or cores()
+            place = f"CPU, {number} thread{'s' * (number > 1)} a call"
+        return f"{self.model.name} in {session.engine}, {precision}, {place}: {reason}"
 
     def _check(self) -> None:
         manifest, shape = self.manifest, self._session.input_shape
@@ -166,6 +186,17 @@ class Predictor:
             return None
         focal_px = canonical * width / geometry.content[0]
         return Camera(math.degrees(2 * math.atan(width / 2 / focal_px)), focal_px, assumed=True)
+
+
+def _bundled(device: str, precision: str) -> Path:
+    """The bundled model's file for what was asked for."""
+    int8 = BUNDLED_MODEL.with_name(BUNDLED_INT8)
+    available = {"int8": int8} if int8.is_file() else {}
+    gpu = device == "auto" and precision == "auto" and bool(available) and has_gpu()
+    wanted = int8 if bundled_precision(device, precision, available, gpu=gpu) == "int8" else BUNDLED_MODEL
+    if not wanted.is_file():
+        raise InputError(f"{wanted}: this installation has no bundled model here; name one (--model)")
+    return wanted
 
 
 def _scaled(depth_m: NDArray[np.float32], scale: float, farthest_m: float) -> NDArray[np.float32]:

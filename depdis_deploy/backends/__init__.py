@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.manifest import Manifest
+
+SUFFIXES = (".onnx", ".xml")
 
 
 class Session(Protocol):
     """A model made ready on a device. `run` may be called by several threads at once.
 
     metadata: the file's own description; output_names: in the graph's order; device: `cpu`, or a GPU's number;
+    engine: onnxruntime or openvino; arithmetic: fp32 or bf16, of the layers that are not INT8;
     input_shape: (N, H, W, 3) of `frames`, None where the graph takes any size.
     """
 
@@ -23,37 +27,84 @@ class Session(Protocol):
     output_names: tuple[str, ...]
     input_shape: tuple[int | None, ...]
     device: str
+    engine: str
+    arithmetic: str
 
     def run(self, frames: NDArray[np.uint8], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
         ...
 
 
-def _onnx(path: Path, device: str, threads: int | None) -> Session:
+def open_session(
+    path: Path | str, device: str = "auto", threads: int | None = None, *, engine: str = "auto",
+    precision: str = "auto",
+) -> Session:  # fmt: skip
+    """A model file made ready on `auto`, `cpu` or a GPU's number; `open_chosen` tells the reason too."""
+    return open_chosen(path, device, threads, engine=engine, precision=precision)[0]
+
+
+def open_chosen(
+    path: Path | str, device: str = "auto", threads: int | None = None, *, engine: str = "auto",
+    precision: str = "auto",
+) -> tuple[Session, str]:  # fmt: skip
+    """The session, and why its engine and arithmetic were chosen.
+
+    threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto, or
+    fp32, bf16 or int8 to insist on it. InputError: not such a model, or no such device; UsageError: a word of
+    another form.
+    """
+    from .choice import check_words, choose
+
+    path = Path(path)
+    check_words(device, engine, precision)
+    suffix = _checked_suffix(path, engine)
+    if suffix == ".xml" and device.isdecimal():
+        raise UsageError(f"device {device}: an OpenVINO model runs on the CPU here; export to .onnx for a GPU")
+    manifest = Manifest.from_metadata(_metadata(path, suffix))
+    wants_gpu = suffix == ".onnx" and device == "auto" and engine != "openvino" and precision != "bf16"
+    choice = choose(manifest, suffix, device, engine, precision, gpu=wants_gpu and has_gpu())
+    if choice.engine == "openvino":
+        from .openvino_backend import OpenVinoSession
+
+        return OpenVinoSession(path, threads, choice.arithmetic), choice.reason
     from .onnxruntime_backend import OnnxRuntimeSession
 
-    return OnnxRuntimeSession(path, device, threads)
+    return OnnxRuntimeSession(path, device, threads), choice.reason
 
 
-_BY_SUFFIX: Mapping[str, Callable[[Path, str, int | None], Session]] = {".onnx": _onnx}
+def has_gpu() -> bool:
+    """Whether the installed onnxruntime, if there is one, has its part for NVIDIA GPUs."""
+    from importlib.util import find_spec
+
+    if find_spec("onnxruntime") is None:
+        return False
+    from .onnxruntime_backend import gpu_available
+
+    return gpu_available()
 
 
-def open_session(path: Path | str, device: str = "auto", threads: int | None = None) -> Session:
-    """A model file made ready on `auto`, `cpu` or a GPU's number, by the engine its suffix names.
+def _metadata(path: Path, suffix: str) -> Mapping[str, str]:
+    if suffix == ".xml":
+        from .openvino_backend import beside
 
-    threads: of one call on the CPU; None: all cores. InputError: not such a model, or no such device;
-    UsageError: a device of another form.
-    """
-    path = Path(path)
-    if device not in ("auto", "cpu") and not device.isdecimal():
-        raise UsageError(f"device {device!r}: expected auto, cpu, or a GPU's number such as 0")
+        return beside(path)
+    from .onnx_file import checked_metadata
+
+    return checked_metadata(path, path.read_bytes())
+
+
+def _checked_suffix(path: Path, engine: str) -> str:
+    expected = ", ".join(SUFFIXES)
     if not path.exists():
-        raise InputError(f"{path}: no such model file; expected an exported model ({', '.join(_BY_SUFFIX)})")
+        raise InputError(f"{path}: no such model file; expected an exported model ({expected})")
     if not path.is_file():
-        raise InputError(f"{path}: expected an exported model file ({', '.join(_BY_SUFFIX)}), got a folder")
-    if path.suffix.lower() not in _BY_SUFFIX:
+        raise InputError(f"{path}: expected an exported model file ({expected}), got a folder")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InputError(
-            f"{path}: expected an exported model ({', '.join(_BY_SUFFIX)}), got {path.suffix or 'no suffix'}; "
+            f"{path}: expected an exported model ({expected}), got {path.suffix or 'no suffix'}; "
             "make one of a checkpoint by depdis-export"
         )
-    return _BY_SUFFIX[path.suffix.lower()](path, device, threads)
+    if suffix == ".xml" and engine == "onnxruntime":
+        raise UsageError(f"{path}: an OpenVINO model runs in openvino only; export to .onnx for onnxruntime")
+    return suffix

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from depdis_deploy.command import InputError
+from depdis_deploy.manifest import Manifest, ManifestError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _IR_VERSION, _GRAPH, _METADATA = 1, 7, 14
@@ -23,6 +27,17 @@ _INTO: dict[str, dict[int, str]] = {
     "Node": {5: "Attribute"},
     "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "SparseTensor", 23: "SparseTensor"},
     "SparseTensor": {1: "Tensor", 2: "Tensor"},
+}
+
+
+# What other files start with, for a message that says what was given.
+_STARTS = {
+    b"PK\x03\x04": "a zip archive, such as a PyTorch checkpoint; export it by depdis-export",
+    b"\x80\x02": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x03": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x04": "a Python pickle; export the checkpoint by depdis-export",
+    b"\x80\x05": "a Python pickle; export the checkpoint by depdis-export",
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself by git lfs pull",
 }
 
 
@@ -104,3 +119,26 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
+
+
+def checked_metadata(path: Path, data: bytes) -> dict[str, str]:
+    """The metadata of an exported model's bytes; InputError for any other file, and for data outside it."""
+    if not data:
+        raise InputError(f"{path}: the file is empty; expected an exported model")
+    for start, what in _STARTS.items():
+        if data.startswith(start):
+            raise InputError(f"{path}: expected an ONNX model, got {what}")
+    try:
+        file = read_onnx(data)
+    except NotOnnxError as error:
+        raise InputError(f"{path}: expected an ONNX model, but {error}; export it again") from None
+    if file.external_data:
+        raise InputError(
+            f"{path}: it keeps data in other files (external data), which is refused; "
+            "export it as one file by depdis-export"
+        )
+    try:
+        Manifest.from_metadata(file.metadata)
+    except ManifestError as error:
+        raise InputError(f"{path}: an ONNX model, but not one made by depdis-export: {error}") from None
+    return file.metadata

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -14,25 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
-from depdis_deploy.manifest import Manifest, ManifestError
 
-from .onnx_file import NotOnnxError, read_onnx
+from .cpu import cores
+from .onnx_file import checked_metadata
 
 _GPU = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
-# What other files start with, for a message that says what was given.
-_STARTS = {
-    b"PK\x03\x04": "a zip archive, such as a PyTorch checkpoint; export it by depdis-export",
-    b"\x80\x02": "a Python pickle; export the checkpoint by depdis-export",
-    b"\x80\x03": "a Python pickle; export the checkpoint by depdis-export",
-    b"\x80\x04": "a Python pickle; export the checkpoint by depdis-export",
-    b"\x80\x05": "a Python pickle; export the checkpoint by depdis-export",
-    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself by git lfs pull",
-}
 
 
 class OnnxRuntimeSession:
     """One model in onnxruntime; see `backends.Session`. The file is checked before the engine sees it."""
+
+    engine = "onnxruntime"
+    arithmetic = "fp32"
 
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
         self._path = path
@@ -41,7 +34,7 @@ class OnnxRuntimeSession:
         onnxruntime = _import()
         providers = _providers(onnxruntime, device)
         try:
-            session = onnxruntime.InferenceSession(data, _options(onnxruntime, threads), providers=providers)
+            session = onnxruntime.InferenceSession(data, cpu_options(onnxruntime, threads), providers=providers)
         except Exception as error:  # onnxruntime's errors have no base class of their own
             raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
         if _GPU in session.get_providers():
@@ -70,29 +63,6 @@ class OnnxRuntimeSession:
             size = "x".join(map(str, frames.shape))
             raise InputError(f"{self._path}: onnxruntime cannot run it on frames of {size}: {error}") from None
         return dict(zip(names, found, strict=True))
-
-
-def checked_metadata(path: Path, data: bytes) -> dict[str, str]:
-    """The metadata of an exported model's bytes; InputError for any other file, and for data outside it."""
-    if not data:
-        raise InputError(f"{path}: the file is empty; expected an exported model")
-    for start, what in _STARTS.items():
-        if data.startswith(start):
-            raise InputError(f"{path}: expected an ONNX model, got {what}")
-    try:
-        file = read_onnx(data)
-    except NotOnnxError as error:
-        raise InputError(f"{path}: expected an ONNX model, but {error}; export it again") from None
-    if file.external_data:
-        raise InputError(
-            f"{path}: it keeps data in other files (external data), which is refused; "
-            "export it as one file by depdis-export"
-        )
-    try:
-        Manifest.from_metadata(file.metadata)
-    except ManifestError as error:
-        raise InputError(f"{path}: an ONNX model, but not one made by depdis-export: {error}") from None
-    return file.metadata
 
 
 def _import() -> Any:
@@ -126,9 +96,9 @@ def _both_wheels() -> str:
     )
 
 
-def _options(onnxruntime: Any, threads: int | None) -> Any:
-    if threads is None:
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cpu_options(onnxruntime: Any, threads: int | None = None) -> Any:
+    """Session options with `threads` (None: all cores) that wait without spinning."""
+    threads = threads or cores()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -148,6 +118,11 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA's libraries out of pip packages, where they are installed
     return [(_GPU, {"device_id": int(device) if device.isdecimal() else 0}), _CPU]
+
+
+def gpu_available() -> bool:
+    """Whether the installed onnxruntime has its part for NVIDIA GPUs."""
+    return _GPU in _import().get_available_providers()
 
 
 def _no_gpu(onnxruntime: Any, device: str) -> None:

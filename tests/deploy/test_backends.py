@@ -179,7 +179,7 @@ def test_only_the_outputs_asked_for(model: Path) -> None:
 def test_spinning_and_threads_are_as_asked() -> None:
     import onnxruntime
 
-    options = onnxruntime_backend._options(onnxruntime, 2)
+    options = onnxruntime_backend.cpu_options(onnxruntime, 2)
     assert options.intra_op_num_threads == 2
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 

@@ -1,0 +1,160 @@
+"""Exported models in OpenVINO, on the CPU: our ONNX files, or its own format with the manifest beside."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_deploy.command import InputError
+from depdis_deploy.manifest import Manifest, ManifestError
+
+from .cpu import cores
+from .onnx_file import checked_metadata
+
+# Compiled for one size each, so many sizes of a dynamic model; from then on it is compiled once for any size.
+_MOST_SIZES = 3
+
+
+class OpenVinoSession:
+    """One model in OpenVINO; see `backends.Session`.
+
+    arithmetic: `fp32` or `bf16`, what layers that are not INT8 are computed in. threads: of one call; as many
+    calls run side by side as fill all cores; None: one call on all cores.
+    """
+
+    engine = "openvino"
+    device = "cpu"
+
+    def __init__(self, path: Path, threads: int | None, arithmetic: str) -> None:
+        self._path = path
+        self.arithmetic = arithmetic
+        self.metadata: Mapping[str, str] = (
+            beside(path) if path.suffix.lower() == ".xml" else checked_metadata(path, path.read_bytes())
+        )
+        openvino = _import()
+        self._openvino = openvino
+        self._core = openvino.Core()
+        capable = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if arithmetic == "bf16" and "BF16" not in capable:
+            raise InputError("this processor has no bf16 arithmetic: choose precision fp32 or int8")
+        try:
+            self._model = self._core.read_model(path)
+        except RuntimeError as error:
+            raise InputError(f"{path}: OpenVINO cannot load this model: {_cause(error)}") from None
+        inputs = self._model.inputs
+        if (
+            len(inputs) != 1
+            or "frames" not in inputs[0].get_names()
+            or inputs[0].element_type.to_string() != "u8"
+        ):
+            found = ", ".join(f"{given.any_name} {given.element_type.to_string()}" for given in inputs)
+            raise InputError(f"{path}: expected one input, frames of u8, got {found}")
+        self.input_shape = tuple(
+            size.get_length() if size.is_static else None for size in inputs[0].partial_shape
+        )
+        self.output_names = tuple(output.any_name for output in self._model.outputs)
+        self._settings = _settings(threads, arithmetic)
+        self._compiled: dict[tuple[tuple[int, ...] | None, tuple[str, ...]], Any] = {}
+        self._compiling = threading.Lock()
+        self._of_thread = threading.local()
+
+    def run(self, frames: NDArray[np.uint8], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
+        names = tuple(self.output_names if outputs is None else outputs)
+        try:
+            request = self._request(frames.shape, names)
+            found = request.infer({0: np.ascontiguousarray(frames)})
+        except RuntimeError as error:
+            size = "x".join(map(str, frames.shape))
+            raise InputError(
+                f"{self._path}: OpenVINO cannot run it on frames of {size}: {_cause(error)}"
+            ) from None
+        return {name: found[index] for index, name in enumerate(names)}
+
+    def layer_precisions(self, shape: tuple[int, ...]) -> Counter[str]:
+        """What the convolutions are computed in, for frames of `shape`: as the compiled graph says."""
+        compiled = self._compile(shape, self.output_names)
+        found: Counter[str] = Counter()
+        for operation in compiled.get_runtime_model().get_ops():
+            facts = operation.get_rt_info()
+            if facts["layerType"].astype(str) == "Convolution":
+                found[_NAMES.get(precision := facts["runtimePrecision"].astype(str), precision)] += 1
+        return found
+
+    def _request(self, shape: tuple[int, ...], names: tuple[str, ...]) -> Any:
+        """An inference request of this thread's own."""
+        compiled = self._compile(shape, names)
+        requests = self._of_thread.__dict__.setdefault("requests", {})
+        if id(compiled) not in requests:
+            requests[id(compiled)] = compiled.create_infer_request()
+        return requests[id(compiled)]
+
+    def _compile(self, shape: tuple[int, ...], names: tuple[str, ...]) -> Any:
+        with self._compiling:
+            key = (shape, names)
+            if None not in self.input_shape and shape != self.input_shape:
+                raise RuntimeError(f"it takes frames of {'x'.join(map(str, self.input_shape))}")
+            if key not in self._compiled and None in self.input_shape and len(self._compiled) >= _MOST_SIZES:
+                key = (None, names)  # type: ignore[assignment]
+            if key not in self._compiled:
+                whole = self._model.clone()
+                if key[0] is not None:
+                    whole.reshape({"frames": list(shape)})
+                results = [whole.output(name).get_node() for name in names]
+                wanted = self._openvino.Model(results, whole.get_parameters(), "wanted")
+                self._compiled[key] = self._core.compile_model(wanted, "CPU", self._settings)
+            return self._compiled[key]
+
+
+# Its words for precisions -> ours.
+_NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "i8": "int8"}
+
+
+def beside(path: Path) -> dict[str, str]:
+    """The metadata in the `.json` beside an OpenVINO model; InputError where it or the weights are missing."""
+    for suffix, what in ((".json", "manifest"), (".bin", "weights")):
+        if not path.with_suffix(suffix).is_file():
+            raise InputError(
+                f"{path}: its {what} {path.with_suffix(suffix).name} is not beside it; export it again by "
+                "depdis-export, and keep its three files together"
+            )
+    try:
+        return Manifest.from_json(path.with_suffix(".json").read_text("utf-8")).to_metadata()
+    except (ManifestError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path.with_suffix('.json')}: not a manifest of depdis-export: {error}; export the model again"
+        ) from None
+
+
+def _settings(threads: int | None, arithmetic: str) -> dict[str, Any]:
+    streams = 1 if threads is None else max(1, cores() // threads)
+    return {
+        # By default it takes bf16 wherever the processor has it.
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[arithmetic],
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_NUM_THREADS": cores() if threads is None else streams * threads,
+        # Pinned threads fight with those that decode and draw.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _import() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise InputError(
+            f"openvino cannot be imported ({error}): pip install 'depdis-deploy[openvino]'"
+        ) from None
+    return openvino
+
+
+def _cause(error: RuntimeError) -> str:
+    """Its messages begin with the source lines that raised them; the cause is the last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

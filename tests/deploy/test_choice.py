@@ -1,0 +1,103 @@
+"""What `auto` takes on which machine, and that it says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_model import manifest
+
+from depdis_deploy import Predictor
+from depdis_deploy.backends import choice, cpu
+from depdis_deploy.backends.choice import bundled_precision, check_words, choose
+from depdis_deploy.command import InputError, UsageError
+
+HELD = replace(manifest(), parity={"engines": {"openvino bf16": {"held": True}}})
+MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False}}})
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A processor with everything, and openvino."""
+    monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
+    monkeypatch.setattr(choice, "find_spec", lambda name: object())
+    return monkeypatch
+
+
+def test_auto_takes_bf16_where_its_export_measured_it(machine: pytest.MonkeyPatch) -> None:
+    taken = choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False)
+    assert (taken.engine, taken.arithmetic) == ("openvino", "bf16")
+    assert "measured it within its bounds" in taken.reason
+    for said, why in ((MISSED, "missed its bounds"), (manifest(), "did not measure bf16")):
+        taken = choose(said, ".onnx", "auto", "auto", "auto", gpu=False)
+        assert (taken.engine, taken.arithmetic) == ("onnxruntime", "fp32")
+        assert why in taken.reason
+    machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
+    assert "not known to have bf16" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
+    machine.setattr(choice, "find_spec", lambda name: None)
+    assert "not installed" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+
+
+@pytest.mark.usefixtures("machine")
+def test_what_is_asked_for_is_taken() -> None:
+    def taken(*words: str, said: object = HELD, suffix: str = ".onnx", gpu: bool = False) -> tuple[str, str]:
+        found = choose(said, suffix, *words, gpu=gpu)  # type: ignore[arg-type]
+        return found.engine, found.arithmetic
+
+    assert taken("cpu", "auto", "auto") == ("onnxruntime", "fp32")
+    assert taken("cpu", "auto", "bf16") == ("openvino", "bf16")
+    assert taken("auto", "auto", "fp32") == ("onnxruntime", "fp32")
+    assert taken("auto", "openvino", "fp32") == ("openvino", "fp32")
+    assert taken("auto", "onnxruntime", "auto") == ("onnxruntime", "fp32")
+    assert taken("auto", "auto", "auto", gpu=True) == ("onnxruntime", "fp32")
+    assert taken("auto", "auto", "auto", suffix=".xml") == ("openvino", "bf16")
+    assert taken("auto", "auto", "auto", said=MISSED, suffix=".xml") == ("openvino", "fp32")
+    with pytest.raises(InputError, match="this model is fp32"):
+        taken("auto", "auto", "int8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("gpu", "auto", "auto"), ("cpu", "tflite", "auto"), ("cpu", "auto", "fp8"), ("0", "openvino", "auto"),
+     ("cpu", "onnxruntime", "bf16"), ("0", "auto", "bf16")],
+)  # fmt: skip
+def test_words_that_do_not_fit(words: tuple[str, str, str]) -> None:
+    with pytest.raises(UsageError):
+        check_words(*words)
+
+
+def test_the_bundled_file(machine: pytest.MonkeyPatch) -> None:
+    both = {"int8": Path("x")}
+    assert bundled_precision("auto", "auto", both, gpu=False) == "int8"
+    assert bundled_precision("auto", "auto", {}, gpu=False) == "fp32"
+    assert bundled_precision("auto", "auto", both, gpu=True) == "fp32"
+    assert bundled_precision("cpu", "auto", both, gpu=False) == "fp32"
+    assert bundled_precision("cpu", "int8", both, gpu=False) == "int8"
+    machine.setattr(cpu, "features", frozenset)
+    assert bundled_precision("auto", "auto", both, gpu=False) == "fp32"
+
+
+def test_features_are_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor : 0\nflags : fpu avx512_vnni amx_bf16\n")
+    monkeypatch.setattr(cpu, "_CPUINFO", file)
+    cpu.features.cache_clear()
+    assert cpu.features() == {"int8", "bf16"}
+    cpu.features.cache_clear()
+    monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "none")
+    assert cpu.features() == frozenset()
+    cpu.features.cache_clear()
+
+
+def test_the_predictor_says_what_it_took(model: Path) -> None:
+    said = Predictor(model, "cpu", threads=1).choice
+    assert said == f"{model.name} in onnxruntime, fp32, CPU, 1 thread a call: device cpu was asked for"
+    assert "bf16 was asked for" in _bf16(model)
+
+
+def _bf16(model: Path) -> str:
+    if "bf16" not in cpu.features():
+        pytest.skip("no bf16 on this processor")
+    return Predictor(model, precision="bf16").choice

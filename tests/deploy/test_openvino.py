@@ -1,0 +1,111 @@
+"""OpenVINO gives what onnxruntime gives, from the ONNX file and from its own format."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_model import manifest, write_tiny_model
+
+from depdis_deploy import Predictor
+from depdis_deploy.backends import open_session
+from depdis_deploy.backends.openvino_backend import OpenVinoSession
+from depdis_deploy.command import InputError, UsageError
+
+openvino = pytest.importorskip("openvino")
+
+
+def frames(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def own_format(model: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "model.xml"
+    openvino.save_model(openvino.Core().read_model(model), path, compress_to_fp16=False)
+    path.with_suffix(".json").write_text(manifest().to_json())
+    return path
+
+
+def test_the_same_outputs_from_both_engines_and_both_formats(model: Path, own_format: Path) -> None:
+    given = frames(2, 16, 24)
+    true = open_session(model, "cpu", 1).run(given)
+    for path, engine in ((model, "openvino"), (own_format, "auto")):
+        session = open_session(path, "cpu", 1, engine=engine)
+        assert (session.engine, session.arithmetic) == ("openvino", "fp32")
+        assert session.output_names == tuple(true)
+        assert session.input_shape == (None, None, None, 3)
+        got = session.run(given)
+        for name, values in true.items():
+            assert got[name].dtype == values.dtype
+            np.testing.assert_allclose(got[name], values, rtol=1e-5)
+    assert Predictor(own_format, "cpu")(given[0]).labels.shape == (16, 24)
+
+
+def test_only_the_outputs_asked_for(model: Path) -> None:
+    session = open_session(model, "cpu", 1, engine="openvino")
+    assert list(session.run(frames(1, 16, 24), ["depth"])) == ["depth"]
+
+
+def test_more_sizes_than_are_compiled_each_for_itself(model: Path) -> None:
+    session = open_session(model, "cpu", 1, engine="openvino")
+    reference = open_session(model, "cpu", 1)
+    for width in (8, 16, 24, 32, 40):
+        given = frames(1, 16, width)
+        assert (session.run(given)["labels"] == reference.run(given)["labels"]).all()
+
+
+def test_threads_share_a_session(model: Path) -> None:
+    session = open_session(model, "cpu", 1, engine="openvino")
+    many = [frames(1, 16, 24) + np.uint8(step) for step in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda given: session.run(given)["depth"], many))
+    for given, got in zip(many, found, strict=True):
+        np.testing.assert_array_equal(got, session.run(given)["depth"])
+
+
+def test_a_static_model_says_its_size_and_refuses_others(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "s.onnx", kind="stretch", batch=2)
+    session = open_session(path, "cpu", engine="openvino")
+    assert session.input_shape == (2, 32, 64, 3)
+    with pytest.raises(InputError, match="2x32x64x3"):
+        session.run(frames(1, 32, 64))
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".json"])
+def test_the_three_files_belong_together(own_format: Path, suffix: str) -> None:
+    own_format.with_suffix(suffix).unlink()
+    with pytest.raises(InputError, match="keep its three files together"):
+        open_session(own_format)
+
+
+def test_foreign_files_are_refused_in_one_line(own_format: Path) -> None:
+    own_format.with_suffix(".json").write_text("[1]")
+    with pytest.raises(InputError, match="not a manifest of depdis-export"):
+        open_session(own_format)
+    own_format.with_suffix(".json").write_text(manifest().to_json())
+    own_format.write_text("<net></net>")
+    with pytest.raises(InputError, match="OpenVINO cannot load this model"):
+        open_session(own_format)
+
+
+def test_what_only_the_other_engine_can_do(own_format: Path) -> None:
+    with pytest.raises(UsageError, match="runs in openvino only"):
+        open_session(own_format, engine="onnxruntime")
+    with pytest.raises(UsageError, match=r"export to \.onnx for a GPU"):
+        open_session(own_format, "0")
+
+
+def test_several_calls_side_by_side_fill_the_cores(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from depdis_deploy.backends import openvino_backend
+
+    monkeypatch.setattr(openvino_backend, "cores", lambda: 4)
+    one = openvino_backend._settings(1, "fp32")
+    assert (one["NUM_STREAMS"], one["INFERENCE_NUM_THREADS"]) == ("4", 4)
+    whole = openvino_backend._settings(None, "bf16")
+    assert (whole["NUM_STREAMS"], whole["INFERENCE_NUM_THREADS"]) == ("1", 4)
+    assert whole["INFERENCE_PRECISION_HINT"] == "bf16"
+    assert isinstance(open_session(model, "cpu", 2, engine="openvino"), OpenVinoSession)
