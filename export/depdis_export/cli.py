@@ -1,4 +1,4 @@
-"""depdis-export: a checkpoint -> a self-describing, verified ONNX model."""
+"""depdis-export: a checkpoint -> a self-describing, verified model file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def parse_size(text: str) -> tuple[int | None, int, int]:
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of depdis-train, or a released file.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Default: beside the checkpoint.")
+        Path | None,
+        typer.Option("-o", "--output", help="A .onnx, or .xml for OpenVINO. Default: beside the checkpoint."),
     ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size, width first: 640x320.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 1,
@@ -35,11 +36,24 @@ def command(
     half_weights: Annotated[
         bool, typer.Option("--half-weights", help="Round the weights to fp16 and store them so: half the file.")
     ] = False,
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    target: Annotated[
+        str, typer.Option("--for", help="The form of INT8: onnxruntime (OpenVINO too) or tensorrt.")
+    ] = "onnxruntime",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="A folder or video of yours for INT8's ranges.", show_default="generated streets"),
+    ] = None,
+    calibration_pictures: Annotated[int, typer.Option(min=1, help="How many of them.")] = 32,
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep this layer, or all whose names begin so, in fp32 (repeat it)."),
+    ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Replace an existing file.")] = False,
 ) -> None:
-    """Export a checkpoint to one ONNX file that describes itself, verified against torch.
+    """Export a checkpoint to one file that describes itself, verified against torch in fp32.
 
-    Example: depdis-export runs/street-s0/best.pt -o street.onnx --dynamic
+    Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
     size = None
     if imgsz is not None:
@@ -48,26 +62,60 @@ def command(
     if dynamic and batch != 1:
         raise UsageError("--dynamic opens the batch: leave --batch out")
     destination = output or checkpoint.with_suffix(".onnx")
-    if destination.suffix != ".onnx":
-        raise UsageError(f"the output's name ends in .onnx, got {destination.name}")
-    if destination.exists() and not exist_ok:
-        raise UsageError(f"{destination} exists: give another -o, or --exist-ok to replace it")
+    check_precision(precision, target, destination, half_weights=half_weights, calibrate=calibrate)
+    check_files(checkpoint, destination, exist_ok=exist_ok)
+
+    from .exporting import Precision, export
+    from .verify import table
+
+    print(f"exporting {checkpoint}: building the graph, then checking it against torch", file=sys.stderr)
+    wanted = Precision(
+        name=precision, target=target, calibrate=calibrate, pictures=calibration_pictures,
+        keep_float=tuple(keep_float or ()),
+    )  # fmt: skip
+    manifest, figures, search = export(
+        checkpoint, destination, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
+        precision=wanted,
+    )  # fmt: skip
+    if search:
+        print(search, file=sys.stderr)
+    print(table(figures), file=sys.stderr)
+    files = [destination, *([destination.with_suffix(".bin")] if destination.suffix == ".xml" else [])]
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
+    print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+
+
+def check_precision(
+    precision: str, target: str, destination: Path, *, half_weights: bool, calibrate: Path | None
+) -> None:
+    """UsageError for words that are none of the choices, and for options that exclude each other."""
+    from .precision import PRECISIONS, TARGETS
+
+    if precision not in PRECISIONS:
+        raise UsageError(f"--precision takes {', '.join(PRECISIONS)}, got {precision!r}")
+    if target not in TARGETS:
+        raise UsageError(f"--for takes {' or '.join(TARGETS)}, got {target!r}")
+    if half_weights and precision != "fp32":
+        raise UsageError("--half-weights is for fp32: fp16 and int8 files are smaller still")
+    if calibrate is not None and precision != "int8":
+        raise UsageError("--calibrate is for --precision int8: the others need no ranges")
+    if target == "tensorrt" and destination.suffix == ".xml":
+        raise UsageError("--for tensorrt needs an .onnx: TensorRT reads no OpenVINO models")
+
+
+def check_files(checkpoint: Path, destination: Path, *, exist_ok: bool) -> None:
+    """UsageError for a wrong or taken output name, InputError for a missing checkpoint or folder."""
+    if destination.suffix not in (".onnx", ".xml"):
+        raise UsageError(f"the output's name ends in .onnx or .xml, got {destination.name}")
+    companions = (".xml", ".bin", ".json") if destination.suffix == ".xml" else (".onnx",)
+    for path in map(destination.with_suffix, companions):
+        if path.exists() and not exist_ok:
+            raise UsageError(f"{path} exists: give another -o, or --exist-ok to replace it")
     if not destination.parent.is_dir():
         raise InputError(f"{destination.parent} is not a folder: make it first or give another -o")
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint}: no such checkpoint")
-
-    from .exporting import export
-    from .verify import table
-
-    print(f"exporting {checkpoint}: building the graph, then checking it against torch", file=sys.stderr)
-    manifest, figures = export(
-        checkpoint, destination, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights
-    )
-    print(table(figures), file=sys.stderr)
-    size_mb = destination.stat().st_size / 1e6
-    shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
-    print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
 
 
 def main() -> None:

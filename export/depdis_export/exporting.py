@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
@@ -15,8 +18,24 @@ from depdis_training.checkpoint import read_checkpoint, round_to_half
 from depdis_training.depth_distribution import DepthDistribution
 
 from .deployable import Deployable, output_names
+from .lowering import Lowered, in_engine, lowered
+from .openvino_file import write_openvino
+from .streets import own_frames, street_frames
 from .to_onnx import build, describe, store_weights_as_half
-from .verify import Parity, as_record, check, verify
+from .verify import (
+    STREET_PICTURES,
+    Figures,
+    ParityError,
+    Reference,
+    as_record,
+    check,
+    references,
+    street_references,
+    verify,
+)
+
+if TYPE_CHECKING:
+    import onnx
 
 # The paper evaluates at full size; the small network's tail would cost a quarter of it.
 LABEL_STRIDE = {"resnet101": 1, "efficientnet_lite0": 2}
@@ -82,6 +101,24 @@ def shapes_to_verify(manifest: Manifest, batch: int) -> list[tuple[int, int, int
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """What precision a file is to have.
+
+    name: fp32, fp16 or int8. target: which engine's form of INT8, onnxruntime (OpenVINO's too) or tensorrt.
+    calibrate: a folder, picture or video of the user to take ranges from; None: generated streets. pictures:
+    how many of them. keep_float: names of layers that stay fp32 in any case. street_pictures: how many to
+    measure mIoU on.
+    """
+
+    name: str = "fp32"
+    target: str = "onnxruntime"
+    calibrate: Path | None = None
+    pictures: int = 32
+    keep_float: tuple[str, ...] = ()
+    street_pictures: int = STREET_PICTURES
+
+
 def export(
     source: Path,
     destination: Path,
@@ -90,13 +127,17 @@ def export(
     batch: int = 1,
     dynamic: bool = False,
     half_weights: bool = False,
-) -> tuple[Manifest, list[Parity]]:
-    """Write `source` as the ONNX file `destination`, verified against torch; nothing is left if it fails.
+    precision: Precision | None = None,
+) -> tuple[Manifest, list[Figures], str]:
+    """Write `source` as the file `destination`, verified against torch; nothing is left if it fails.
 
+    destination: `.onnx`, or `.xml` for OpenVINO's format (with `.bin` and the manifest as `.json` beside it).
     size: (width, height) of the input, the checkpoint's own if None. half_weights: rounds the weights to fp16
-    and stores them so; the arithmetic stays fp32. Raises ParityError where the file disagrees with torch,
-    ValueError where the checkpoint cannot be read.
+    and stores them so; the arithmetic stays fp32. Returns the manifest, the figures of each engine at hand, the
+    file's own first, and the table of the search for sensitive layers. Raises ParityError where the file
+    disagrees with torch, ValueError where the checkpoint cannot be read.
     """
+    precision = precision or Precision()
     checkpoint = read_checkpoint(source)
     network = checkpoint.network
     if half_weights:
@@ -110,9 +151,9 @@ def export(
         resized(manifest, size, dynamic=dynamic),
         outputs=output_names(network),
         backbone=network.backbone,
-        precision="fp32",
+        precision=precision.name,
         source_sha256=sha256(source),
-        versions={name: version(name) for name in _MADE_WITH},
+        versions=_versions(destination),
     )
     if "density" not in manifest.outputs:
         manifest = replace(manifest, density=None)
@@ -120,12 +161,83 @@ def export(
     model = build(deployable, manifest, batch)
     if half_weights:
         store_weights_as_half(model, network)
+    result = _lowered(model, manifest, batch, precision)
+    with ExitStack() as files:
+        path = _opened(files, destination)
+        _write(result.model, manifest, path)
+        manifest, figures = _checked(path, result, deployable, manifest, batch, precision)
+        _write(result.model, manifest, path)
+    return manifest, figures, result.table
+
+
+def _versions(destination: Path) -> dict[str, str]:
+    names = [*_MADE_WITH, *(["openvino"] if destination.suffix == ".xml" else [])]
+    return {name: version(name) for name in names}
+
+
+def _lowered(model: onnx.ModelProto, manifest: Manifest, batch: int, precision: Precision) -> Lowered:
+    rule = manifest.resize
+    frames = []
+    if precision.name == "int8":
+        if precision.calibrate is None:
+            frames = list(street_frames(precision.pictures, rule.width, rule.height, purpose="calibration"))
+        else:
+            frames = list(own_frames(precision.calibrate, precision.pictures, manifest))
+    return lowered(
+        model, precision.name, precision.target, batch, frames, (rule.width, rule.height), precision.keep_float
+    )
+
+
+def _opened(files: ExitStack, destination: Path) -> Path:
+    """The temporary name to write to; its companions' too, which appear first."""
+    path = files.enter_context(written_whole(destination))
+    if destination.suffix == ".xml":
+        for suffix in (".bin", ".json"):
+            files.enter_context(written_whole(destination.with_suffix(suffix)))
+    return path
+
+
+def _write(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     describe(model, manifest)
-    with written_whole(destination) as temporary:
-        temporary.write_bytes(model.SerializeToString())
-        figures = verify(temporary, deployable, manifest, shapes_to_verify(manifest, batch))
-        check(figures)
-        manifest = replace(manifest, parity=as_record(figures))
-        describe(model, manifest)
-        temporary.write_bytes(model.SerializeToString())
-    return manifest, figures
+    if path.suffix == ".xml":
+        write_openvino(model, manifest, path)
+    else:
+        path.write_bytes(model.SerializeToString())
+
+
+def _checked(
+    path: Path, result: Lowered, deployable: Deployable, manifest: Manifest, batch: int, precision: Precision
+) -> tuple[Manifest, list[Figures]]:
+    """The gate; the manifest comes back with its figures. Other engines at hand are measured, not held to."""
+    promised = shapes_to_verify(manifest, batch)
+    shapes = references(deployable, promised)
+    others = _other_engines(path)
+    streets: list[Reference] = []
+    if precision.name == "int8" or any(arithmetic == "bf16" for _, arithmetic in others):
+        streets = street_references(deployable, manifest, promised[0], precision.street_pictures)
+    engine = "openvino" if path.suffix == ".xml" else "onnxruntime"
+    own = verify(path, manifest, shapes, streets, kind=precision.name, engine=engine)
+    try:
+        check(own)
+    except ParityError as error:
+        raise ParityError(f"{error}{result.advice()}") from None
+    figures = [own]
+    for other, arithmetic in others:
+        # INT8 with the rest in bf16 is held to what INT8 is held to.
+        kind = precision.name if arithmetic == "auto" or precision.name == "int8" else arithmetic
+        figures.append(verify(path, manifest, shapes, streets, kind=kind, engine=other, arithmetic=arithmetic))
+    record: dict[str, Any] = {
+        **as_record(own, figures[1:]),
+        "layers": in_engine(path, result, precision.target),
+    }
+    return replace(manifest, parity=record), figures
+
+
+def _other_engines(path: Path) -> list[tuple[str, str]]:
+    """(engine, arithmetic) besides the file's own, of those installed."""
+    if find_spec("openvino") is None:
+        return []
+    from depdis_deploy.backends.cpu import features
+
+    found = [] if path.suffix == ".xml" else [("openvino", "auto")]
+    return found + ([("openvino", "bf16")] if "bf16" in features() else [])

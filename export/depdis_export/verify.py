@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from depdis_deploy.backends import open_session
+from depdis_deploy.backends import Session, open_session
 from depdis_deploy.manifest import OUTPUTS, Manifest
-from depdis_deploy.preprocess import resize_picture
+from depdis_training.evaluation import confusion, mean_iou
 
-from .deployable import Deployable
+from .bounds import BOUNDS
+from .deployable import Deployable, DeployedOutput
+from .streets import street_frames, street_truth
 
-# Where the two best logits are closer than this, rounding may decide the label.
-LOGIT_MARGIN = 1e-3
-MIN_LABELS_EQUAL = 0.999
-MAX_INVERSE_DEPTH_RELATIVE = 1e-3
-MAX_DENSITY_255 = 0.5
-MAX_CONFIDENCE = 1e-3
-# Streets that no training has drawn.
-_STREET_SEED = 20_000_000
+# Fewer, and one rare class's few pixels move mIoU by a point.
+STREET_PICTURES = 16
 
 
 class ParityError(ValueError):
@@ -34,13 +29,14 @@ class ParityError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Agreement of one (batch, width, height) with torch; a figure is None where there is no such output.
+    """Agreement of one (batch, width, height) with torch in fp32; a figure is None where the output is missing.
 
-    labels_equal: share of the pixels whose two best logits differ by more than `LOGIT_MARGIN`;
-    inverse_depth: largest relative difference; density: largest difference on the 0..255 scale;
-    confidence: largest difference.
+    bounds: the key of `BOUNDS` that it is held to, which says whether errors are means or the largest;
+    labels_equal: share of the compared pixels; inverse_depth: relative difference; density: difference on the
+    0..255 scale; confidence: difference.
     """
 
+    bounds: str = "fp32"
     batch: int
     width: int
     height: int
@@ -51,107 +47,222 @@ class Parity:
 
     def breaches(self) -> list[str]:
         """What is out of bounds, with its bound."""
+        bounds = BOUNDS[self.bounds]
         found = []
         # Written so that NaN is a breach.
-        if not self.labels_equal >= MIN_LABELS_EQUAL:
-            found.append(f"labels equal on {self.labels_equal:.4%}, at least {MIN_LABELS_EQUAL:.1%} needed")
+        if not self.labels_equal >= bounds.labels_equal:
+            found.append(f"labels equal on {self.labels_equal:.4%}, at least {bounds.labels_equal:.1%} needed")
         for name, value, bound in (
-            ("relative inverse depth", self.inverse_depth, MAX_INVERSE_DEPTH_RELATIVE),
-            ("density (of 255)", self.density, MAX_DENSITY_255),
-            ("confidence", self.confidence, MAX_CONFIDENCE),
+            ("relative inverse depth", self.inverse_depth, bounds.inverse_depth),
+            ("density (of 255)", self.density, bounds.density),
+            ("confidence", self.confidence, bounds.confidence),
         ):
-            if value is not None and not value <= bound:
+            if value is not None and bound is not None and not value <= bound:
                 found.append(f"{name} off by {value:.3g}, at most {bound:g} allowed")
         return found
 
 
-@cache
-def _street(index: int) -> NDArray[np.uint8]:
-    from depdis_training.street import picture
+@dataclass(frozen=True, kw_only=True)
+class StreetScore:
+    """mIoU in points on street pictures with truth, of the network in fp32 torch and of the file."""
 
-    return picture("random", _STREET_SEED, index, (640, 320)).image
+    bounds: str
+    pictures: int
+    miou_fp32: float
+    miou: float
+
+    def breaches(self) -> list[str]:
+        """What is out of bounds, with its bound."""
+        allowed = BOUNDS[self.bounds].miou_lost
+        lost = self.miou_fp32 - self.miou
+        if allowed is None or lost <= allowed:
+            return []
+        return [
+            f"{lost:.2f} points of mIoU lost on {self.pictures} street pictures, at most {allowed:g} allowed"
+        ]
 
 
-def street_frames(count: int, width: int, height: int) -> NDArray[np.uint8]:
-    """(count, height, width, 3) uint8 RGB frames of generated streets."""
-    return np.stack([resize_picture(_street(index), (width, height), "linear") for index in range(count)])
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Frames (N, H, W, 3) uint8 RGB, what torch makes of them, and their truth (N, H, W) where there is one."""
+
+    frames: NDArray[np.uint8]
+    expected: DeployedOutput
+    truth: NDArray[np.uint8] | None = None
 
 
-def compare(deployable: Deployable, outputs: dict[str, NDArray[Any]], frames: NDArray[np.uint8]) -> Parity:
-    """The figures of one shape; ParityError where an output has another shape or type."""
+def references(deployable: Deployable, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
+    """What each (batch, width, height) is compared with."""
+    return [_reference(deployable, street_frames(*shape)) for shape in shapes]
+
+
+def street_references(
+    deployable: Deployable, manifest: Manifest, shape: tuple[int, int, int], pictures: int
+) -> list[Reference]:
+    """At least `pictures` street pictures with truth in batches of one shape; none where the model's classes
+    are not of streets."""
+    batch, width, height = shape
+    count = -(-pictures // batch) * batch
+    truth = street_truth(count, width, height, manifest.taxonomy)
+    if truth is None:
+        return []
+    frames = street_frames(count, width, height)
+    return [
+        _reference(deployable, frames[at : at + batch], truth[at : at + batch]) for at in range(0, count, batch)
+    ]
+
+
+def _reference(
+    deployable: Deployable, frames: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None
+) -> Reference:
     with torch.no_grad():
-        expected = deployable.full(torch.from_numpy(frames))
-    batch, height, width = frames.shape[:3]
+        return Reference(frames=frames, expected=deployable.full(torch.from_numpy(frames)), truth=truth)
+
+
+def compare(reference: Reference, outputs: dict[str, NDArray[Any]], kind: str = "fp32") -> Parity:
+    """The figures of one shape; ParityError where an output has another shape or type."""
+    bounds, expected = BOUNDS[kind], reference.expected
+    batch, height, width = reference.frames.shape[:3]
     for name, value in zip(OUTPUTS, expected[: len(OUTPUTS)], strict=True):
         if value is not None:
             wanted = (tuple(value.shape), str(value.dtype).removeprefix("torch."))
             got = (outputs[name].shape, str(outputs[name].dtype))
             if wanted != got:
                 raise ParityError(f"output {name} should be {wanted[1]} {wanted[0]}, is {got[1]} {got[0]}")
-    best = expected.logits.topk(2, dim=1).values  # (N, 2, H', W')
-    margin = (best[:, :1] - best[:, 1:] > LOGIT_MARGIN).to(torch.uint8)  # (N, 1, H', W')
+    best = expected.logits.topk(min(2, expected.logits.shape[1]), dim=1).values  # (N, 2, H', W')
+    margin = (best[:, :1] - best[:, -1:] > bounds.margin).to(torch.uint8)  # (N, 1, H', W')
     clear = torch.nn.functional.interpolate(margin, size=(height, width), mode="nearest")[:, 0].bool().numpy()
     equal = outputs["labels"] == expected.labels.numpy()
+    over = np.mean if bounds.mean else np.max
     inverse_depth = density = None
     if expected.depth is not None:
         # 1/z differs by the same share as z; depth is 0.01 m below 655.36 / z.
         true, got_depth = expected.depth.numpy() + 0.01, outputs["depth"] + 0.01
-        inverse_depth = float(np.max(np.abs(true / got_depth - 1.0)))
+        inverse_depth = float(over(np.abs(true / got_depth - 1.0)))
     if expected.density is not None:
-        density = 255.0 * float(np.max(np.abs(expected.density.numpy() - outputs["density"])))
+        density = 255.0 * float(over(np.abs(expected.density.numpy() - outputs["density"])))
     return Parity(
+        bounds=kind,
         batch=batch,
         width=width,
         height=height,
         labels_equal=float(equal[clear].mean()) if clear.any() else float("nan"),
         inverse_depth=inverse_depth,
         density=density,
-        confidence=float(np.max(np.abs(expected.confidence.numpy() - outputs["confidence"]))),
+        confidence=float(over(np.abs(expected.confidence.numpy() - outputs["confidence"]))),
     )
 
 
-def verify(
-    path: Path, deployable: Deployable, manifest: Manifest, shapes: Sequence[tuple[int, int, int]]
-) -> list[Parity]:
-    """Run the file in onnxruntime beside torch for each (batch, width, height).
+def street_score(
+    session: Session, manifest: Manifest, streets: Sequence[Reference], kind: str
+) -> StreetScore | None:
+    """mIoU of the file beside that of torch; None where there are no pictures with truth."""
+    if not streets:
+        return None
+    classes = len(manifest.taxonomy)
+    torch_counts = np.zeros((classes, classes), np.int64)
+    counts = np.zeros_like(torch_counts)
+    for reference in streets:
+        assert reference.truth is not None
+        torch_counts += confusion(reference.expected.labels.numpy(), reference.truth, classes)
+        counts += confusion(session.run(reference.frames, ["labels"])["labels"], reference.truth, classes)
+    return StreetScore(
+        bounds=kind,
+        pictures=sum(len(reference.frames) for reference in streets),
+        miou_fp32=100 * mean_iou(torch_counts),
+        miou=100 * mean_iou(counts),
+    )
 
-    Raises ParityError where names, shapes, types or values disagree; returns the figures otherwise.
+
+@dataclass(frozen=True)
+class Figures:
+    """What one engine gave: by shape, and on streets with truth where that was measured."""
+
+    engine: str
+    shapes: list[Parity]
+    street: StreetScore | None
+
+    def breaches(self) -> list[str]:
+        """What is out of bounds, each with its shape."""
+        found = [
+            f"{row.batch}x{row.width}x{row.height}: {breach}"
+            for row in self.shapes
+            for breach in row.breaches()
+        ]
+        return found + (self.street.breaches() if self.street else [])
+
+
+def verify(
+    path: Path, manifest: Manifest, shapes: Sequence[Reference], streets: Sequence[Reference] = (), *,
+    kind: str = "fp32", engine: str = "onnxruntime", arithmetic: str = "auto",
+) -> Figures:  # fmt: skip
+    """Run the file in an engine beside torch for each shape.
+
+    kind: the key of `BOUNDS` that it will be held to. arithmetic: bf16, or auto for the file's own. Raises
+    ParityError where names, shapes or types disagree; returns the figures otherwise.
     """
-    session = open_session(path, device="cpu")
+    session = open_session(path, device="cpu", engine=engine, precision=arithmetic)
     names = session.output_names
     if tuple(names) != tuple(manifest.outputs):
         raise ParityError(f"outputs should be {', '.join(manifest.outputs)}, are {', '.join(names)}")
-    figures = []
-    for batch, width, height in shapes:
-        frames = street_frames(batch, width, height)
-        figures.append(compare(deployable, session.run(frames), frames))
-    return figures
+    rows = [compare(reference, session.run(reference.frames), kind) for reference in shapes]
+    street = street_score(session, manifest, streets, kind) if BOUNDS[kind].miou_lost is not None else None
+    return Figures(f"{engine} {arithmetic}".removesuffix(" auto"), rows, street)
 
 
-def table(figures: Sequence[Parity]) -> str:
+def table(all_figures: Sequence[Figures]) -> str:
     """The figures as a text table."""
     lines = [
-        f"{'batch':>5} {'size':>10} {'labels equal':>13} {'inverse depth':>14} {'density/255':>12} {'conf':>8}"
+        f"{'engine':<16} {'batch':>5} {'size':>10} {'labels equal':>13} {'inverse depth':>14} "
+        f"{'density/255':>12} {'conf':>8}  held"
     ]
-    for row in figures:
-        inverse = "absent" if row.inverse_depth is None else f"{row.inverse_depth:.1e}"
-        density = "absent" if row.density is None else f"{row.density:.4f}"
-        lines.append(
-            f"{row.batch:>5} {f'{row.width}x{row.height}':>10} {row.labels_equal:>13.4%} {inverse:>14} "
-            f"{density:>12} {row.confidence:>8.1e}"
-        )
+    for figures in all_figures:
+        for row in figures.shapes:
+            inverse = "absent" if row.inverse_depth is None else f"{row.inverse_depth:.1e}"
+            density = "absent" if row.density is None else f"{row.density:.4f}"
+            lines.append(
+                f"{figures.engine:<16} {row.batch:>5} {f'{row.width}x{row.height}':>10} "
+                f"{row.labels_equal:>13.4%} {inverse:>14} {density:>12} {row.confidence:>8.1e}  "
+                f"{'no' if row.breaches() else 'yes'}"
+            )
+        lines.append(f"{figures.engine:<16} {_street_line(figures)}")
     return "\n".join(lines)
 
 
-def check(figures: Sequence[Parity]) -> None:
+def _street_line(figures: Figures) -> str:
+    if figures.street is not None:
+        score = figures.street
+        return (
+            f"mIoU on {score.pictures} generated streets: {score.miou:.2f}, torch fp32 {score.miou_fp32:.2f}  "
+            f"{'no' if score.breaches() else 'yes'}"
+        )
+    if BOUNDS[figures.shapes[0].bounds].miou_lost is None:
+        return "mIoU not measured: the labels' agreement bounds it"
+    return (
+        "mIoU not measured: these classes are not the generated streets'; held by the labels' agreement alone"
+    )
+
+
+def check(figures: Figures) -> None:
     """ParityError naming every breach."""
-    breaches = [
-        f"{row.batch}x{row.width}x{row.height}: {breach}" for row in figures for breach in row.breaches()
-    ]
+    breaches = figures.breaches()
     if breaches:
         raise ParityError("the export does not give what the network gives: " + "; ".join(breaches))
 
 
-def as_record(figures: Sequence[Parity]) -> dict[str, Any]:
-    """The figures for the manifest."""
-    return {"against": f"torch {torch.__version__}", "shapes": [asdict(row) for row in figures]}
+def as_record(own: Figures, others: Sequence[Figures] = ()) -> dict[str, Any]:
+    """The figures for the manifest: the format's own engine's first, then what other engines made of it."""
+    return {
+        "against": f"torch {torch.__version__}",
+        "bounds": asdict(BOUNDS[own.shapes[0].bounds]),
+        "shapes": [asdict(row) for row in own.shapes],
+        "street": asdict(own.street) if own.street else None,
+        "engines": {
+            figures.engine: {
+                "held": not figures.breaches(),
+                "shapes": [asdict(row) for row in figures.shapes],
+                "street": asdict(figures.street) if figures.street else None,
+            }
+            for figures in others
+        },
+    }

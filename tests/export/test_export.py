@@ -18,7 +18,9 @@ from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.taxonomy import CITYSCAPES_7
 from depdis_export import cli, exporting, verify
+from depdis_export.bounds import BOUNDS
 from depdis_export.deployable import Deployable
+from depdis_export.streets import street_frames
 from depdis_export.to_onnx import build
 from depdis_training.branches import Network
 from depdis_training.checkpoint import write_released, write_weights
@@ -89,8 +91,8 @@ def test_predictor_gives_what_torch_gives(dynamic_file: Path, network: Network, 
 
     rounded = copy.deepcopy(network)
     round_to_half(rounded)
-    frame = verify.street_frames(1, 256, 128)
-    prediction = Predictor(dynamic_file)(frame[0])
+    frame = street_frames(1, 256, 128)
+    prediction = Predictor(dynamic_file, "cpu")(frame[0])
     with torch.no_grad():
         expected = Deployable(rounded, manifest, 2).full(torch.from_numpy(frame))
     assert (prediction.labels == expected.labels[0].numpy()).mean() > 0.999
@@ -104,13 +106,13 @@ def test_released_layout_goes_to_onnx_and_runs(tmp_path: Path) -> None:
     torch.manual_seed(16)
     released = tmp_path / "Syn_City (M4).pth"
     write_released(released, build_network(16, "resnet101"))
-    manifest, figures = exporting.export(released, tmp_path / "out.onnx", size=(128, 64))
+    manifest, (own, *_), _ = exporting.export(released, tmp_path / "out.onnx", size=(128, 64))
     assert manifest.resize.kind == "stretch"
     assert manifest.resize.interpolation == "bicubic"
     assert len(manifest.taxonomy) == 16
     assert manifest.density is not None
-    assert figures[0].labels_equal >= verify.MIN_LABELS_EQUAL
-    prediction = Predictor(tmp_path / "out.onnx")(verify.street_frames(1, 200, 120)[0])
+    assert own.shapes[0].labels_equal >= BOUNDS["fp32"].labels_equal
+    prediction = Predictor(tmp_path / "out.onnx")(street_frames(1, 200, 120)[0])
     assert prediction.labels.shape == (120, 200)
     assert prediction.labels.max() < 16
 
@@ -136,10 +138,10 @@ def test_network_without_a_branch_exports_without_it(manifest: Manifest, tmp_pat
     network = build_network(16, "efficientnet_lite0", branches=("depth",)).eval()
     path = tmp_path / "m1.pt"
     write_checkpoint(path, network, manifest, config={}, step=1, state={})
-    said, figures = exporting.export(path, tmp_path / "m1.onnx", size=(64, 64))
+    said, (own, *_), _ = exporting.export(path, tmp_path / "m1.onnx", size=(64, 64))
     assert said.outputs == ("labels", "depth", "confidence")
     assert said.density is None
-    assert figures[0].density is None
+    assert own.shapes[0].density is None
     assert Predictor(tmp_path / "m1.onnx")(np.zeros((64, 64, 3), np.uint8)).density is None
 
 
@@ -180,7 +182,7 @@ class TestGate:
         path = tmp_path / "model.onnx"
         path.write_bytes(static_model.SerializeToString())
         with pytest.raises(verify.ParityError, match="confidence"):
-            verify.verify(path, Deployable(network, small, 1), small, [(1, 128, 64)])
+            verify.verify(path, small, verify.references(Deployable(network, small, 1), [(1, 128, 64)]))
 
     def test_nan_is_a_breach(self) -> None:
         row = verify.Parity(

@@ -1,0 +1,202 @@
+"""Which layers a lower precision hurts, found by measuring: they are kept in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depdis_deploy.backends.onnxruntime_backend import cpu_options
+from depdis_deploy.progress import Progress
+
+from .bounds import Bounds
+
+if TYPE_CHECKING:
+    import onnx
+
+# Towards the outputs layers are measured one by one; the many of the backbone in so many groups.
+_SINGLE_AT_THE_END = 16
+_GROUPS_BEFORE = 10
+# Of the bounds, which other pictures than those of the search are held to.
+_AIM = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harm:
+    """Means over the search's pictures against the graph in fp32; None where there is no such output."""
+
+    labels_changed: float
+    inverse_depth: float | None
+    density: float | None
+
+    def score(self, bounds: Bounds) -> float:
+        """The largest share of what is allowed; NaN counts as infinite."""
+        shares = [self.labels_changed / (1 - bounds.labels_equal)]
+        if self.inverse_depth is not None:
+            shares.append(self.inverse_depth / bounds.inverse_depth)
+        if self.density is not None:
+            shares.append(self.density / bounds.density)
+        return float("inf") if np.isnan(shares).any() else max(shares)
+
+
+@dataclass
+class Group:
+    """Neighbouring layers: their nodes, their readable names, and the harm that they do when they alone are in
+    the lower precision (None: not measured, since all together kept the bounds)."""
+
+    nodes: tuple[str, ...]
+    names: tuple[str, ...]
+    harm: Harm | None = None
+    kept: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name, or its first and last."""
+        return self.names[0] if len(self.names) == 1 else f"{self.names[0]} .. {self.names[-1]}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """groups: in the graph's order; whole: the harm with those `kept` in float."""
+
+    groups: list[Group]
+    whole: Harm
+    bounds: Bounds
+
+    @property
+    def float_layers(self) -> set[str]:
+        """Nodes to keep in float."""
+        return {node for group in self.groups if group.kept for node in group.nodes}
+
+    def table(self) -> str:
+        """The groups with what each alone does, worst first."""
+        lines = [
+            f"{'in the lower precision':<60} {'labels':>9} {'inv. depth':>10} {'density':>8} {'of bound':>9}"
+        ]
+        measured = [group for group in self.groups if group.harm is not None]
+        for group in sorted(measured, key=lambda group: -_score(group, self.bounds)):
+            assert group.harm is not None
+            kept = "  kept in float" if group.kept else ""
+            lines.append(_line(f"only {group.label}", group.harm, self.bounds) + kept)
+        kept_count = len(self.float_layers)
+        what = f"all but {kept_count} layers" if kept_count else "all layers"
+        return "\n".join([*lines, _line(what, self.whole, self.bounds)])
+
+    def worst(self, count: int = 3) -> list[str]:
+        """Names of the layers that are in the lower precision and do most harm, of those measured."""
+        rest = [group for group in self.groups if group.harm is not None and not group.kept]
+        rest.sort(key=lambda group: -_score(group, self.bounds))
+        return [name for group in rest[:count] for name in group.names]
+
+    def as_record(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "kept_in_float": [name for group in self.groups if group.kept for name in group.names],
+            "whole": asdict(self.whole),
+            "alone": {group.label: asdict(group.harm) for group in self.groups if group.harm is not None},
+        }
+
+
+def _score(group: Group, bounds: Bounds) -> float:
+    return group.harm.score(bounds) if group.harm is not None else 0.0
+
+
+def _line(what: str, harm: Harm, bounds: Bounds) -> str:
+    shown = what if len(what) <= 60 else what[:57] + "..."
+    depth = "absent" if harm.inverse_depth is None else f"{harm.inverse_depth:.2%}"
+    density = "absent" if harm.density is None else f"{harm.density:.2f}"
+    return f"{shown:<60} {harm.labels_changed:>9.3%} {depth:>10} {density:>8} {harm.score(bounds):>9.2f}"
+
+
+def grouped(names: Mapping[str, str], forced: Iterable[str] = ()) -> list[Group]:
+    """Layers (node -> readable name, in the graph's order) in groups; `forced` ones stand alone, kept."""
+    forced = set(forced)
+    free = [node for node in names if node not in forced]
+    single = free[-_SINGLE_AT_THE_END:]
+    before = free[: len(free) - len(single)]
+    # The first layer sees the picture itself, so it stands alone too.
+    chunks = [before[:1]] if before else []
+    size = -(-len(before[1:]) // _GROUPS_BEFORE) or 1
+    chunks += [before[at : at + size] for at in range(1, len(before), size)]
+    chunks += [[node] for node in single]
+    groups = [Group(tuple(chunk), tuple(names[node] for node in chunk)) for chunk in chunks]
+    return groups + [Group((node,), (names[node],), kept=True) for node in names if node in forced]
+
+
+def search(
+    base: onnx.ModelProto,
+    make: Callable[[set[str]], onnx.ModelProto],
+    names: Mapping[str, str],
+    frames: Sequence[NDArray[np.uint8]],
+    bounds: Bounds,
+    forced: Iterable[str] = (),
+) -> Found:
+    """The layers to keep in float so that the whole stays within 0.7 of the bounds on `frames`.
+
+    make: the graph with the given nodes in float. Where all together do too much harm, each group is measured
+    alone, the members of the most harmful ones too, and layers are given back to float from the most harmful
+    on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to say.
+    """
+    reference = _outputs(base, frames)
+    groups = grouped(names, forced)
+
+    def measure(float_nodes: set[str]) -> Harm:
+        return harm(reference, _outputs(make(float_nodes), frames))
+
+    found = Found(groups, measure({node for group in groups if group.kept for node in group.nodes}), bounds)
+    if found.whole.score(bounds) <= _AIM:
+        return found
+    progress = Progress("measuring layers", len(groups))
+
+    def alone(group: Group) -> Group:
+        group.harm = measure(set(names) - set(group.nodes))
+        progress.advance()
+        return group
+
+    free = [alone(group) for group in groups if not group.kept]
+    while found.whole.score(bounds) > _AIM and len(free) > 1:
+        worst = max(free, key=lambda group: _score(group, bounds))
+        free.remove(worst)
+        if len(worst.nodes) > 1:
+            # Usually a single one of them does the harm.
+            parts = [Group((node,), (names[node],)) for node in worst.nodes]
+            at = groups.index(worst)
+            groups[at : at + 1] = parts
+            free += [alone(part) for part in parts]
+            continue
+        worst.kept = True
+        found = Found(groups, measure(found.float_layers), bounds)
+    progress.close()
+    return found
+
+
+def harm(reference: Sequence[dict[str, NDArray[Any]]], got: Sequence[dict[str, NDArray[Any]]]) -> Harm:
+    """Mean differences over pictures."""
+
+    def mean(name: str, difference: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> float | None:
+        if name not in reference[0]:
+            return None
+        pairs = zip(reference, got, strict=True)
+        return float(np.mean([difference(true[name], found[name]).mean() for true, found in pairs]))
+
+    changed = mean("labels", lambda true, found: true != found)
+    assert changed is not None
+    return Harm(
+        labels_changed=changed,
+        # 1/z differs by the same share as z; depth is 0.01 m below 655.36 / z.
+        inverse_depth=mean("depth", lambda true, found: np.abs((true + 0.01) / (found + 0.01) - 1.0)),
+        density=mean("density", lambda true, found: 255.0 * np.abs(true - found)),
+    )
+
+
+def _outputs(model: onnx.ModelProto, frames: Sequence[NDArray[np.uint8]]) -> list[dict[str, NDArray[Any]]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return [dict(zip(names, session.run(names, {"frames": batch}), strict=True)) for batch in frames]
