@@ -3,8 +3,9 @@
     python benchmarks/decoder_accuracy.py CAMVID --source STREETS --iterations 450 --seed 0
 
 Each variant of decoder.py is trained alike on the same generated streets (`depdis-data street STREETS --domain
-random --pictures 1200 --size 512x384 --seed 5`) and scored on CamVid's validation pictures, of which none is trained
-on. Adds to benchmarks/results/decoder_accuracy.json. One seed: differences under 2 points may be chance.
+random --pictures 1200 --size 512x384 --seed 5`) and scored on CamVid's validation pictures; none of them is
+trained on. Adds to benchmarks/results/decoder_accuracy.json. Of one seed, differences under 2 points may be
+chance.
 """
 
 from __future__ import annotations

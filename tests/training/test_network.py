@@ -173,7 +173,7 @@ def test_efficientnet_takes_any_size(small: EfficientNetLite, size: tuple[int, i
     with torch.no_grad():
         output = small(torch.randn(2, 3, *size) * 50)
     rows, columns = small.grid(*size)
-    assert (rows, columns) == (-(-size[0] // 4), -(-size[1] // 4))
+    assert (rows, columns) == (-(-size[0] // 8), -(-size[1] // 8))
     assert output.segmentation.shape == (2, 16, rows, columns)
     assert output.density.shape == output.depth.shape == (2, 1, rows, columns)
 
@@ -185,7 +185,7 @@ def test_efficientnet_depth_stays_in_range_and_sky_can_be_told(small: EfficientN
         for bias, expected in ((-50.0, 1.0), (50.0, 65536.0)):
             last.bias.fill_(bias)
             torch.testing.assert_close(
-                small(torch.zeros(1, 3, 32, 32)).depth, torch.full((1, 1, 8, 8), expected), rtol=1e-5, atol=0
+                small(torch.zeros(1, 3, 32, 32)).depth, torch.full((1, 1, 4, 4), expected), rtol=1e-5, atol=0
             )
         last.bias.copy_(start)
 

@@ -1,5 +1,6 @@
 """Two processes under torchrun against one that accumulates what they see."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 from tiny_run import tiny_config
 
-from depdis_training.checkpoint import read_checkpoint
+from depdis_training.checkpoint import load_network, read_checkpoint
 from depdis_training.pipeline import train
 from depdis_training.training_stage import PairBatches
 from depdis_training.workers import ALONE, Workers
@@ -18,6 +19,11 @@ SETTINGS = (
     "variant=M2", "training.iterations=1", "training.precision=fp32", "training.average=0",
     "training.checkpoint_every=2", "optimizer.kind=sgd", "optimizer.backbone_rate=0.01",
     "optimizer.head_rate=0.02", "discriminator.rate=1e-6",
+)  # fmt: skip
+# With a self-training that reads the statistics which each process's batch norm has gathered in stage 1.
+ROUND = (
+    "variant=M3", "training.iterations=2", "self_training.rounds=1", "self_training.iterations=2",
+    "self_training.frozen_statistics=true", "labels.confidence=0.05",
 )  # fmt: skip
 
 
@@ -34,20 +40,24 @@ def test_the_processes_share_the_pairs_of_a_step_among_them():
         assert sorted(place for places in shared for place in places) == alone
 
 
+def _two_processes(folder, blocks, out, settings):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+        "depdis_training.train_cli", str(folder / "tiny.yaml"), "--source", str(blocks),
+        "--target", str(blocks), "--threads", "1", "--out", str(out), "--data", str(folder / "data"),
+    ]  # fmt: skip
+    command += [part for setting in settings for part in ("--set", setting)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stderr
+    return ended
+
+
 def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks, monkeypatch):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
     one = tiny_config(tmp_path, blocks, *SETTINGS, "training.accumulate=2")
     train(one, tmp_path / "one", tmp_path / "data")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-        "depdis_training.train_cli", str(tmp_path / "tiny.yaml"), "--source", str(blocks),
-        "--target", str(blocks), "--threads", "1", "--out", str(tmp_path / "two"),
-        "--data", str(tmp_path / "data"),
-    ]  # fmt: skip
-    command += [part for setting in SETTINGS for part in ("--set", setting)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert ended.returncode == 0, ended.stderr
+    ended = _two_processes(tmp_path, blocks, tmp_path / "two", SETTINGS)
     assert ended.stderr.count("run folder:") == 1  # the first speaks for both
     assert (tmp_path / "two" / "scores.json").exists()
     mine, theirs = (
@@ -61,3 +71,18 @@ def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks
         torch.testing.assert_close(theirs[name], mine[name], rtol=1e-4, atol=2e-6)
     # half of the pictures give something else
     assert any((first_only[name] - mine[name]).abs().max() > 1e-3 for name in trained)
+
+
+def test_two_processes_go_on_after_a_stage_to_the_same_bits(tmp_path, blocks, monkeypatch):
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
+    tiny_config(tmp_path, blocks)
+    out = tmp_path / "two"
+    _two_processes(tmp_path, blocks, out, (*SETTINGS, *ROUND))
+    undisturbed = load_network(out / "weights.safetensors").state_dict()
+    for name in ("weights.safetensors", "scores.json"):
+        (out / name).unlink()
+    shutil.rmtree(out / "self-training-1")
+    _two_processes(tmp_path, blocks, out, (*SETTINGS, *ROUND))
+    found = load_network(out / "weights.safetensors").state_dict()
+    assert all(torch.equal(found[name], value) for name, value in undisturbed.items())

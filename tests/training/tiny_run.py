@@ -42,10 +42,10 @@ input: {kind: area, width: 96, height: 64, canonical_focal_px: 80}
 augment: {crop: [64, 48], scale: [0.8, 1.5], colour: 0.1}
 mixtures: {pictures: 8, components: 2, per_class: 500}
 optimizer: {warm_up: 2}
-discriminator: {layers: 3}
+discriminator: {layers: 2}
 training: {iterations: 24, batch: 2, average: 0.9, log_every: 2, checkpoint_every: 5, validate_every: 12,
            validation_pictures: 3}
-labels: {confidence: 0.1, base: 1, span: 4, reference: [96, 64]}
+labels: {class_balanced: true, base: 1, span: 4, reference: [96, 64]}
 self_training: {rounds: 2, iterations: 6, batch: 2}
 """
 

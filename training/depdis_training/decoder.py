@@ -38,9 +38,9 @@ class DecoderDesign:
 class Decoder(nn.Module):
     """Features at strides 4, 8, 16, 32 -> the three branches at stride 8, or at stride 4 with a correction.
 
-    Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, where the heads stand; with
-    `context` the mean over the picture takes part. With `detail` stride 4 corrects what is narrower than their
-    cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
+    Coarser levels enter by a 1x1 and bilinear up-sampling and are mixed at stride 8, where the heads stand.
+    With `context` the mean over the picture takes part. With `detail` stride 4 corrects what is narrower than
+    their cells: poles, signs, limbs. The correction starts at zero, so that learning starts at stride 8.
     fusion: segmentation reads the features times relu(a 1x1 of the depth head's hidden ones), as in DADA.
     """
 
