@@ -53,6 +53,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
         ("augment.crop=[8, 64]", "augment.crop"),
         ("input.canonical_focal_px=null", "augment.scale"),
         ("network.backbone=vgg16", "network.backbone"),
+        ("losses.unknown_depth=zero_distance", "losses.unknown_depth"),
         ("source=3", "source"),
         ("training", "key=value"),
         ("training.batch=[", "not YAML"),

@@ -95,7 +95,13 @@ def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threa
     cv2.setNumThreads(0)
     # what Fabric has to say about precision is in the run's own first lines
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    run(resolved, folder, data, until=stage)
+    try:
+        run(resolved, folder, data, until=stage)
+    except torch.OutOfMemoryError as error:
+        raise command.InputError(
+            f"the GPU's memory is not enough ({command.one_line(error)[:120]}): lower training.batch with more "
+            "training.accumulate, or the input's size; the last checkpoint is as it was"
+        ) from None
     if resolved.verdict.decide and stage is None and os.environ.get("RANK", "0") == "0":
         from .own_camera import export_model
         from .run_folder import Run
