@@ -317,8 +317,8 @@ class Config(Section):
     def _check(self) -> Config:
         if self.self_training.source and self.losses.unknown_depth == "zero_distance":
             raise ValueError(
-                "self_training.source would learn the target's unknown depth as 0 m: set losses.unknown_depth to "
-                "left_out"
+                "self_training.source would learn the target's unknown depth as 0 m: set losses.unknown_depth "
+                "to left_out"
             )
         if self.augment is None:
             if self.input.kind == "area":
