@@ -173,12 +173,17 @@ class TestInt8:
 
 class TestOthers:
     @pytest.mark.usefixtures("quick")
-    def test_fp16(self, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int]) -> None:
+    def test_fp16(
+        self, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(sensitivity, "_AIM", 1.0)  # a small picture is mostly edges; the search takes long
         path = tmp_path / "fp16.onnx"
         exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=wanted("fp16"))
         model, said = read(path)
         assert said.precision == "fp16"
-        assert set(precisions(model).values()) == {"fp16"}
+        kinds = list(precisions(model).values())
+        assert said.parity["layers"]["in_graph"]["fp16"] == kinds.count("fp16") > 0.8 * len(kinds)
         assert {entry.type.tensor_type.elem_type for entry in model.graph.output} == {
             onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT,
         }  # fmt: skip
@@ -245,9 +250,14 @@ def second_picture_differs(model: onnx.ModelProto) -> None:
 
 
 def coarse_layer(model: onnx.ModelProto) -> None:
-    """One layer's activations have 3 bits left of their 8."""
-    quantize = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    initializer(model, quantize[len(quantize) // 2].input[1], lambda scale: scale * 32)
+    """The input of the first INT8 layer has 2 bits left of its 8."""
+    takers = {name: node for node in model.graph.node for name in node.input}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            (dequantized,) = takers[node.output[0]].output
+            if takers[dequantized].op_type == "Conv":
+                initializer(model, node.input[1], lambda scale: scale * 64)
+                return
 
 
 class TestGate:
