@@ -76,7 +76,7 @@ def write_pictures(target: Target, folder: Path) -> None:
 
 def test_samples(target: Target) -> Iterator[Sample]:
     """Labelled frames of the same camera in other streets."""
-    test = dataclasses.replace(target, frames=6, step_s=2.0)
+    test = dataclasses.replace(target, frames=10, step_s=1.5)
     return _drive(test, range(100, 100 + TEST_STREETS))
 
 

@@ -25,7 +25,7 @@ from .network import Network
 from .run_folder import write_json
 from .scoring import torch_model
 from .speech import say
-from .verdict import figures, judge
+from .verdict import judged
 
 MODEL, SHEET, VERDICT = "model.onnx", "before_after.png", "verdict.json"
 SHEET_PICTURES, TILE_WIDTH = 6, 480
@@ -43,9 +43,7 @@ def decided(
     """
     source, target = held_out
     say("verdict: comparing start and result on pictures kept from the training")
-    verdict = judge(
-        *(figures(network, source, target, manifest, pictures=pictures) for network in (start, result))
-    )
+    verdict = judged(start, result, source, target, manifest, pictures=pictures)
     write_sheet(folder / SHEET, target, start, result, manifest)
     write_json(folder / VERDICT, verdict.plain())
     if verdict.keep:
