@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from depdis_training.config import Config, load_config
+from depdis_training.config import load_config
+from depdis_training.settings import Config
 
 IDS = (3, 4, 2, 21, 5, 7, 15, 9, 6, 1, 10, 17, 8, 19, 12, 11)  # SYNTHIA's of the 16 classes
 SKY = 9

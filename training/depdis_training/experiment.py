@@ -9,7 +9,8 @@ from typing import Any
 
 from depdis_deploy.command import InputError, UsageError
 
-from .config import Config, load_config
+from .config import load_config
+from .settings import Config
 
 OWN_VARIANTS = ("depdis",)  # methods that have variants
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.taxonomy import Taxonomy
 
-from .config import TAXONOMIES, Config, Data
 from .data import open_dataset
 from .data.own import describe
 from .data.part import Part, held_out
 from .data.samples import Dataset
+from .settings import TAXONOMIES, Config, Data
 from .speech import say
 
 # Fewer different views than this teach nothing about a camera, and tell nothing about what was learned.

@@ -17,7 +17,6 @@ from depdis_deploy.manifest import OUTPUTS, Manifest, ResizeRule
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
 from .checkpoint import read_checkpoint
 from .class_weights import class_weights
-from .config import Config
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .experiment_data import taxonomy_of
@@ -26,6 +25,7 @@ from .methods import Method, Recipe, build_method
 from .network import Network, build_network
 from .run_folder import Run, read_json, write_json
 from .schedule import poly
+from .settings import Config
 from .spatial_prior import minimum_sizes, scaled_sizes
 from .speech import say
 from .start import start_from

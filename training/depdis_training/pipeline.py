@@ -11,7 +11,6 @@ from depdis_deploy.command import InputError, UsageError
 from .adaptation import AdaptationLearner
 from .batch_statistics import reestimated
 from .checkpoint import round_to_half, write_weights
-from .config import Config
 from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
@@ -22,6 +21,7 @@ from .parts import Parts, make_manifest, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import Run, write_json
 from .scoring import class_view
+from .settings import Config
 from .speech import say
 from .statistics import count_classes
 from .training_stage import PairBatches, Surroundings, TrainingStage, together

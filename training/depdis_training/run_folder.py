@@ -10,8 +10,9 @@ from typing import Any
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 
-from .config import Config, build_config
+from .config import build_config
 from .hardware import fast_precision
+from .settings import Config
 
 SNAPSHOTS = ("last.pt", "best.pt")
 

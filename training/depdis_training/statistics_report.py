@@ -16,11 +16,11 @@ from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.taxonomy import Taxonomy
 
 from .comparison import compare, verdict
-from .config import Config, Data
 from .data.samples import Dataset
 from .experiment_data import open_data
 from .loading import Batches, RandomViews, WholePictures
 from .network import build_network
+from .settings import Config, Data
 from .statistics import Fitted, fit_set, without_pixels
 from .statistics_plot import comparison_picture, mixtures_picture
 

@@ -19,8 +19,8 @@ import torch
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 
-from .config import Config
 from .run_folder import read_json, write_json
+from .settings import Config
 from .speech import say
 
 

@@ -11,7 +11,7 @@ import typer
 from depdis_deploy import command
 
 if TYPE_CHECKING:
-    from .config import Config
+    from .settings import Config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

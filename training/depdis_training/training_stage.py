@@ -17,7 +17,6 @@ from depdis_deploy.manifest import Manifest
 
 from .adaptation import AdaptationLearner, Pair
 from .checkpoint import read_checkpoint, write_checkpoint
-from .config import Config
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .loading import Batches
@@ -26,6 +25,7 @@ from .network import Network
 from .panel import sheet
 from .run_log import RunLog
 from .scoring import score, torch_model
+from .settings import Config
 from .speech import say
 from .workers import Workers
 
