@@ -87,17 +87,35 @@ def to_frame(values: NDArray[Any], geometry: Geometry, *, smooth: bool) -> NDArr
 
     smooth: bilinear for depth, density and confidence; nearest for labels.
     """
+    if smooth:
+        return _interpolated(values, geometry)
     rows, columns = values.shape
     if geometry.content != geometry.input:
-        # Bilinear sampling between whole cells needs the map at the input's size before the crop.
         if (columns, rows) != geometry.input:
-            method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT
-            values = cv2.resize(values, geometry.input, interpolation=method)
+            values = cv2.resize(values, geometry.input, interpolation=cv2.INTER_NEAREST_EXACT)
         values = values[: geometry.content[1], : geometry.content[0]]
     if values.shape[::-1] == geometry.frame:
         return values
-    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT
-    return np.asarray(cv2.resize(values, geometry.frame, interpolation=method))
+    return np.asarray(cv2.resize(values, geometry.frame, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _interpolated(values: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """The first and last cells of a map stand on the input's first and last pixels (align_corners), as in the
+    losses and in the graph's logits: otherwise things would lie up to half a cell beside their labels."""
+    scales, offsets = [], []
+    for cells, pixels, content, frame in zip(
+        values.shape[::-1], geometry.input, geometry.content, geometry.frame, strict=True
+    ):
+        a_pixel = (cells - 1) / max(1, pixels - 1)  # in cells
+        scales.append(a_pixel * content / frame)
+        offsets.append(a_pixel * (content / frame - 1) / 2)  # pixels are compared by their middles
+    if scales == [1.0, 1.0] and values.shape[::-1] == geometry.frame:
+        return values
+    onto_map = np.array([[scales[0], 0.0, offsets[0]], [0.0, scales[1], offsets[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(values, onto_map, geometry.frame, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    )
 
 
 def focal_length_px(horizontal_fov_degrees: float, width: int) -> float:
