@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from depdis_training.losses import berhu, cross_entropy, relative_depth, self_information
+from depdis_training.losses import abs_rel, berhu, cross_entropy, relative_depth, self_information
 
 
 def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels() -> None:
@@ -117,9 +117,33 @@ def test_relative_depth_has_no_jumps_and_finite_slopes() -> None:
     assert float(relative_depth(torch.ones(3), torch.ones(3), torch.zeros(3, dtype=torch.bool))) == 0
 
 
-@pytest.mark.parametrize(
-    "loss", [berhu, lambda prediction, target: relative_depth(prediction, target, target > 0)]
-)
+def test_abs_rel_is_the_relative_error_on_both_sides() -> None:
+    truth_m, found_m = torch.full((4,), 10.0), torch.tensor([12.0, 20.0, 8.0, 1.0])
+    near = [0.9 * rel + 0.1 * log for rel, log in ((0.2, math.log(10 / 8)), (0.9, math.log(10)))]
+    for index, expected in enumerate((0.2, 1.0, *near)):
+        one = slice(index, index + 1)
+        loss = abs_rel(1000 / found_m[one], 1000 / truth_m[one], torch.tensor([True]))
+        assert float(loss) == pytest.approx(expected, rel=1e-5)
+    left_out = abs_rel(1000 / found_m, 1000 / truth_m, torch.tensor([True, False, False, False]))
+    assert float(left_out) == pytest.approx(0.2, rel=1e-5)
+    assert float(abs_rel(torch.ones(3), torch.ones(3), torch.zeros(3, dtype=torch.bool))) == 0
+
+
+def test_abs_rel_pulls_from_anywhere() -> None:
+    """Slopes of either sign and never near 0, however wrong a pixel is."""
+    error = torch.linspace(-6, 6, 1200, dtype=torch.float64, requires_grad=True)
+    losses = [abs_rel(1e3 * (-e).exp(), torch.tensor(1e3).double(), torch.tensor(True)) for e in error]
+    (slope,) = torch.autograd.grad(torch.stack(losses).sum(), error)
+    assert (slope[:600] <= -0.1).all()
+    assert (slope[600:] >= 1).all()
+    assert float(slope.max()) == pytest.approx(math.e)
+
+
+@pytest.mark.parametrize("loss", [
+    berhu,
+    lambda prediction, target: relative_depth(prediction, target, target > 0),
+    lambda prediction, target: abs_rel(prediction, target, target > 0),
+])  # fmt: skip
 def test_shapes_must_agree(loss) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="shape"):
         loss(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3))

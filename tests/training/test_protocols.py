@@ -71,7 +71,7 @@ def test_every_configuration_runs_whole(streets, tmp_path, config):
     assert scores["last"]["figures"]
     rounds = json.loads((run / "config.json").read_text())["self_training"]["rounds"]
     labelled = sorted(path.name for path in run.glob("labels-*"))
-    expected = [] if config == "bundled" else [f"labels-{number + 1}" for number in range(rounds)]
+    expected = [] if config.startswith("bundled") else [f"labels-{number + 1}" for number in range(rounds)]
     assert labelled == expected
     assert load_network(run / "weights.safetensors").num_classes in (7, 16)
 

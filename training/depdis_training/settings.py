@@ -112,7 +112,7 @@ class Losses(Section):
 
     segmentation, depth, balance_source, balance_target, adversarial: the lambdas of eq. 11. auxiliary,
         adversarial_auxiliary, entropy, entropy_auxiliary: of AdvEnt's and MinEnt's second level.
-    depth_loss: `berhu` on inverse depth (eq. 3), or `relative` (the small network's).
+    depth_loss: `berhu` on inverse depth (eq. 3), or, of the small network, `relative`, and `abs_rel` to go on.
     density_loss: `berhu` on 0..255 (eq. 6, 7), or `absolute`, the mean share of 255.
     unknown_depth: pixels of raw depth 0 are `left_out`, or a `zero_distance` away, as the release takes them.
     source_density: `paper` looks wrongly predicted pixels up at their true depth, `release` at z = 0.
@@ -130,7 +130,7 @@ class Losses(Section):
     adversarial_auxiliary: float = Field(default=0.002, ge=0)
     entropy: float = Field(default=0.01, ge=0)
     entropy_auxiliary: float = Field(default=0.002, ge=0)
-    depth_loss: Literal["berhu", "relative"] = "relative"
+    depth_loss: Literal["berhu", "relative", "abs_rel"] = "relative"
     density_loss: Literal["berhu", "absolute"] = "absolute"
     unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"

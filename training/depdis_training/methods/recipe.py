@@ -15,8 +15,8 @@ class Recipe:
     auxiliary, adversarial_auxiliary: of the second level of AdvEnt and MinEnt. entropy, entropy_auxiliary: of
         MinEnt.
     stride: the cross-entropy is taken on every stride-th pixel; 1 is the paper's.
-    depth_loss: `berhu` (eq. 2-4) at the input's resolution, or `relative` (`losses.relative_depth`) on the
-        feature grid, which suits a network that learns log depth.
+    depth_loss: `berhu` (eq. 2-4) at the input's resolution, or `relative` (`losses.relative_depth`) or
+        `abs_rel` (`losses.abs_rel`) on the feature grid, which suit a network that learns log depth.
     density_loss: `berhu` (eq. 6), or `absolute`, the mean error in shares of the 0..255 scale.
     unknown_depth: pixels whose true depth is unknown (0 in their file) are `left_out` of the losses of depth
         and density, or taken for a `zero_distance`, as the release takes those of SYNTHIA.
@@ -40,7 +40,7 @@ class Recipe:
     entropy: float = 0.001
     entropy_auxiliary: float = 0.0002
     stride: int = 1
-    depth_loss: Literal["berhu", "relative"] = "berhu"
+    depth_loss: Literal["berhu", "relative", "abs_rel"] = "berhu"
     density_loss: Literal["berhu", "absolute"] = "berhu"
     unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"

@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from depdis_training.grids import sampled
-from depdis_training.losses import berhu, cross_entropy, relative_depth, self_information
+from depdis_training.losses import abs_rel, berhu, cross_entropy, relative_depth, self_information
 
 _Z_AT_ZERO = 65536.0
+_ON_GRID = {"relative": relative_depth, "abs_rel": abs_rel}
 
 
 def upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -50,11 +51,12 @@ class SegmentationLoss:
 def depth_loss(depth: Tensor, truth: Tensor, kind: str) -> Tensor:
     """The loss of predicted (B, 1, h, w) inverse depth; truth: (B, H, W), 0 where unknown and left out.
 
-    `berhu`: eq. 2 at the input's resolution; `relative`: `losses.relative_depth` on the feature grid.
+    `berhu`: eq. 2 at the input's resolution; `relative` and `abs_rel`: `losses.relative_depth` and
+    `losses.abs_rel` on the feature grid.
     """
-    if kind == "relative":
+    if kind in _ON_GRID:
         z = sampled(truth, (depth.shape[2], depth.shape[3]))  # (B, h, w)
-        return relative_depth(depth[:, 0], z, z > 0)
+        return _ON_GRID[kind](depth[:, 0], z, z > 0)
     height, width = truth.shape[1:]
     return berhu(upsampled(depth, (height, width))[:, 0], truth, truth > 0)
 
