@@ -64,22 +64,32 @@ class Parity:
 
 @dataclass(frozen=True, kw_only=True)
 class StreetScore:
-    """mIoU in points on street pictures with truth, of the network in fp32 torch and of the file."""
+    """A file beside the network in fp32 torch on more pictures than a shape's: one or two are too few to tell
+    a share of labels from.
+
+    labels_equal: share of all pixels; miou_fp32, miou: in points, None where the model's classes are not of
+    streets.
+    """
 
     bounds: str
     pictures: int
-    miou_fp32: float
-    miou: float
+    labels_equal: float
+    miou_fp32: float | None = None
+    miou: float | None = None
 
     def breaches(self) -> list[str]:
         """What is out of bounds, with its bound."""
-        allowed = BOUNDS[self.bounds].miou_lost
-        lost = self.miou_fp32 - self.miou
-        if allowed is None or lost <= allowed:
-            return []
-        return [
-            f"{lost:.2f} points of mIoU lost on {self.pictures} street pictures, at most {allowed:g} allowed"
-        ]
+        bounds, on = BOUNDS[self.bounds], f"on {self.pictures} street pictures"
+        found = []
+        if not self.labels_equal >= bounds.labels_equal:
+            found.append(
+                f"labels equal {on} at {self.labels_equal:.2%}, at least {bounds.labels_equal:.1%} needed"
+            )
+        if self.miou is not None and self.miou_fp32 is not None and bounds.miou_lost is not None:
+            lost = self.miou_fp32 - self.miou
+            if not lost <= bounds.miou_lost:
+                found.append(f"{lost:.2f} points of mIoU lost {on}, at most {bounds.miou_lost:g} allowed")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +109,14 @@ def references(deployable: Deployable, shapes: Sequence[tuple[int, int, int]]) -
 def street_references(
     deployable: Deployable, manifest: Manifest, shape: tuple[int, int, int], pictures: int
 ) -> list[Reference]:
-    """At least `pictures` street pictures with truth in batches of one shape; none where the model's classes
-    are not of streets."""
+    """At least `pictures` street pictures in batches of one shape, with truth where the model's classes are of
+    streets."""
     batch, width, height = shape
     count = -(-pictures // batch) * batch
-    truth = street_truth(count, width, height, manifest.taxonomy)
-    if truth is None:
-        return []
     frames = street_frames(count, width, height)
-    return [
-        _reference(deployable, frames[at : at + batch], truth[at : at + batch]) for at in range(0, count, batch)
-    ]
+    truth = street_truth(count, width, height, manifest.taxonomy)
+    parts = [slice(at, at + batch) for at in range(0, count, batch)]
+    return [_reference(deployable, frames[part], None if truth is None else truth[part]) for part in parts]
 
 
 def _reference(
@@ -156,21 +163,26 @@ def compare(reference: Reference, outputs: dict[str, NDArray[Any]], kind: str = 
 def street_score(
     session: Session, manifest: Manifest, streets: Sequence[Reference], kind: str
 ) -> StreetScore | None:
-    """mIoU of the file beside that of torch; None where there are no pictures with truth."""
+    """The file's labels beside torch's, and both beside the truth; None without pictures."""
     if not streets:
         return None
     classes = len(manifest.taxonomy)
     torch_counts = np.zeros((classes, classes), np.int64)
     counts = np.zeros_like(torch_counts)
+    equal = []
     for reference in streets:
-        assert reference.truth is not None
-        torch_counts += confusion(reference.expected.labels.numpy(), reference.truth, classes)
-        counts += confusion(session.run(reference.frames, ["labels"])["labels"], reference.truth, classes)
+        expected, found = reference.expected.labels.numpy(), session.run(reference.frames, ["labels"])["labels"]
+        equal.append((expected == found).mean())
+        if reference.truth is not None:
+            torch_counts += confusion(expected, reference.truth, classes)
+            counts += confusion(found, reference.truth, classes)
+    known = bool(counts.any())
     return StreetScore(
         bounds=kind,
         pictures=sum(len(reference.frames) for reference in streets),
-        miou_fp32=100 * mean_iou(torch_counts),
-        miou=100 * mean_iou(counts),
+        labels_equal=float(np.mean(equal)),
+        miou_fp32=100 * mean_iou(torch_counts) if known else None,
+        miou=100 * mean_iou(counts) if known else None,
     )
 
 
@@ -230,16 +242,15 @@ def table(all_figures: Sequence[Figures]) -> str:
 
 
 def _street_line(figures: Figures) -> str:
-    if figures.street is not None:
-        score = figures.street
-        return (
-            f"mIoU on {score.pictures} generated streets: {score.miou:.2f}, torch fp32 {score.miou_fp32:.2f}  "
-            f"{'no' if score.breaches() else 'yes'}"
-        )
-    if BOUNDS[figures.shapes[0].bounds].miou_lost is None:
+    score = figures.street
+    if score is None:
         return "mIoU not measured: the labels' agreement bounds it"
+    miou = "mIoU not measured: these classes are not the streets'; held by the labels' agreement alone"
+    if score.miou is not None:
+        miou = f"mIoU {score.miou:.2f}, torch fp32 {score.miou_fp32:.2f}"
     return (
-        "mIoU not measured: these classes are not the generated streets'; held by the labels' agreement alone"
+        f"on {score.pictures} generated streets labels equal {score.labels_equal:.2%}, {miou}  "
+        f"{'no' if score.breaches() else 'yes'}"
     )
 
 

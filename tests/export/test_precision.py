@@ -314,8 +314,10 @@ class TestGate:
         return str(done.exception)
 
     def test_lost_miou_is_a_breach_and_nan_too(self) -> None:
-        score = verify.StreetScore(bounds="int8", pictures=16, miou_fp32=60.0, miou=58.9)
+        score = verify.StreetScore(bounds="int8", pictures=16, labels_equal=0.985, miou_fp32=60.0, miou=58.9)
         assert "1.10 points" in score.breaches()[0]
+        fewer = verify.StreetScore(bounds="int8", pictures=16, labels_equal=0.975)
+        assert "97.50%" in fewer.breaches()[0]
         assert not replace(score, miou=59.1).breaches()
         assert replace(score, miou=float("nan")).breaches()
         nan = sensitivity.Harm(labels_changed=0.0, inverse_depth=float("nan"), density=None)
