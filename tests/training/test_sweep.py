@@ -8,7 +8,7 @@ from tiny_run import tiny_config
 
 from depdis_deploy.command import InputError
 from depdis_training.config import load_config
-from depdis_training.sweep import _gpus, as_markdown, comparison, sweep
+from depdis_training.sweep import _gpus, _places, as_markdown, comparison, sweep
 
 SHORT = ("training.iterations=2", "self_training.rounds=0", "training.average=0")
 
@@ -72,3 +72,18 @@ def test_each_process_gets_one_of_the_gpus_that_the_sweep_may_use():
     assert _gpus(3, None) == ["0", "1", "2"]
     assert _gpus(2, "5,3") == ["5", "3"]
     assert _gpus(0, "") == []
+
+
+def test_the_cores_are_shared_out(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+
+    def each(jobs, threads):
+        places = _places(jobs, threads)
+        return places.qsize(), places.get()["OMP_NUM_THREADS"]
+
+    assert each(None, None) == (8, "1")
+    assert each(2, None) == (2, "4")
+    assert each(None, 4) == (2, "4")
+    assert each(3, 1) == (3, "1")
+    assert each(None, 16) == (1, "16")

@@ -25,10 +25,12 @@ from .speech import say
 
 
 def sweep(
-    runs: Mapping[str, Config], parent: Path, data: Path, *, stage: str | None, jobs: int | None
-) -> dict[str, Any]:
+    runs: Mapping[str, Config], parent: Path, data: Path, *, stage: str | None, jobs: int | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Carry out the runs in folders of `parent`, unfinished ones from where they were; compare what came out.
 
+    jobs: runs at a time; None: one a GPU, or as many as the cores have room for with `threads` each.
     Each run's log is `output.log` beside its folder's own files. Street data is made before, since all share
     it. InputError at the end names the runs that failed; the others are compared all the same.
     """
@@ -37,7 +39,7 @@ def sweep(
 
     for config in runs.values():  # whatever is wrong with a run is said before the first begins
         open_experiment(config, data, uses_target=recipe_method(config).uses_target)
-    places = _places(jobs)
+    places = _places(jobs, threads)
     say(f"{len(runs)} runs, {places.qsize()} at a time; their logs are {parent}/RUN.log")
     running: set[subprocess.Popen[bytes]] = set()
     lock = threading.Lock()
@@ -122,17 +124,15 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
     return f"{entry['mean']:.1f}{spread} ({len(entry['values'])})"
 
 
-def _places(jobs: int | None) -> queue.Queue[dict[str, str]]:
-    """What tells each process at a time its GPU, or to use one thread."""
+def _places(jobs: int | None, threads: int | None) -> queue.Queue[dict[str, str]]:
+    """What tells each process at a time its GPU, and its share of the cores."""
     gpus = _gpus(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    count = jobs or len(gpus) or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
+    count = jobs or len(gpus) or max(1, cores // (threads or 1))
+    each = {"OMP_NUM_THREADS": str(threads or max(1, cores // count))}
     places: queue.Queue[dict[str, str]] = queue.Queue()
     for number in range(count):
-        places.put(
-            {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}
-            if gpus
-            else {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // count))}
-        )
+        places.put({**each, "CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else each)
     return places
 
 

@@ -56,7 +56,7 @@ def train(
     ] = None,
     data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
     threads: Annotated[
-        int | None, typer.Option(help="Threads of the computation.  [default: all cores]", min=1)
+        int | None, typer.Option(help="Threads of a run's computation.  [default: all cores]", min=1)
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Runs of a sweep at a time.  [default: one a GPU, or a core]", min=1)
@@ -74,7 +74,7 @@ def train(
     if len(found) > 1:
         from .sweep import sweep
 
-        sweep(found, out or Path("runs"), data, stage=stage, jobs=jobs)
+        sweep(found, out or Path("runs"), data, stage=stage, jobs=jobs, threads=threads)
         return
     ((name, resolved),) = found.items()
     run_one(resolved, out or Path("runs") / name, data, stage, threads)
