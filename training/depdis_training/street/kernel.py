@@ -53,7 +53,8 @@ def _compiled(function: Function, **options: bool) -> Function:
     except OSError:  # no home to write to: numba's own choice of place
         settings.CACHE_DIR = before
     try:
-        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        compile_: Any = numba.njit
+        compiled = compile_(cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(Function, compiled)

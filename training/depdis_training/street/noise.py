@@ -30,7 +30,7 @@ def value_noise(x: float, y: float, seed: int) -> float:
     b = b * b * (3.0 - 2.0 * b)
     low = hash01(i, j, seed) * (1.0 - a) + hash01(i + 1, j, seed) * a
     high = hash01(i, j + 1, seed) * (1.0 - a) + hash01(i + 1, j + 1, seed) * a
-    return low * (1.0 - b) + high * b
+    return float(low * (1.0 - b) + high * b)
 
 
 @inner

@@ -100,12 +100,14 @@ def _span(rows: Doubles, t: int, y: float, first: float, last: float) -> tuple[f
 
 @kernel
 def drawing_order(
-    points: Doubles, faces: NDArray[np.int32], boxes: Doubles, face_material: NDArray[np.int32], materials: Doubles
+    points: Doubles, faces: NDArray[np.int32], boxes: Doubles, face_material: NDArray[np.int32],
+    materials: Doubles,
 ) -> tuple[NDArray[np.int32], Doubles]:  # fmt: skip
-    """The triangles in sight, and an upper bound of 1/z for each (T,). Those without openings come first, and roughly from front to back.
+    """The triangles in sight, and an upper bound of 1/z for each (T,).
 
-    What is seen does not depend on the order, but little is drawn over then, and only where nothing solid hides
-    an opening is it worked out.
+    Those without openings come first, and the nearer ones before those behind them. What is seen does not
+    depend on the order, but little is drawn over then, and only where nothing solid hides an opening is it
+    worked out.
     """
     key, bound = np.empty(len(faces), np.int32), np.empty(len(faces))
     start = np.zeros(2 * _LAYERS + 1, np.int32)
@@ -157,9 +159,9 @@ def _hidden(tiles: Doubles, nearest: float, top: int, bottom: int, left: int, ri
 
 @kernel
 def rasterise(
-    order: NDArray[np.int32], nearest: Doubles, rows: Doubles, boxes: Doubles, faces: NDArray[np.int32], uv: Doubles,
-    face_material: NDArray[np.int32], materials: Doubles, focal: float, pixel: float, width: int, height: int,
-    coarse: bool,
+    order: NDArray[np.int32], nearest: Doubles, rows: Doubles, boxes: Doubles, faces: NDArray[np.int32],
+    uv: Doubles, face_material: NDArray[np.int32], materials: Doubles, focal: float, pixel: float, width: int,
+    height: int, coarse: bool,
 ) -> tuple[Doubles, NDArray[np.int32]]:  # fmt: skip
     """1/z (height, width), 0 where only sky is seen, and the triangle seen, -1 for sky.
 
@@ -169,7 +171,7 @@ def rasterise(
     nearness = np.zeros((height, width))
     seen = np.full((height, width), -1, np.int32)
     half_x = 0.5 * width - 0.5
-    columns = (np.arange(width) - half_x) / focal
+    columns = (np.arange(float(width)) - half_x) / focal
     tiles = np.zeros((-(-height // _TILE), -(-width // _TILE)))
     _draw(
         nearness, seen, columns, tiles, np.empty(width), order, nearest, rows, boxes, faces, uv, face_material,

@@ -102,7 +102,7 @@ def height_map(
 
 def softness(frame: Doubles, blur: float) -> NDArray[np.float64]:
     """(2,): half the width, in columns and rows, over which a map's shadows pass into light; blur in metres."""
-    return np.clip(blur * np.sqrt((frame[:2, :3] ** 2).sum(1)), 0.75, 3.0)
+    return np.asarray(np.clip(blur * np.sqrt((frame[:2, :3] ** 2).sum(1)), 0.75, 3.0), np.float64)
 
 
 @inner
