@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner
 from depdis_training.street.noise import band, bands, fade, hash01, layered, value_noise
 
 # A surface is a (6,) array that patterns fill: linear red, green, blue, gloss, emission, bumpiness.
@@ -15,7 +15,7 @@ Surface = NDArray[np.float64]
 Numbers = NDArray[np.float64]
 
 
-@kernel
+@inner
 def tint(surface: Surface, share: float, red: float, green: float, blue: float) -> None:
     """Mix a share of a colour into the surface."""
     surface[0] += (red - surface[0]) * share
@@ -23,7 +23,7 @@ def tint(surface: Surface, share: float, red: float, green: float, blue: float) 
     surface[2] += (blue - surface[2]) * share
 
 
-@kernel
+@inner
 def shade(surface: Surface, factor: float) -> None:
     """Lighten or darken without changing the hue; never to less than a twentieth."""
     factor = max(0.05, factor)
@@ -32,7 +32,7 @@ def shade(surface: Surface, factor: float) -> None:
     surface[2] *= factor
 
 
-@kernel
+@inner
 def brick(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """Courses in running bond with joints of the second colour; `scale` is a brick's length."""
     length = n[6]
@@ -49,7 +49,7 @@ def brick(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
     shade(surface, 1.0 + 0.35 * layered(u, v, 2.5, 4, max(fu, fv), seed))
 
 
-@kernel
+@inner
 def stone(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """Blocks of differing widths; `scale` is a course's height."""
     height = n[6]
@@ -64,7 +64,7 @@ def stone(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
     shade(surface, 1.0 + 0.5 * layered(u, v, 2.0, 6, max(fu, fv), seed))
 
 
-@kernel
+@inner
 def plaster(surface: Surface, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """Render with stains and streaks that run down."""
     footprint = max(fu, fv)
@@ -73,7 +73,7 @@ def plaster(surface: Surface, u: float, v: float, fu: float, fv: float, seed: in
     shade(surface, 1.0 - 0.7 * streak * fade(footprint, 2.0))
 
 
-@kernel
+@inner
 def _wall(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """Between the windows: bricks, render or stone, as the wall's seed has it."""
     kind = hash01(1, 1, seed)
@@ -95,7 +95,7 @@ def _wall(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
         shade(surface, (1.0 - 0.4 * min(1.0, panel)) * (1.0 + 0.25 * layered(u, v, 3.0, 4, max(fu, fv), seed)))
 
 
-@kernel
+@inner
 def _pane(surface: Surface, n: Numbers, x: float, y: float, cell: float, share: float) -> None:
     """What is seen in a window at (x, y), each 0..1 across it; cell: a number of its own."""
     glass = 0.25 + 0.5 * cell
@@ -121,7 +121,7 @@ def _pane(surface: Surface, n: Numbers, x: float, y: float, cell: float, share: 
     surface[4] += light * share
 
 
-@kernel
+@inner
 def windows(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """A façade: storeys of `scale` metres, framed windows; colour2: glass where dark, frames where bright."""
     storey = n[6]
@@ -166,7 +166,7 @@ def windows(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
     shade(surface, 1.0 - 0.5 * reveal)
 
 
-@kernel
+@inner
 def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """A shop `scale` metres high: stall riser, panes with goods behind, a fascia of colour2 with its name."""
     height = n[6] if n[6] > 2.0 else 3.4
@@ -209,7 +209,7 @@ def shopfront(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: f
     shade(surface, 1.0 - 0.55 * band(y, 0.7, 0.775, dy))
 
 
-@kernel
+@inner
 def lettering(x: float, y: float, fx: float, fy: float, seed: int) -> float:
     """The share of a pixel that letters cover in a line of writing; letters are one unit high and wide."""
     letter = math.floor(x)

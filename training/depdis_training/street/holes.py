@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner
 from depdis_training.street.noise import fade, hash01, value_noise
 
 HOLES = ("", "leaves", "bars", "spokes", "mesh", "twigs")
 
 
-@kernel
+@inner
 def _leaves(
     u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int
 ) -> bool:
@@ -32,7 +32,7 @@ def _leaves(
     return level < limit
 
 
-@kernel
+@inner
 def _twigs(
     u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int
 ) -> bool:
@@ -50,7 +50,7 @@ def _twigs(
     return shown and envelope < 0.45 + 0.5 * coverage
 
 
-@kernel
+@inner
 def _spokes(u: float, v: float, scale: float, coverage: float, footprint: float) -> bool:
     # The wheel's hub is at (0, 0); `scale` is its radius. Rim and hub are closed.
     radius = math.sqrt(u * u + v * v)
@@ -61,7 +61,7 @@ def _spokes(u: float, v: float, scale: float, coverage: float, footprint: float)
     return across < max(0.5 * coverage * 0.02, 0.12 * footprint)
 
 
-@kernel
+@inner
 def closed(
     kind: int, u: float, v: float, scale: float, coverage: float, footprint: float, coarse: bool, seed: int
 ) -> bool:  # fmt: skip

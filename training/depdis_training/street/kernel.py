@@ -32,6 +32,18 @@ def _cache_folder() -> str:
 
 def kernel(function: Function) -> Function:
     """Compile a function: no fast maths, so that every processor computes the same; no lock held."""
+    return _compiled(function)
+
+
+def inner(function: Function) -> Function:
+    """`kernel` for what other kernels call for every sample and allocates nothing.
+
+    Its arrays are not reference-counted: that is atomic arithmetic, and took longer than most bodies.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Function, **options: bool) -> Function:
     settings: Any = config
     before = settings.CACHE_DIR
     try:
@@ -41,7 +53,8 @@ def kernel(function: Function) -> Function:
     except OSError:  # no home to write to: numba's own choice of place
         settings.CACHE_DIR = before
     try:
-        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compile_: Any = numba.njit
+        compiled = compile_(cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
         settings.CACHE_DIR = before
     return cast(Function, compiled)

@@ -16,7 +16,7 @@ from depdis_training.street.facades import (
     tint,
     windows,
 )  # fmt: skip
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner
 from depdis_training.street.noise import band, bands, fade, hash01, layered, value_noise
 
 PATTERNS = (
@@ -25,7 +25,7 @@ PATTERNS = (
 )  # fmt: skip
 
 
-@kernel
+@inner
 def _asphalt(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     footprint = 0.6 * max(fu, fv) + 0.4 * min(fu, fv)
     scale = n[6]
@@ -55,7 +55,7 @@ def _asphalt(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: fl
         shade(surface, 1.0 - 0.9 * (stain - 0.68))
 
 
-@kernel
+@inner
 def _paving(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     scale = n[6]
     long = scale * (1.0 if hash01(1, 0, seed) < 0.5 else 1.5)
@@ -75,7 +75,7 @@ def _paving(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
             shade(surface, 1.0 - 1.6 * (gum - 0.86) * near)
 
 
-@kernel
+@inner
 def _tiles(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     course = n[6] if n[6] < 0.6 else 0.3
     row = math.floor(v / course)
@@ -87,7 +87,7 @@ def _tiles(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
     shade(surface, 1.0 + 0.4 * layered(u, v, 3.0, 4, max(fu, fv), seed))
 
 
-@kernel
+@inner
 def _planks(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     board = n[6] if n[6] < 0.5 else 0.15
     tone = hash01(math.floor(u / board), 1, seed) - 0.5
@@ -96,7 +96,7 @@ def _planks(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: flo
     shade(surface, 1.0 + 0.4 * layered(u * 4.0, v * 0.6, 0.6, 4, max(4.0 * fu, 0.6 * fv), seed))
 
 
-@kernel
+@inner
 def _grass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     footprint = 0.6 * max(fu, fv) + 0.4 * min(fu, fv)
     tint(surface, value_noise(u / (3.0 * n[6]), v / (3.0 * n[6]), seed), n[3], n[4], n[5])
@@ -104,7 +104,7 @@ def _grass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
     shade(surface, 1.0 + 0.9 * layered(u, v, 0.12, 2, footprint, seed + 2))
 
 
-@kernel
+@inner
 def _sign(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     line = n[6] * 0.28
     row = math.floor(v / line)
@@ -118,7 +118,7 @@ def _sign(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float
     tint(surface, written, n[3], n[4], n[5])
 
 
-@kernel
+@inner
 def _glass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int) -> None:
     """What is seen through a vehicle's pane: a dark inside, seats, and colour2 where light comes through."""
     clear = hash01(31, 0, seed)
@@ -133,7 +133,7 @@ def _glass(surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: floa
     shade(surface, 1.0 + 0.7 * layered(u, v, 0.7, 2, max(fu, fv), seed + 3))
 
 
-@kernel
+@inner
 def paint(
     pattern: int, surface: Surface, n: Numbers, u: float, v: float, fu: float, fv: float, seed: int
 ) -> None:  # fmt: skip

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_training.street.holes import closed
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner, kernel
 
 NEAR_M = 0.1
+_LAYERS = 48  # of depth, in the drawing order
+_TILE = 16
 
 Doubles = NDArray[np.float64]
 
@@ -81,7 +83,7 @@ def edges(points: Doubles, faces: NDArray[np.int32], boxes: Doubles) -> Doubles:
     return rows
 
 
-@kernel
+@inner
 def _span(rows: Doubles, t: int, y: float, first: float, last: float) -> tuple[float, float]:
     """Between which X the ray row Y meets the triangle; empty where first > last."""
     for i in range(3):
@@ -97,35 +99,120 @@ def _span(rows: Doubles, t: int, y: float, first: float, last: float) -> tuple[f
 
 
 @kernel
+def drawing_order(
+    points: Doubles, faces: NDArray[np.int32], boxes: Doubles, face_material: NDArray[np.int32],
+    materials: Doubles,
+) -> tuple[NDArray[np.int32], Doubles]:  # fmt: skip
+    """The triangles in sight, and an upper bound of 1/z for each (T,).
+
+    Those without openings come first, and the nearer ones before those behind them. What is seen does not
+    depend on the order, but little is drawn over then, and only where nothing solid hides an opening is it
+    worked out.
+    """
+    key, bound = np.empty(len(faces), np.int32), np.empty(len(faces))
+    start = np.zeros(2 * _LAYERS + 1, np.int32)
+    for t in range(len(faces)):
+        key[t] = -1
+        if boxes[t, 0] > boxes[t, 1]:
+            continue
+        depth = max(NEAR_M, min(points[faces[t, 0], 2], points[faces[t, 1], 2], points[faces[t, 2], 2]))
+        bound[t] = 1.001 / depth  # of 1/z as it is worked out for slim triangles too
+        key[t] = min(_LAYERS - 1, int(8.0 * math.log(max(depth, 1.0))))
+        if materials[face_material[t], 13] > 0.0:
+            key[t] += _LAYERS
+        start[key[t] + 1] += 1
+    start = np.cumsum(start).astype(np.int32)
+    order = np.empty(start[-1], np.int32)
+    for t in range(len(faces)):
+        if key[t] >= 0:
+            order[start[key[t]]] = t
+            start[key[t]] += 1
+    return order, bound
+
+
+@inner
+def _farthest(nearness: Doubles, tiles: Doubles, line: Doubles) -> None:
+    """Fill tiles with the least 1/z in each _TILE x _TILE samples; line (width,) is to work in."""
+    height, width = nearness.shape
+    for top in range(0, height, _TILE):
+        for i in range(width):
+            line[i] = nearness[top, i]
+        for j in range(top + 1, min(height, top + _TILE)):
+            for i in range(width):
+                line[i] = min(line[i], nearness[j, i])
+        for left in range(0, width, _TILE):
+            least = line[left]
+            for i in range(left + 1, min(width, left + _TILE)):
+                least = min(least, line[i])
+            tiles[top // _TILE, left // _TILE] = least
+
+
+@inner
+def _hidden(tiles: Doubles, nearest: float, top: int, bottom: int, left: int, right: int) -> bool:
+    """Whether what comes no nearer than 1/z = nearest is behind all that stands in its box of samples."""
+    for j in range(top // _TILE, bottom // _TILE + 1):
+        for i in range(left // _TILE, right // _TILE + 1):
+            if tiles[j, i] <= nearest:
+                return False
+    return True
+
+
+@kernel
 def rasterise(
-    rows: Doubles, boxes: Doubles, faces: NDArray[np.int32], uv: Doubles, face_material: NDArray[np.int32],
-    materials: Doubles, focal: float, pixel: float, width: int, height: int, coarse: bool,
+    order: NDArray[np.int32], nearest: Doubles, rows: Doubles, boxes: Doubles, faces: NDArray[np.int32],
+    uv: Doubles, face_material: NDArray[np.int32], materials: Doubles, focal: float, pixel: float, width: int,
+    height: int, coarse: bool,
 ) -> tuple[Doubles, NDArray[np.int32]]:  # fmt: skip
     """1/z (height, width), 0 where only sky is seen, and the triangle seen, -1 for sky.
 
+    Of equally near triangles the first of the mesh is seen, whatever the order in which they are drawn.
     focal, width, height: in samples; pixel: size of a picture pixel in ray coordinates, which openings fade by.
     """
     nearness = np.zeros((height, width))
     seen = np.full((height, width), -1, np.int32)
+    half_x = 0.5 * width - 0.5
+    columns = (np.arange(float(width)) - half_x) / focal
+    tiles = np.zeros((-(-height // _TILE), -(-width // _TILE)))
+    _draw(
+        nearness, seen, columns, tiles, np.empty(width), order, nearest, rows, boxes, faces, uv, face_material,
+        materials, focal, pixel, coarse,
+    )  # fmt: skip
+    return nearness, seen
+
+
+@inner
+def _draw(
+    nearness: Doubles, seen: NDArray[np.int32], columns: Doubles, tiles: Doubles, line: Doubles,
+    order: NDArray[np.int32], nearest: Doubles, rows: Doubles, boxes: Doubles, faces: NDArray[np.int32],
+    uv: Doubles, face_material: NDArray[np.int32], materials: Doubles, focal: float, pixel: float, coarse: bool,
+) -> None:  # fmt: skip
+    """Fill nearness and seen; columns (width,): X of the samples; tiles and line (width,) are to work in."""
+    height, width = nearness.shape
     half_x, half_y = 0.5 * width - 0.5, 0.5 * height - 0.5
-    for t in range(len(faces)):
-        if boxes[t, 0] > boxes[t, 1]:
-            continue
+    survey = len(order) // 32
+    for drawn, t in enumerate(order):
+        if drawn == survey:
+            _farthest(nearness, tiles, line)
+            survey *= 2
         material = face_material[t]
         hole = int(materials[material, 13])
         top = max(0, math.ceil(half_y - boxes[t, 3] * focal))
         bottom = min(height - 1, math.floor(half_y - boxes[t, 2] * focal))
+        left = max(0, math.ceil(boxes[t, 0] * focal + half_x))
+        right = min(width - 1, math.floor(boxes[t, 1] * focal + half_x))
+        if top > bottom or left > right or _hidden(tiles, nearest[t], top, bottom, left, right):
+            continue
         slope = rows[t, 0] + rows[t, 3] + rows[t, 6]
         for j in range(top, bottom + 1):
             y = (half_y - j) / focal
             low, high = _span(rows, t, y, boxes[t, 0], boxes[t, 1])
-            first = max(0, math.ceil(low * focal + half_x))
-            last = min(width - 1, math.floor(high * focal + half_x))
+            first = max(left, math.ceil(low * focal + half_x))
+            last = min(right, math.floor(high * focal + half_x))
             level = (rows[t, 1] + rows[t, 4] + rows[t, 7]) * y + rows[t, 2] + rows[t, 5] + rows[t, 8]
             for i in range(first, last + 1):
-                x = (i - half_x) / focal
+                x = columns[i]
                 near = slope * x + level
-                if near <= nearness[j, i] or near > 1.0 / NEAR_M:
+                if near < nearness[j, i] or near > 1.0 / NEAR_M or (near == nearness[j, i] and t > seen[j, i]):
                     continue
                 if hole > 0:
                     a = rows[t, 0] * x + rows[t, 1] * y + rows[t, 2]
@@ -141,4 +228,3 @@ def rasterise(
                         continue
                 nearness[j, i] = near
                 seen[j, i] = t
-    return nearness, seen

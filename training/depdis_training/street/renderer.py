@@ -13,10 +13,10 @@ from depdis_training.street.appearance import Appearance
 from depdis_training.street.holes import HOLES
 from depdis_training.street.mesh import Material, Mesh
 from depdis_training.street.patterns import PATTERNS
-from depdis_training.street.raster import bounds, edges, rasterise, to_camera
+from depdis_training.street.raster import bounds, drawing_order, edges, rasterise, to_camera
 from depdis_training.street.response import developed, metered
 from depdis_training.street.shading import records, shade_picture
-from depdis_training.street.shadows import height_map, map_frame
+from depdis_training.street.shadows import height_map, map_frame, softness
 
 __all__ = ["HOLES", "PATTERNS", "SKY_DEPTH_M", "Camera", "Rendered", "render"]
 
@@ -89,7 +89,8 @@ def render(
     points = to_camera(vertices, axes, position)
     boxes = bounds(points, faces, extent)
     rows = edges(points, faces, boxes)
-    geometry = (rows, boxes, faces, uv, mesh.face_material, materials)
+    order, nearest = drawing_order(points, faces, boxes, mesh.face_material, materials)
+    geometry = (order, nearest, rows, boxes, faces, uv, mesh.face_material, materials)
     pixel = 1.0 / camera.focal_px
     nearness, seen = rasterise(*geometry, camera.focal_px, pixel, camera.width, camera.height, True)
     labels = np.append(materials[mesh.face_material, 7], _SKY_LABEL).astype(np.uint8)[seen]
@@ -101,7 +102,10 @@ def render(
     _, seen = rasterise(*geometry, focal, pixel, camera.width * supersample, camera.height * supersample, False)
     table = records(seen, rows, faces, mesh.face_material, uv, np.ascontiguousarray(mesh.normals))
     maps, frames = _height_maps(mesh, materials, camera, appearance)
-    view = np.concatenate([appearance.light(), axes.ravel(), position, *(frame.ravel() for frame in frames)])
+    soft = [softness(frame, appearance.shadow_softness) for frame in frames[:2]]
+    view = np.concatenate([
+        appearance.light(), axes.ravel(), position, *(frame.ravel() for frame in frames), *soft,
+    ])  # fmt: skip
     light = shade_picture(seen, supersample, focal, table, materials, view, appearance.sky_seed, *maps)
     return Rendered(developed(light, metered(light, seen, supersample), appearance, seed), labels, depth)
 
@@ -134,7 +138,7 @@ def _height_maps(
     mesh: Mesh, materials: NDArray[np.float64], camera: Camera, appearance: Appearance
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]]]:  # fmt: skip
     """The near, far and from-above height maps, and their frames (3, 4)."""
-    casts = ~np.isin(materials[mesh.face_material, 7], _FLAT_LABELS)
+    casts = (~np.isin(materials[:, 7], _FLAT_LABELS))[mesh.face_material]
     faces, face_material = mesh.faces[casts], mesh.face_material[casts]
     sun, up = np.array(appearance.sun_direction()), np.array([0.0, 1.0, 0.0])
     near_size, far_size = (_NEAR_SIZE, _FAR_SIZE) if appearance.sun_strength > 0.0 else (1, 1)

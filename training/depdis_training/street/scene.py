@@ -91,5 +91,6 @@ def _culled(mesh: Mesh, camera: Camera, behind: float = 14.0) -> Mesh:
     """Without the triangles that lie wholly further than `behind` metres behind the camera."""
     forward = np.array([np.sin(camera.yaw), 0.0, np.cos(camera.yaw)])
     ahead: NDArray[np.bool_] = (mesh.vertices - np.array([camera.x, 0.0, camera.z])) @ forward > -behind
-    keep = ahead[mesh.faces].any(axis=1)
+    first, second, third = mesh.faces.T
+    keep = ahead[first] | ahead[second] | ahead[third]
     return dataclasses.replace(mesh, faces=mesh.faces[keep], face_material=mesh.face_material[keep])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner, kernel
 from depdis_training.street.noise import hash01, layered, value_noise
 from depdis_training.street.patterns import paint
 from depdis_training.street.shadows import lit, open_sky
@@ -18,7 +18,8 @@ Ints = NDArray[np.int32]
 Heights = NDArray[np.float32]
 # The kernels get few arrays, because each costs time at every call: a triangle's record (25,) holds its ray
 # functions 0:9, uv 9:15, normals 15:24, material 24; `view` holds the light (as `sky` says) and, behind it,
-# the camera's axes 24:33 and position 33:36 and the height maps' frames: near 36, far 48, above 60.
+# the camera's axes 24:33 and position 33:36, the height maps' frames: near 36, far 48, above 60, and the
+# softness of shadows in the first two 72:76.
 RECORD = 25
 _FOLIAGE = 11
 _GLASS = 18
@@ -46,7 +47,7 @@ def records(
     return table
 
 
-@kernel
+@inner
 def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> None:
     """Fill out (3,) with what a mirror shows: sky above a rough skyline of dark fronts, the street below."""
     skyline = 0.05 + 0.5 * value_noise(3.0 * dx + 9.0, 3.0 * dz, 5)
@@ -56,7 +57,7 @@ def _reflected(view: Doubles, dx: float, dy: float, dz: float, out: Doubles) -> 
         out[k] = above * gradient(view, dy, k) + (1.0 - above) * fronts * view[15 + k]
 
 
-@kernel
+@inner
 def _surroundings(
     view: Doubles, dx: float, dy: float, dz: float, u: float, v: float, seed: int, out: Doubles
 ) -> None:  # fmt: skip
@@ -98,7 +99,7 @@ def _surroundings(
             out[k] = cloud * gradient(view, dy, k)
 
 
-@kernel
+@inner
 def _interpolated(table: Doubles, t: int, x: float, y: float, at: Doubles) -> None:
     """Fill at: depth, u, v, a pixel's extent in u and v per ray unit, normal (world)."""
     a = table[t, 0] * x + table[t, 1] * y + table[t, 2]
@@ -118,7 +119,7 @@ def _interpolated(table: Doubles, t: int, x: float, y: float, at: Doubles) -> No
         at[5 + k] = a * table[t, 15 + k] + b * table[t, 18 + k] + c * table[t, 21 + k]
 
 
-@kernel
+@inner
 def _towards_viewer(at: Doubles, dx: float, dy: float, dz: float) -> None:
     """Make the normal a unit vector that faces the viewer."""
     length = math.sqrt(at[5] * at[5] + at[6] * at[6] + at[7] * at[7]) + 1e-12
@@ -128,7 +129,7 @@ def _towards_viewer(at: Doubles, dx: float, dy: float, dz: float) -> None:
         at[k] /= length
 
 
-@kernel
+@inner
 def _ruffled(at: Doubles, px: float, py: float, pz: float, size: float, footprint: float, seed: int) -> None:
     """Give foliage a ragged surface, lit a little from above."""
     at[5] += 1.1 * layered(px, py + pz, size, 2, footprint, seed)
@@ -139,7 +140,7 @@ def _ruffled(at: Doubles, px: float, py: float, pz: float, size: float, footprin
         at[k] /= norm
 
 
-@kernel
+@inner
 def _sunlight(
     at: Doubles, px: float, py: float, pz: float, view: Doubles, near: Heights, far: Heights
 ) -> float:
@@ -147,19 +148,19 @@ def _sunlight(
     lift = 0.06
     share = lit(
         near, view, 36, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]),
-        pz + lift * (at[7] + view[8]), view[22],
+        pz + lift * (at[7] + view[8]), view[72], view[73],
     )  # fmt: skip
     if share >= 0.0:
         return share
     lift = 0.3
     share = lit(
         far, view, 48, px + lift * (at[5] + view[6]), py + lift * (at[6] + view[7]),
-        pz + lift * (at[7] + view[8]), view[22],
+        pz + lift * (at[7] + view[8]), view[74], view[75],
     )  # fmt: skip
     return share if share >= 0.0 else 1.0
 
 
-@kernel
+@inner
 def _radiance(
     table: Doubles, t: int, x: float, y: float, pixel: float, materials: Doubles, view: Doubles, near: Heights,
     far: Heights, above: Heights, at: Doubles, surface: Doubles, n: Doubles, out: Doubles,
@@ -239,13 +240,27 @@ def shade_picture(
     Every triangle is shaded once a pixel, at the mean of its samples, and counts as many samples as it has.
     focal: in samples.
     """
-    height, width = seen.shape[0] // factor, seen.shape[1] // factor
-    picture = np.empty((height, width, 3), np.float32)
+    picture = np.empty((seen.shape[0] // factor, seen.shape[1] // factor, 3), np.float32)
     at, surface, n, out, total = np.empty(8), np.zeros(6), np.empty(12), np.empty(3), np.empty(3)
+    done = np.empty(factor * factor, np.bool_)
+    _shade(
+        picture, seen, factor, focal, table, materials, view, sky_seed, near, far, above, at, surface, n, out,
+        total, done,
+    )  # fmt: skip
+    return picture
+
+
+@inner
+def _shade(
+    picture: Heights, seen: Ints, factor: int, focal: float, table: Doubles, materials: Doubles, view: Doubles,
+    sky_seed: int, near: Heights, far: Heights, above: Heights, at: Doubles, surface: Doubles, n: Doubles,
+    out: Doubles, total: Doubles, done: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Fill picture; the last six arrays are to work in."""
+    height, width = picture.shape[:2]
     half_x, half_y = 0.5 * factor * width - 0.5, 0.5 * factor * height - 0.5
     pixel = factor / focal
     count = factor * factor
-    done = np.empty(count, np.bool_)
     for j in range(height):
         for i in range(width):
             total[:] = 0.0
@@ -277,4 +292,3 @@ def shade_picture(
                     total[k] += share * out[k]
             for k in range(3):
                 picture[j, i, k] = total[k] / count
-    return picture

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_training.street.holes import closed
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner, kernel
 
 Doubles = NDArray[np.float64]
 _FLOOR = -1e6
@@ -34,7 +34,7 @@ def map_frame(
     return frame
 
 
-@kernel
+@inner
 def _row(slope: float, level: float, first: float, last: float) -> tuple[float, float]:
     """The part of a row on which slope * column + level is not negative; empty where first > last."""
     if slope > 0.0:
@@ -100,11 +100,17 @@ def height_map(
     return heights
 
 
-@kernel
+def softness(frame: Doubles, blur: float) -> NDArray[np.float64]:
+    """(2,): half the width, in columns and rows, over which a map's shadows pass into light; blur in metres."""
+    return np.asarray(np.clip(blur * np.sqrt((frame[:2, :3] ** 2).sum(1)), 0.75, 3.0), np.float64)
+
+
+@inner
 def lit(
-    heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float, blur: float
-) -> float:
-    """The share of sunlight that reaches a point, 0..1, or -1 outside the map; blur in metres.
+    heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float, step_x: float,
+    step_y: float,
+) -> float:  # fmt: skip
+    """The share of sunlight that reaches a point, 0..1, or -1 outside the map; steps: as `softness` gives them.
 
     The map's frame stands in view[frame : frame + 12].
     """
@@ -114,16 +120,6 @@ def lit(
     if column < 4 or row < 4 or column > size - 6 or row > size - 6:
         return -1.0
     height = view[frame + 8] * x + view[frame + 9] * y + view[frame + 10] * z
-    wide = math.sqrt(
-        view[frame] * view[frame] + view[frame + 1] * view[frame + 1] + view[frame + 2] * view[frame + 2]
-    )
-    long = math.sqrt(
-        view[frame + 4] * view[frame + 4]
-        + view[frame + 5] * view[frame + 5]
-        + view[frame + 6] * view[frame + 6]
-    )
-    step_x = min(3.0, max(0.75, blur * wide))
-    step_y = min(3.0, max(0.75, blur * long))
     total = 0.0
     for k in range(4):
         cx = column + (0.75 * step_x if k & 1 else -0.75 * step_x)
@@ -141,16 +137,18 @@ def lit(
     return 0.25 * total
 
 
-@kernel
+@inner
 def _blocked(heights: NDArray[np.float32], column: float, row: float, y: float, reach: float) -> float:
     """How much of the sky something at this place hides from height y, `reach` metres away."""
     size = heights.shape[0]
     i, j = min(size - 1, max(0, int(column))), min(size - 1, max(0, int(row)))
-    hidden: float = (heights[j, i] - y - 0.06) / reach
-    return min(1.0, max(0.0, hidden))
+    above: float = heights[j, i] - y - 0.06
+    if above <= 0.0:
+        return 0.0
+    return 1.0 if above >= reach else above / reach
 
 
-@kernel
+@inner
 def open_sky(heights: NDArray[np.float32], view: Doubles, frame: int, x: float, y: float, z: float) -> float:
     """The share of the sky's light that reaches a point, from heights seen from above, 0..1."""
     size = heights.shape[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_training.street.kernel import kernel
+from depdis_training.street.kernel import inner
 from depdis_training.street.noise import value_noise
 
 # Light: zenith 0:3, horizon 3:6, sun direction 6:9, sun colour times strength 9:12, cloud cover 12,
@@ -14,7 +14,7 @@ from depdis_training.street.noise import value_noise
 Light = NDArray[np.float64]
 
 
-@kernel
+@inner
 def _clouds(x: float, z: float, seed: int) -> float:
     total, weight, size = 0.0, 0.5, 1.0
     for k in range(5):
@@ -24,7 +24,7 @@ def _clouds(x: float, z: float, seed: int) -> float:
     return total * 0.93
 
 
-@kernel
+@inner
 def gradient(light: Light, up: float, channel: int) -> float:
     """The clear sky's radiance at a height (sine of the elevation), between horizon and zenith."""
     away = 1.0 - max(0.0, up)
@@ -33,7 +33,7 @@ def gradient(light: Light, up: float, channel: int) -> float:
     return radiance
 
 
-@kernel
+@inner
 def sky(light: Light, dx: float, dy: float, dz: float, seed: int, out: NDArray[np.float64]) -> None:
     """Fill out (3,) with the linear radiance seen in a unit direction."""
     to_sun = max(0.0, dx * light[6] + dy * light[7] + dz * light[8])
