@@ -35,7 +35,7 @@ def measure(folder: Path, model: Path | None) -> dict[str, dict[str, float]]:
         truth_m = cv2.imread(str(folder / f"{name}_depth.png"), cv2.IMREAD_UNCHANGED).astype(np.float32) / 100
         row = {"fov_degrees": round(horizontal_fov_degrees(camera), 1)}
         for kind, fov in (("camera", row["fov_degrees"]), ("canonical", None)):
-            depth_m = Predictor(model, camera_fov=fov)(folder / f"{name}.jpg").depth
+            depth_m = Predictor(model, "cpu", fov)(folder / f"{name}.jpg").depth
             for align in ("none", "median"):
                 figures = depth_metrics(depth_m, truth_m, cap_m=CAP_M, align=align)
                 row[f"{kind}_{align}_abs_rel"] = round(float(figures["abs_rel"]), 3)

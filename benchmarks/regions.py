@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    scores = score(Predictor(arguments.model), {path.name: path for path in arguments.files})
+    scores = score(Predictor(arguments.model, "cpu"), {path.name: path for path in arguments.files})
     by_class = {name: round(float(np.mean(scores[name])), 3) for name in CITYSCAPES_7.names}
     result = {
         "mean_class_accuracy": round(float(np.mean(list(by_class.values()))), 3),

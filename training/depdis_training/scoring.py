@@ -125,10 +125,13 @@ def torch_model(network: Network, manifest: Manifest, device: torch.device | Non
 
 
 def exported_model(path: Path) -> tuple[Model, Manifest]:
-    """An exported model (.onnx, ...) as a Model, run by the runtime as users run it, with its manifest."""
+    """An exported model (.onnx, ...) as a Model, run by the runtime as users run it, with its manifest.
+
+    A file is computed in its own precision; `auto` might take bf16, and scores would depend on the machine.
+    """
     from depdis_deploy import Predictor
 
-    predictor = Predictor(path)
+    predictor = Predictor(path, "auto" if path.suffix == ".engine" else "cpu")
     outputs = predictor.manifest.outputs
 
     def predict(picture: NDArray[np.uint8]) -> Maps:
