@@ -20,6 +20,7 @@ from .onnxruntime_binding import BoundCalls
 
 _GPU = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_WARNINGS, _SILENT = 2, 4  # levels of its log; the first is its default
 _LAYERS = ("Conv", "QLinearConv", "ConvTranspose", "MatMul", "Gemm")
 
 
@@ -71,6 +72,7 @@ def _session(onnxruntime: Any, path: Path, data: bytes, device: str, threads: in
     options = cpu_options(onnxruntime, threads)
     if providers[0] != _CPU:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        onnxruntime.set_default_logger_severity(_SILENT)  # `_cause` says it in a line
     try:
         # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
         session = onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
@@ -79,6 +81,8 @@ def _session(onnxruntime: Any, path: Path, data: bytes, device: str, threads: in
             raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
         _no_gpu(device, f"{_cause(onnxruntime)} ({error})")
         return _session(onnxruntime, path, data, "cpu", threads)
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
     if providers[0] != _CPU:
         if _GPU not in session.get_providers():
             _no_gpu(device, _cause(onnxruntime))
@@ -188,5 +192,10 @@ def _cause(onnxruntime: Any) -> str:
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
-        return f"onnxruntime's CUDA part cannot be loaded: {error}"
+        mend = (
+            "install NVIDIA's driver, or start the container with --gpus all"
+            if "libcuda.so" in str(error)
+            else "pip install 'depdis-deploy[cuda]' brings CUDA's and cuDNN's libraries"
+        )
+        return f"onnxruntime's CUDA part cannot be loaded ({error}): {mend}"
     return "onnxruntime found no such usable NVIDIA GPU (see nvidia-smi)"

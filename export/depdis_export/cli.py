@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,17 +9,9 @@ from typing import Annotated
 import typer
 
 from depdis_deploy.command import InputError, UsageError, run
+from depdis_deploy.sizes import parse_size
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-def parse_size(text: str) -> tuple[int | None, int, int]:
-    """`640x320` or, with a batch, `1x640x320` -> (batch or None, width, height)."""
-    match = re.fullmatch(r"(?:(\d+)x)?(\d+)x(\d+)", text)
-    if match is None or any(int(part) < 1 for part in match.groups() if part):
-        raise UsageError(f"--imgsz takes WIDTHxHEIGHT or BATCHxWIDTHxHEIGHT, such as 640x320, got {text!r}")
-    batch, width, height = match.groups()
-    return (int(batch) if batch else None), int(width), int(height)
 
 
 @app.command()

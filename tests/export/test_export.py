@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from depdis_deploy import Predictor
 from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.sizes import parse_size
 from depdis_deploy.taxonomy import CITYSCAPES_7
 from depdis_export import cli, exporting, verify
 from depdis_export.bounds import BOUNDS
@@ -217,8 +218,8 @@ class TestCommand:
     @pytest.mark.parametrize("size", ["640", "0x320", "640x", "axb", "1x2x3x4"])
     def test_refuses_sizes(self, size: str) -> None:
         with pytest.raises(UsageError, match="640x320"):
-            cli.parse_size(size)
+            parse_size(size)
 
     def test_size_with_and_without_batch(self) -> None:
-        assert cli.parse_size("640x320") == (None, 640, 320)
-        assert cli.parse_size("4x640x320") == (4, 640, 320)
+        assert parse_size("640x320") == (None, 640, 320)
+        assert parse_size("4x640x320") == (4, 640, 320)

@@ -15,6 +15,7 @@ HEAVY = (
 )  # fmt: skip
 COMMANDS = {
     "depdis-infer": "depdis_deploy.cli",
+    "depdis-benchmark": "depdis_deploy.benchmark.cli",
     "depdis-data": "depdis_training.data_cli",
     "depdis-train": "depdis_training.train_cli",
     "depdis-evaluate": "depdis_training.evaluate_cli",
