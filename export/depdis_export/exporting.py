@@ -88,17 +88,22 @@ def resized(manifest: Manifest, size: tuple[int, int] | None, *, dynamic: bool) 
 
 
 def shapes_to_verify(manifest: Manifest, batch: int) -> list[tuple[int, int, int]]:
-    """The (batch, width, height) that the file promises; for a dynamic one its nominal size and the corners."""
+    """The (batch, width, height) that the file promises.
+
+    Of a dynamic one the corners of its range: 1 and `batch` pictures, each from the smallest input to the
+    nominal number of pixels, lying, standing and square.
+    """
     rule = manifest.resize
     if not manifest.dynamic:
         return [(batch, rule.width, rule.height)]
-    square = max(rule.multiple, round((rule.width * rule.height) ** 0.5 / rule.multiple) * rule.multiple)
-    return [
-        (1, rule.width, rule.height),
-        (1, rule.height, rule.width),
-        (2, square, square),
-        (3, 4 * rule.multiple, 3 * rule.multiple),
+    step = rule.multiple if rule.multiple > 1 else 32  # a side of a few pixels is no picture
+    square = max(step, round((rule.width * rule.height) ** 0.5 / step) * step)
+    corners = [
+        (count, width, height)
+        for width, height in ((rule.width, rule.height), (rule.height, rule.width), (4 * step, 3 * step))
+        for count in (1, batch)
     ]
+    return list(dict.fromkeys([*corners, (batch, square, square)]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +137,8 @@ def export(
     """Write `source` as the file `destination`, verified against torch; nothing is left if it fails.
 
     destination: `.onnx`, or `.xml` for OpenVINO's format (with `.bin` and the manifest as `.json` beside it).
-    size: (width, height) of the input, the checkpoint's own if None. half_weights: rounds the weights to fp16
+    size: (width, height) of the input, the checkpoint's own if None. batch: pictures at a time; the most of
+    them where `dynamic` leaves that open with height and width. half_weights: rounds the weights to fp16
     and stores them so; the arithmetic stays fp32. Returns the manifest, the figures of each engine at hand, the
     file's own first, and the table of the search for sensitive layers. Raises ParityError where the file
     disagrees with torch, ValueError where the checkpoint cannot be read.
