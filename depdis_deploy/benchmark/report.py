@@ -32,8 +32,11 @@ def table(rows: Sequence[Row]) -> str:
         ).rstrip()
         for line in cells
     ]
-    lines += [f"{row.status}: {row.candidate.label}: {row.reason}" for row in rows if row.reason]
-    return "\n".join(lines)
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason:
+            reasons.setdefault(f"{row.status}: {row.reason}", []).append(row.candidate.label)
+    return "\n".join([*lines, *[f"{reason} [{'; '.join(labels)}]" for reason, labels in reasons.items()]])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
