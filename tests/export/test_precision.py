@@ -200,6 +200,27 @@ class TestOthers:
         assert infer_on(path) == 0
 
 
+def test_a_graph_of_free_sizes_in_int8_and_fp16(tmp_path: Path) -> None:
+    """Its sums for the sizes are integers, of the same operators as what is quantised."""
+    whole, _ = read(BUNDLED_MODEL)
+    base = folded(whole)
+    found = quantize.ranges(base, [street_frames(2, WIDTH, HEIGHT, purpose="calibration")])
+    made = {"int8": quantize.to_int8(base, found, "onnxruntime"), "fp16": precision.to_fp16(base)}
+    true = open_session(BUNDLED_MODEL, "cpu")
+    for name, model in made.items():
+        assert name in {kind.split()[0] for kind in precisions(model).values()}
+        path = tmp_path / f"{name}.onnx"
+        del model.metadata_props[:]
+        model.metadata_props.extend(whole.metadata_props)
+        path.write_bytes(model.SerializeToString())
+        for engine in ("onnxruntime", "openvino"):
+            session = open_session(path, "cpu", engine=engine)
+            for shape in ((1, WIDTH, HEIGHT), (2, HEIGHT, WIDTH)):
+                frames = street_frames(*shape)
+                equal = session.run(frames)["labels"] == true.run(frames)["labels"]
+                assert equal.mean() > 0.9
+
+
 @pytest.fixture
 def infer_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], int]:
     """`depdis-infer` on one picture; its exit status."""
