@@ -116,14 +116,15 @@ def _of_file(file: ModelFile, device: str) -> list[Candidate]:
     suffix = file.path.suffix.lower()
     assert suffix in SUFFIXES
     own = file.manifest.precision
-    rows = []
     if suffix not in _ENGINES:
         return [Candidate(file, "auto", device, "auto", own)]
-    if not device.isdecimal():
-        for engine, asked in _ENGINES[suffix]:
-            # The file's own types say what it is stored in; on a CPU fp16 is computed in fp32.
-            shown = own if asked == "auto" else ("int8, bf16" if own == "int8" else "bf16")
-            rows.append(Candidate(file, engine, "cpu", asked, shown))
-    if device != "cpu" and suffix == ".onnx":
-        rows.append(Candidate(file, "onnxruntime", device if device.isdecimal() else "0", "auto", own))
+    if device.isdecimal():
+        return [Candidate(file, _ENGINES[suffix][0][0], device, "auto", own)]
+    rows = []
+    for engine, asked in _ENGINES[suffix]:
+        # The file's own types say what it is stored in; on a CPU fp16 is computed in fp32.
+        shown = own if asked == "auto" else ("int8, bf16" if own == "int8" else "bf16")
+        rows.append(Candidate(file, engine, "cpu", asked, shown))
+    if device == "auto" and suffix == ".onnx":
+        rows.append(Candidate(file, "onnxruntime", "0", "auto", own))
     return rows

@@ -48,7 +48,8 @@ class Lowered:
             return ""
         worst = self.found.worst()
         if not worst:
-            return "; the search found nothing to keep in float on its pictures: calibrate on pictures of yours"
+            mend = ": calibrate on pictures of yours" if self.precision == "int8" else ""
+            return f"; the search found nothing to keep in float on its pictures{mend}"
         return "; keep more layers in float: " + " ".join(f"--keep-float {name}" for name in worst)
 
     def as_record(self) -> dict[str, Any]:

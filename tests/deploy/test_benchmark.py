@@ -128,6 +128,13 @@ def test_what_cannot_run_says_why(make: Make, drive: Path, capsys: pytest.Captur
     assert "multiples of 8" in capsys.readouterr().out
 
 
+def test_a_gpu_alone_is_asked_of_the_engines_that_take_one(make: Make) -> None:
+    files = model_files([make("m.onnx")])
+    rows = [row for row in candidates(files, "1") if row.file is not None]
+    assert [(row.engine, row.device, row.where) for row in rows] == [("onnxruntime", "1", "onnxruntime GPU 1")]
+    assert [row.device for row in candidates(files, "cpu") if row.file is not None] == ["cpu"] * 3
+
+
 def test_wrong_words_end_it_before_anything_is_measured(make: Make, drive: Path, tmp_path: Path) -> None:
     model = make("m.onnx")
     (tmp_path / "taken.png").touch()

@@ -201,11 +201,13 @@ class TestGate:
 class TestCommand:
     def test_writes_and_says_what(self, checkpoint: Path, tmp_path: Path) -> None:
         output = tmp_path / "model.onnx"
-        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x64x64"]
+        repository = tmp_path / "repository"
+        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x64x64", "--triton", str(repository)]
         done = CliRunner().invoke(cli.app, arguments)
         assert done.exit_code == 0, done.output
         assert str(output) in done.stdout
         assert "labels equal" in done.stderr
+        assert "dims: [2, 64, 64, 3]" in (repository / "model" / "config.pbtxt").read_text()
         shapes = json.loads(
             {e.key: e.value for e in onnx.load(output).metadata_props}["depdis.parity"]
         )["shapes"]  # fmt: skip
