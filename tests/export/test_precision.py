@@ -71,7 +71,7 @@ def wanted(name: str, **changes: Any) -> exporting.Precision:
 @pytest.fixture(scope="module")
 def int8(built: onnx.ModelProto) -> lowering.Lowered:
     frames = list(street_frames(4, WIDTH, HEIGHT, purpose="calibration"))
-    return lowering.lowered(built, "int8", "onnxruntime", BATCH, frames, (WIDTH, HEIGHT))
+    return lowering.lowered(built, "int8", "onnxruntime", BATCH, frames, [(WIDTH, HEIGHT)])
 
 
 @pytest.fixture

@@ -87,6 +87,19 @@ except ModuleNotFoundError:
     assert done.stdout.strip() == "torch is absent"
 
 
+def test_engines_keep_and_send_nothing_of_their_own(tmp_path: Path) -> None:
+    """onnxruntime's device identity and events would lie in the home folder, OpenVINO's telemetry too."""
+    code = """
+import numpy as np
+from depdis_deploy import Predictor
+for engine in ("onnxruntime", "openvino"):
+    Predictor(device="cpu", engine=engine, threads=1)(np.full((64, 128, 3), 128, np.uint8))
+"""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_infer_on_the_bundled_clip_where_torch_is_absent(tmp_path: Path) -> None:
     code = (
         WITHOUT_TRAINING
