@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from depdis_deploy.backends import SUFFIXES, describe
+from depdis_deploy.backends import describe
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.predictor import BUNDLED_INT8, BUNDLED_MODEL
@@ -114,7 +114,6 @@ def candidates(files: Sequence[ModelFile], device: str) -> list[Candidate]:
 
 def _of_file(file: ModelFile, device: str) -> list[Candidate]:
     suffix = file.path.suffix.lower()
-    assert suffix in SUFFIXES
     own = file.manifest.precision
     if suffix not in _ENGINES:
         return [Candidate(file, "auto", device, "auto", own)]

@@ -31,6 +31,7 @@ OK, FAILED, ABSENT, NOT_REACHED = "ok", "failed", "absent", "not reached"
 class Row:
     """What is known of a candidate. status: ok, failed (see reason), absent or not reached.
 
+    engine: what really runs it, and on which GPU; the one asked for until it is loaded.
     milliseconds, cpu_milliseconds: of each timed call, for one picture. gate: what the export found of this
     engine: held, missed or unknown.
     """
@@ -38,6 +39,7 @@ class Row:
     candidate: Candidate
     status: str = NOT_REACHED
     reason: str = ""
+    engine: str = ""
     load_s: float | None = None
     batch: int = 1
     size: tuple[int, int] | None = None
@@ -45,6 +47,9 @@ class Row:
     milliseconds: list[float] = field(default_factory=list)
     cpu_milliseconds: list[float] = field(default_factory=list)
     video: VideoSpeed | None = None
+
+    def __post_init__(self) -> None:
+        self.engine = self.engine or self.candidate.where
 
     @property
     def ms(self) -> float | None:
@@ -80,6 +85,8 @@ class Running:
             file.path, row.candidate.device, threads, engine=row.candidate.engine, precision=row.candidate.asked
         )
         row.load_s = time.perf_counter() - begun
+        gpu = f" GPU {self._session.device}" if self._session.device.isdecimal() else ""
+        row.engine = self._session.engine + gpu
         row.size, row.batch = _shape(self._session, file, size, batch)
         self.inputs = batches(network_inputs(images, file.manifest.resize, row.size), row.batch)
         self._next = 0

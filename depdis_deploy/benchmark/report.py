@@ -43,7 +43,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     file, found = row.candidate.file, row.agreement
     return (
         file.path.name if file else "-",
-        row.candidate.where,
+        row.engine,
         row.candidate.precision,
         row.status,
         f"{file.size_mb:.1f}" if file else "-",

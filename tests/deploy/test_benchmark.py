@@ -133,6 +133,8 @@ def test_a_gpu_alone_is_asked_of_the_engines_that_take_one(make: Make) -> None:
     rows = [row for row in candidates(files, "1") if row.file is not None]
     assert [(row.engine, row.device, row.where) for row in rows] == [("onnxruntime", "1", "onnxruntime GPU 1")]
     assert [row.device for row in candidates(files, "cpu") if row.file is not None] == ["cpu"] * 3
+    other = replace(files[0], path=Path("m.engine"))
+    assert [(row.engine, row.asked) for row in candidates([other], "auto") if row.file] == [("auto", "auto")]
 
 
 def test_wrong_words_end_it_before_anything_is_measured(make: Make, drive: Path, tmp_path: Path) -> None:
