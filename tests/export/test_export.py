@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,40 @@ class TestGate:
         assert done.exit_code == 1
         assert isinstance(done.exception, verify.ParityError)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_batch_that_differs_is_found_at_its_corner(
+        self, dynamic_file: Path, network: Network, manifest: Manifest, tmp_path: Path
+    ) -> None:
+        """Depth is a fifth off for each picture more than one."""
+        import copy
+
+        from depdis_training.checkpoint import round_to_half
+
+        model = onnx.load(dynamic_file)
+        (last,) = [node for node in model.graph.node if "depth" in node.output]
+        last.output[0] = "true_depth"
+        node, number = onnx.helper.make_node, onnx.numpy_helper.from_array
+        model.graph.initializer.extend([
+            number(np.array(0, np.int64), "zeroth"), number(np.float32(0.2), "fifth"),
+            number(np.float32(0.8), "rest"),
+        ])  # fmt: skip
+        model.graph.node.extend([
+            node("Shape", ["frames"], ["sides"]), node("Gather", ["sides", "zeroth"], ["count"]),
+            node("Cast", ["count"], ["pictures"], to=onnx.TensorProto.FLOAT),
+            node("Mul", ["pictures", "fifth"], ["more"]), node("Add", ["more", "rest"], ["factor"]),
+            node("Mul", ["true_depth", "factor"], ["depth"]),
+        ])  # fmt: skip
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        rounded = copy.deepcopy(network)
+        round_to_half(rounded)
+        said = exporting.resized(manifest, (128, 64), dynamic=True)
+        said = replace(said, outputs=("labels", "depth", "density", "confidence"))
+        shapes = [corner for corner in exporting.shapes_to_verify(said, 2) if corner[1:] == (128, 64)]
+        found = verify.verify(path, said, verify.references(Deployable(rounded, said, 2), shapes))
+        assert [row.batch for row in found.shapes if row.breaches()] == [2]
+        with pytest.raises(verify.ParityError, match=r"2x128x64: relative inverse depth off by 0\.1"):
+            verify.check(found)
 
     def test_wrong_shape_is_a_breach(
         self, static_model: onnx.ModelProto, network: Network, manifest: Manifest, tmp_path: Path
