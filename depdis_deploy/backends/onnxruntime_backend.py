@@ -69,26 +69,31 @@ class OnnxRuntimeSession:
 def _session(onnxruntime: Any, path: Path, data: bytes, device: str, threads: int | None) -> Any:
     """onnxruntime's session. InputError: no such model, or an asked-for GPU that leaves layers out."""
     providers = _providers(onnxruntime, device)
+    if providers[0] == _CPU:
+        return _made(onnxruntime, path, data, cpu_options(onnxruntime, threads), providers)
     options = cpu_options(onnxruntime, threads)
-    if providers[0] != _CPU:
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        onnxruntime.set_default_logger_severity(_SILENT)  # `_cause` says it in a line
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    onnxruntime.set_default_logger_severity(_SILENT)  # `_cause` says it in a line
     try:
-        # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
-        session = onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
-    except Exception as error:  # onnxruntime's errors have no base class of their own
-        if providers[0] == _CPU:
-            raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
+        session = _made(onnxruntime, path, data, options, providers)
+    except InputError as error:
         _no_gpu(device, f"{_cause(onnxruntime)} ({error})")
         return _session(onnxruntime, path, data, "cpu", threads)
     finally:
         onnxruntime.set_default_logger_severity(_WARNINGS)
-    if providers[0] != _CPU:
-        if _GPU not in session.get_providers():
-            _no_gpu(device, _cause(onnxruntime))
-        else:
-            refuse_layers_on_cpu(session, path, device)
+    if _GPU in session.get_providers():
+        refuse_layers_on_cpu(session, path, device)
+    else:
+        _no_gpu(device, _cause(onnxruntime))
     return session
+
+
+def _made(onnxruntime: Any, path: Path, data: bytes, options: Any, providers: list[Any]) -> Any:
+    try:
+        # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
+        return onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
 
 
 def refuse_layers_on_cpu(session: Any, path: Path, device: str) -> None:
