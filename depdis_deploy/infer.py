@@ -44,8 +44,8 @@ def run(options: Options) -> int:
             precision=options.precision,
         )  # fmt: skip
     note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
-    for warning in caught:
-        note(f"note: {warning.message}")
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        note(f"note: {text}")
     for kind in options.save:
         if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
             raise UsageError(f"--save {kind}: this model has no {kind} output")

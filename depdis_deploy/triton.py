@@ -45,22 +45,21 @@ class Signature:
     warm_up: tuple[int, ...]
 
 
-def write_repository(
-    model: Path, repository: Path, *, name: str | None = None, device: str = "cpu", exist_ok: bool = False
-) -> Path:
+def write_repository(model: Path, repository: Path, *, name: str | None = None, exist_ok: bool = False) -> Path:
     """Write `repository/name` with the model as its version 1; the folder appears whole or not at all.
 
-    name: None takes the file's stem. device: where the model is run once, for the sizes and types of what it
-    gives. Raises InputError where it is no exported model or cannot be run, UsageError where the folder is
-    taken (without exist_ok, which replaces it).
+    name: None takes the file's stem. The model is run once, for the sizes and types of what it gives: on the
+    CPU, an engine where it runs. Raises InputError where it is no exported model or cannot be run, UsageError
+    where the folder is taken (without exist_ok, which replaces it).
     """
     name = name or model.stem
     target = repository / name
     refuse_taken(target, exist_ok=exist_ok)
-    session = open_session(model, device)
+    suffix = model.suffix.lower()
+    session = open_session(model, "auto" if suffix == ".engine" else "cpu")
     manifest = Manifest.from_metadata(session.metadata)
-    text = config(name, model.suffix.lower(), signature(session, manifest), manifest)
-    backend_file, companions = _BACKENDS[model.suffix.lower()][1:3]
+    text = config(name, suffix, signature(session, manifest), manifest)
+    backend_file, companions = _BACKENDS[suffix][1:3]
     growing = repository / f".{name}.{os.getpid()}.part"
     try:
         repository.mkdir(parents=True, exist_ok=True)

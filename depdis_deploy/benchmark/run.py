@@ -131,8 +131,8 @@ class _Work:
             row.agreement = agreement(true, found)
             if row.agreement is None:
                 row.reason = "its maps have other sizes than the fp32 file's: not compared"
-        for warning in caught:
-            row.reason = "; ".join(filter(None, [row.reason, str(warning.message)]))
+        warned = dict.fromkeys(str(warning.message) for warning in caught)
+        row.reason = "; ".join(filter(None, [row.reason, *warned]))
         self.running.append((running, one_call_s))
 
     def _reference(self, row: Row) -> list[Outputs] | str:
