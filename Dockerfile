@@ -8,7 +8,8 @@
 #   docker run --rm --read-only --gpus all -v "$PWD:/data" depdis:cuda drive.mp4 --device 0
 #
 # EXTRAS are the package's; cuda brings CUDA's and cuDNN's libraries from Python packages, so the base stays the
-# same; for TensorRT engines it is cuda,tensorrt. Pin the base by its digest with --build-arg PYTHON=3.11.14-slim-bookworm@sha256:...
+# same; for TensorRT engines it is cuda,tensorrt. Pin the base by its digest with
+# --build-arg PYTHON=3.11.14-slim-bookworm@sha256:...
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS build
