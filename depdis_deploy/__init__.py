@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# From 1.29 on onnxruntime keeps a device's identity in the user's cache and sends what it is used for, unless
+# this is set before any of the packages imports it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from .prediction import Prediction

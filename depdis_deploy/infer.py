@@ -36,7 +36,7 @@ def run(options: Options) -> int:
         words = (str(BUNDLED_CLIP),)
     sources = find_sources(words, note)
     stems, records = group_names(sources)
-    workers, threads = _workers(options, sources)
+    workers, threads = workers_and_threads(options, sources)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         predictor = Predictor(
@@ -44,8 +44,8 @@ def run(options: Options) -> int:
             precision=options.precision,
         )  # fmt: skip
     note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
-    for warning in caught:
-        note(f"note: {warning.message}")
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        note(f"note: {text}")
     for kind in options.save:
         if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
             raise UsageError(f"--save {kind}: this model has no {kind} output")
@@ -71,7 +71,7 @@ def run(options: Options) -> int:
     return 1 if job.faults else 0
 
 
-def _workers(options: Options, sources: Sequence[Source]) -> tuple[int, int]:
+def workers_and_threads(options: Options, sources: Sequence[Source]) -> tuple[int, int]:
     """(workers, threads of each): several workers of one thread each make the most of a CPU."""
     if options.threads is not None:
         return max(1, min(cores() // options.threads, _MOST_WORKERS)), options.threads

@@ -48,7 +48,11 @@ class Stages:
         for stage, milliseconds in speed.items():
             self._seconds[stage] += milliseconds / 1000
 
+    def milliseconds(self, frames: int) -> dict[str, float]:
+        """Milliseconds a frame of the stages that took any, in order."""
+        seen = [stage for stage in STAGES if self._seconds[stage] > 0]
+        return {stage: 1000 * self._seconds[stage] / max(frames, 1) for stage in seen}
+
     def per_frame(self, frames: int) -> str:
         """`decode 0.9, inference 20.1, ...`: milliseconds a frame."""
-        seen = [stage for stage in STAGES if self._seconds[stage] > 0]
-        return ", ".join(f"{stage} {1000 * self._seconds[stage] / max(frames, 1):.1f}" for stage in seen)
+        return ", ".join(f"{stage} {value:.1f}" for stage, value in self.milliseconds(frames).items())

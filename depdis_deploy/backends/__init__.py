@@ -63,13 +63,24 @@ def open_chosen(
     manifest = Manifest.from_metadata(_metadata(path, suffix))
     wants_gpu = suffix == ".onnx" and device == "auto" and engine != "openvino" and precision != "bf16"
     choice = choose(manifest, suffix, device, engine, precision, gpu=wants_gpu and has_gpu())
-    if choice.engine == "openvino":
-        from .openvino_backend import OpenVinoSession
+    if choice.engine == "onnxruntime":
+        from .onnxruntime_backend import OnnxRuntimeSession
 
-        return OpenVinoSession(path, threads, choice.arithmetic), choice.reason
-    from .onnxruntime_backend import OnnxRuntimeSession
+        session = OnnxRuntimeSession(path, device, threads)
+        if wants_gpu and session.device == "cpu":
+            # None in spite of the GPU's onnxruntime, which has warned of the cause.
+            choice = choose(manifest, suffix, device, engine, precision, gpu=False)
+        if choice.engine == "onnxruntime":
+            return session, choice.reason
+    from .openvino_backend import OpenVinoSession
 
-    return OnnxRuntimeSession(path, device, threads), choice.reason
+    return OpenVinoSession(path, threads, choice.arithmetic), choice.reason
+
+
+def describe(path: Path | str) -> Manifest:
+    """What a model file says of itself, read without its engine. InputError: it is no exported model."""
+    path = Path(path)
+    return Manifest.from_metadata(_metadata(path, _checked_suffix(path, "auto")))
 
 
 def has_gpu() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -14,17 +15,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def model_name() -> str:
+    """What the processor is called."""
+    return _fact("model name") or platform.processor() or platform.machine()
+
+
+def _fact(*names: str) -> str:
+    """The first line of the kernel's that has one of these names; empty where there is none."""
+    if _CPUINFO.is_file():
+        for line in _CPUINFO.read_text().splitlines():
+            name, _, words = line.partition(":")
+            if name.strip() in names:
+                return words.strip()
+    return ""
+
+
 @cache
 def features() -> frozenset[str]:
     """`bf16` and `int8`: arithmetic that is faster than fp32 here; empty where that is not known."""
-    if not _CPUINFO.is_file():
-        return frozenset()
-    flags: set[str] = set()
-    for line in _CPUINFO.read_text().splitlines():
-        name, _, words = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            flags = set(words.split())
-            break
+    flags = set(_fact("flags", "Features").split())
     found = set()
     if flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         found.add("bf16")

@@ -16,9 +16,12 @@ from depdis_deploy.command import InputError
 
 from .cpu import cores
 from .onnx_file import checked_metadata
+from .onnxruntime_binding import BoundCalls
 
 _GPU = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_WARNINGS, _SILENT = 2, 4  # levels of its log; the first is its default
+_LAYERS = ("Conv", "QLinearConv", "ConvTranspose", "MatMul", "Gemm")
 
 
 class OnnxRuntimeSession:
@@ -32,17 +35,12 @@ class OnnxRuntimeSession:
         data = path.read_bytes()
         self.metadata: Mapping[str, str] = checked_metadata(path, data)
         onnxruntime = _import()
-        providers = _providers(onnxruntime, device)
-        try:
-            session = onnxruntime.InferenceSession(data, cpu_options(onnxruntime, threads), providers=providers)
-        except Exception as error:  # onnxruntime's errors have no base class of their own
-            raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
+        session = _session(onnxruntime, path, data, device, threads)
+        self._bound: BoundCalls | None = None
+        self.device = "cpu"
         if _GPU in session.get_providers():
             self.device = device if device.isdecimal() else "0"
-        else:
-            self.device = "cpu"
-            if providers[0] != _CPU:
-                _no_gpu(onnxruntime, device)
+            self._bound = BoundCalls(onnxruntime, session, "cuda", int(self.device))
         self._session = session
         self._path_only = onnxruntime.RunOptions()
         self._path_only.only_execute_path_to_fetches = True
@@ -58,11 +56,65 @@ class OnnxRuntimeSession:
         names = list(self.output_names if outputs is None else outputs)
         options = None if len(names) == len(self.output_names) else self._path_only
         try:
-            found = self._session.run(names, {"frames": frames}, options)
+            if self._bound is not None:
+                found = self._bound.run(frames, names, options)
+            else:
+                found = self._session.run(names, {"frames": frames}, options)
         except Exception as error:  # onnxruntime's errors have no base class of their own
             size = "x".join(map(str, frames.shape))
             raise InputError(f"{self._path}: onnxruntime cannot run it on frames of {size}: {error}") from None
         return dict(zip(names, found, strict=True))
+
+
+def _session(onnxruntime: Any, path: Path, data: bytes, device: str, threads: int | None) -> Any:
+    """onnxruntime's session. InputError: no such model, or an asked-for GPU that leaves layers out."""
+    providers = _providers(onnxruntime, device)
+    if providers[0] == _CPU:
+        return _made(onnxruntime, path, data, cpu_options(onnxruntime, threads), providers)
+    options = cpu_options(onnxruntime, threads)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    onnxruntime.set_default_logger_severity(_SILENT)  # `_cause` says it in a line
+    try:
+        session = _made(onnxruntime, path, data, options, providers)
+    except InputError as error:
+        _no_gpu(device, f"{_cause(onnxruntime)} ({error})")
+        return _session(onnxruntime, path, data, "cpu", threads)
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+    if _GPU in session.get_providers():
+        refuse_layers_on_cpu(session, path, device)
+    else:
+        _no_gpu(device, _cause(onnxruntime))
+    return session
+
+
+def _made(onnxruntime: Any, path: Path, data: bytes, options: Any, providers: list[Any]) -> Any:
+    try:
+        # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
+        return onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
+
+
+def refuse_layers_on_cpu(session: Any, path: Path, device: str) -> None:
+    """InputError where an asked-for GPU leaves layers to the CPU; with `auto` it is a warning.
+
+    The shapes of a dynamic graph are the CPU's work in any case. The session has to be made with
+    `record_ep_graph_assignment_info`; an onnxruntime too old to tell is believed.
+    """
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return
+    parts = [part for part in session.get_provider_graph_assignment_info() if part.ep_name == _CPU]
+    left = [node.name for part in parts for node in part.get_nodes() if node.op_type in _LAYERS]
+    if not left:
+        return
+    text = (
+        f"onnxruntime leaves {len(left)} layers of {path.name} to the CPU (such as {left[0]}); "
+        "export it in fp32 or fp16 for a GPU"
+    )
+    if device != "auto":
+        raise InputError(f"device {device}: {text}")
+    warnings.warn(text, RuntimeWarning, stacklevel=6)
 
 
 def _import() -> Any:
@@ -113,7 +165,7 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
         return [_CPU]
     if _GPU not in onnxruntime.get_available_providers():
         if device != "auto":
-            _no_gpu(onnxruntime, device)
+            _no_gpu(device, _cause(onnxruntime))
         return [_CPU]
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA's libraries out of pip packages, where they are installed
@@ -125,9 +177,8 @@ def gpu_available() -> bool:
     return _GPU in _import().get_available_providers()
 
 
-def _no_gpu(onnxruntime: Any, device: str) -> None:
+def _no_gpu(device: str, cause: str) -> None:
     """An asked-for GPU that cannot be had is an error; with `auto` it is a warning."""
-    cause = _cause(onnxruntime)
     if device == "auto":
         warnings.warn(f"running on the CPU: {cause}", RuntimeWarning, stacklevel=5)
         return
@@ -146,5 +197,10 @@ def _cause(onnxruntime: Any) -> str:
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
-        return f"onnxruntime's CUDA part cannot be loaded: {error}"
+        mend = (
+            "install NVIDIA's driver, or start the container with --gpus all"
+            if "libcuda.so" in str(error)
+            else "pip install 'depdis-deploy[cuda]' brings CUDA's and cuDNN's libraries"
+        )
+        return f"onnxruntime's CUDA part cannot be loaded ({error}): {mend}"
     return "onnxruntime found no such usable NVIDIA GPU (see nvidia-smi)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class OpenVinoSession:
         self.metadata: Mapping[str, str] = (
             beside(path) if path.suffix.lower() == ".xml" else checked_metadata(path, path.read_bytes())
         )
-        openvino = _import()
+        openvino = import_openvino()
         self._openvino = openvino
         self._core = openvino.Core()
         capable = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -144,13 +145,22 @@ def _settings(threads: int | None, arithmetic: str) -> dict[str, Any]:
     }
 
 
-def _import() -> Any:
+def import_openvino() -> Any:
+    """The package, without its telemetry, which would make an identity in the home folder and send that it was
+    imported. InputError: it is not installed."""
+    hidden = "openvino_telemetry" not in sys.modules
+    if hidden:
+        # It goes on without what cannot be imported.
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         import openvino
     except ImportError as error:
         raise InputError(
             f"openvino cannot be imported ({error}): pip install 'depdis-deploy[openvino]'"
         ) from None
+    finally:
+        if hidden:
+            del sys.modules["openvino_telemetry"]
     return openvino
 
 

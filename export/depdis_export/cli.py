@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,29 +9,34 @@ from typing import Annotated
 import typer
 
 from depdis_deploy.command import InputError, UsageError, run
+from depdis_deploy.sizes import parse_size
+
+_DYNAMIC_BATCH = 2
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def parse_size(text: str) -> tuple[int | None, int, int]:
-    """`640x320` or, with a batch, `1x640x320` -> (batch or None, width, height)."""
-    match = re.fullmatch(r"(?:(\d+)x)?(\d+)x(\d+)", text)
-    if match is None or any(int(part) < 1 for part in match.groups() if part):
-        raise UsageError(f"--imgsz takes WIDTHxHEIGHT or BATCHxWIDTHxHEIGHT, such as 640x320, got {text!r}")
-    batch, width, height = match.groups()
-    return (int(batch) if batch else None), int(width), int(height)
-
-
 @app.command()
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of depdis-train, or a released file.")],
+    context: typer.Context,
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A checkpoint of depdis-train, a released file, or an exported model (--triton)."),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="A .onnx, or .xml for OpenVINO. Default: beside the checkpoint."),
     ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size, width first: 640x320.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 1,
-    dynamic: Annotated[bool, typer.Option("--dynamic", help="Any batch, height and width.")] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Pictures at a time; with --dynamic the most.", show_default="1; 2 if dynamic"
+        ),
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Open batch, height and width; checked at the range's corners.")
+    ] = False,
     half_weights: Annotated[
         bool, typer.Option("--half-weights", help="Round the weights to fp16 and store them so: half the file.")
     ] = False,
@@ -49,21 +53,31 @@ def command(
         list[str] | None,
         typer.Option(help="Keep this layer, or all whose names begin so, in fp32 (repeat it)."),
     ] = None,
+    triton: Annotated[
+        Path | None, typer.Option(help="Also write a model repository for the Triton server into this folder.")
+    ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Replace an existing file.")] = False,
 ) -> None:
     """Export a checkpoint to one file that describes itself, verified against torch in fp32.
 
     Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
+    from depdis_deploy.backends import SUFFIXES
+    from depdis_deploy.triton import refuse_taken, write_repository
+
+    if checkpoint.suffix.lower() in SUFFIXES:
+        exported_already(context, checkpoint, triton, exist_ok=exist_ok)
+        return
     size = None
     if imgsz is not None:
         given_batch, width, height = parse_size(imgsz)
         size, batch = (width, height), given_batch or batch
-    if dynamic and batch != 1:
-        raise UsageError("--dynamic opens the batch: leave --batch out")
+    batch = batch or (_DYNAMIC_BATCH if dynamic else 1)
     destination = output or checkpoint.with_suffix(".onnx")
     check_precision(precision, target, destination, half_weights=half_weights, calibrate=calibrate)
     check_files(checkpoint, destination, exist_ok=exist_ok)
+    if triton is not None:
+        refuse_taken(triton / destination.stem, exist_ok=exist_ok)
 
     from .exporting import Precision, export
     from .verify import table
@@ -84,6 +98,26 @@ def command(
     size_mb = sum(path.stat().st_size for path in files) / 1e6
     shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
     print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+    if triton is not None:
+        print(f"{write_repository(destination, triton, exist_ok=exist_ok)}: for the Triton server")
+
+
+def exported_already(context: typer.Context, model: Path, triton: Path | None, *, exist_ok: bool) -> None:
+    """What is to be had of an exported model, without torch; UsageError for what needs its checkpoint."""
+    if triton is None:
+        raise UsageError(f"{model} is exported already: --triton DIR makes a model repository of it")
+    for name in context.params:
+        given = context.get_parameter_source(name)
+        if (
+            name not in ("checkpoint", "triton", "exist_ok")
+            and given is not None
+            and given.name == "COMMANDLINE"
+        ):
+            option = "-o" if name == "output" else "--" + name.replace("_", "-")
+            raise UsageError(f"{option} needs a checkpoint: {model} is exported already and taken as it is")
+    from depdis_deploy.triton import write_repository
+
+    print(f"{write_repository(model, triton, exist_ok=exist_ok)}: for the Triton server")
 
 
 def check_precision(

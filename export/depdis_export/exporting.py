@@ -88,17 +88,27 @@ def resized(manifest: Manifest, size: tuple[int, int] | None, *, dynamic: bool) 
 
 
 def shapes_to_verify(manifest: Manifest, batch: int) -> list[tuple[int, int, int]]:
-    """The (batch, width, height) that the file promises; for a dynamic one its nominal size and the corners."""
+    """The (batch, width, height) that the file promises.
+
+    Of a dynamic one the corners of its range: 1 and `batch` pictures, each of the nominal size lying and
+    standing and of half its sides; and `batch` of as many pixels in a square.
+    """
     rule = manifest.resize
     if not manifest.dynamic:
         return [(batch, rule.width, rule.height)]
-    square = max(rule.multiple, round((rule.width * rule.height) ** 0.5 / rule.multiple) * rule.multiple)
-    return [
-        (1, rule.width, rule.height),
-        (1, rule.height, rule.width),
-        (2, square, square),
-        (3, 4 * rule.multiple, 3 * rule.multiple),
+    half = (_in_steps(rule.width / 2, rule.multiple), _in_steps(rule.height / 2, rule.multiple))
+    square = _in_steps((rule.width * rule.height) ** 0.5, rule.multiple)
+    corners = [
+        (count, width, height)
+        for width, height in ((rule.width, rule.height), (rule.height, rule.width), half)
+        for count in (1, batch)
     ]
+    return list(dict.fromkeys([*corners, (batch, square, square)]))
+
+
+def _in_steps(side: float, step: int) -> int:
+    """A side as the nearest multiple of what the network takes."""
+    return max(1, round(side / step)) * step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +142,8 @@ def export(
     """Write `source` as the file `destination`, verified against torch; nothing is left if it fails.
 
     destination: `.onnx`, or `.xml` for OpenVINO's format (with `.bin` and the manifest as `.json` beside it).
-    size: (width, height) of the input, the checkpoint's own if None. half_weights: rounds the weights to fp16
+    size: (width, height) of the input, the checkpoint's own if None. batch: pictures at a time; the most of
+    them where `dynamic` leaves that open with height and width. half_weights: rounds the weights to fp16
     and stores them so; the arithmetic stays fp32. Returns the manifest, the figures of each engine at hand, the
     file's own first, and the table of the search for sensitive layers. Raises ParityError where the file
     disagrees with torch, ValueError where the checkpoint cannot be read.
@@ -177,15 +188,19 @@ def _versions(destination: Path) -> dict[str, str]:
 
 def _lowered(model: onnx.ModelProto, manifest: Manifest, batch: int, precision: Precision) -> Lowered:
     rule = manifest.resize
+    sizes = [(rule.width, rule.height)]
+    if manifest.dynamic:
+        # Standing pictures have other values than lying ones; pictures of several sizes make no batch.
+        sizes, batch = [*sizes, (rule.height, rule.width)], 1
     frames = []
     if precision.name == "int8":
         if precision.calibrate is None:
-            frames = list(street_frames(precision.pictures, rule.width, rule.height, purpose="calibration"))
+            each = -(-precision.pictures // len(sizes))
+            for index, size in enumerate(sizes):
+                frames += list(street_frames(each, *size, purpose="calibration", start=index * each))
         else:
             frames = list(own_frames(precision.calibrate, precision.pictures, manifest))
-    return lowered(
-        model, precision.name, precision.target, batch, frames, (rule.width, rule.height), precision.keep_float
-    )
+    return lowered(model, precision.name, precision.target, batch, frames, sizes, precision.keep_float)
 
 
 def _opened(files: ExitStack, destination: Path) -> Path:

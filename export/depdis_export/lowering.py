@@ -48,7 +48,8 @@ class Lowered:
             return ""
         worst = self.found.worst()
         if not worst:
-            return "; the search found nothing to keep in float on its pictures: calibrate on pictures of yours"
+            mend = ": calibrate on pictures of yours" if self.precision == "int8" else ""
+            return f"; the search found nothing to keep in float on its pictures{mend}"
         return "; keep more layers in float: " + " ".join(f"--keep-float {name}" for name in worst)
 
     def as_record(self) -> dict[str, Any]:
@@ -63,12 +64,13 @@ class Lowered:
 
 def lowered(
     model: onnx.ModelProto, precision: str, target: str, batch: int, frames: Sequence[NDArray[np.uint8]],
-    size: tuple[int, int], keep_float: Sequence[str] = (),
+    sizes: Sequence[tuple[int, int]], keep_float: Sequence[str] = (),
 ) -> Lowered:  # fmt: skip
     """`model` in `precision`, with the layers in float that the search or `keep_float` wants there.
 
-    frames: (h, w, 3) inputs to take INT8's ranges from. size: (width, height) of the search's streets. batch:
-    what a static graph takes at a time. Raises PrecisionError where the graph does not come out as wanted.
+    frames: (h, w, 3) inputs to take INT8's ranges from. sizes: (width, height) of the search's streets, one
+    unless `batch` is 1. batch: what a static graph takes at a time. Raises PrecisionError where the graph does
+    not come out as wanted.
     """
     if precision == "fp32":
         return Lowered(model, precision, Counter({"fp32": _convolutions(model)}))
@@ -83,8 +85,9 @@ def lowered(
             return precisions.to_fp16(base, float_nodes)
         return quantize.to_int8(base, found_ranges, target, float_nodes)
 
-    streets = street_frames(-(-_SEARCH_PICTURES // batch) * batch, *size, purpose="search")
-    found = sensitivity.search(base, make, names, _batches(list(streets), batch), BOUNDS[precision], forced)
+    count = -(-_SEARCH_PICTURES // batch) * batch
+    streets = [frame for size in sizes for frame in street_frames(count, *size, purpose="search")]
+    found = sensitivity.search(base, make, names, _batches(streets, batch), BOUNDS[precision], forced)
     result = make(found.float_layers)
     counts = assert_precision(result, precision, target, found.float_layers)
     if not counts[precision]:

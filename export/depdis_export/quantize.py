@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from depdis_deploy.backends.onnxruntime_backend import cpu_options
 
-from .layers import around_layers, between_layers, layer_names
+from .layers import between_layers, layer_names
 
 if TYPE_CHECKING:
     import onnx
@@ -40,15 +40,14 @@ def ranges(base: onnx.ModelProto, frames: Sequence[NDArray[np.uint8]]) -> Ranges
     import onnxruntime
 
     model = copy.deepcopy(base)
-    constants = {entry.name for entry in model.graph.initializer}
-    op_types = {"Conv"}.union(*_BETWEEN.values())
-    outside = around_layers(base)
+    layers = set(layer_names(base))
+    # Of free sizes, the sums that lead to them are nodes of the same types, and of integers.
+    inside = layers | between_layers(base, layers, set[str]().union(*_BETWEEN.values()))
     tensors = {
         name: None
         for node in base.graph.node
-        if node.op_type in op_types and node.name not in outside
+        if node.name in inside
         for name in [*(node.input[:1] if node.op_type == "Conv" else ()), *node.output]
-        if name not in constants
     }
     wanted = []
     for name in tensors:

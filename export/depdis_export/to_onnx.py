@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OPSET = 18
 # Smaller initializers (biases, batch-norm statistics) stay in fp32: they weigh nothing and lose most.
 _HALF_FROM_DIMENSIONS = 2
+_LONGEST_SIDE = 8192
 
 
 def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelProto:
@@ -36,7 +37,8 @@ def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelP
     frames = torch.zeros((2 if manifest.dynamic else batch, rule.height, rule.width, 3), dtype=torch.uint8)
     dynamic = None
     if manifest.dynamic:
-        rows, columns = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
+        most = max(1, _LONGEST_SIDE // rule.multiple)
+        rows, columns = torch.export.Dim("rows", min=1, max=most), torch.export.Dim("columns", min=1, max=most)
         dynamic = {
             "frames": {
                 0: torch.export.Dim("batch", min=1, max=256),

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import graph, manifest, write_tiny_model
 
 from depdis_deploy.backends import onnxruntime_backend, open_session
 from depdis_deploy.backends.onnx_file import NotOnnxError, read_onnx
+from depdis_deploy.backends.onnxruntime_binding import BoundCalls
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.predictor import BUNDLED_MODEL
 
 
 def described(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -153,6 +158,50 @@ def test_an_explicit_gpu_fails_with_its_cause(model: Path) -> None:
     else:
         with pytest.raises(InputError, match=r"CPU build.*depdis-deploy\[gpu\]"):
             open_session(model, "0")
+
+
+@pytest.fixture
+def cpu_session() -> Any:
+    """A real session of a network with convolutions that says where each node runs."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime_backend.cpu_options(onnxruntime, 1)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return onnxruntime.InferenceSession(BUNDLED_MODEL, options, providers=["CPUExecutionProvider"])
+
+
+def test_layers_left_to_the_cpu_are_no_gpu_run(cpu_session: Any) -> None:
+    with pytest.raises(InputError, match=r"device 0: onnxruntime leaves \d\d layers .* to the CPU"):
+        onnxruntime_backend.refuse_layers_on_cpu(cpu_session, BUNDLED_MODEL, "0")
+    with pytest.warns(RuntimeWarning, match="to the CPU"):
+        onnxruntime_backend.refuse_layers_on_cpu(cpu_session, BUNDLED_MODEL, "auto")
+
+
+def test_a_graph_whose_shapes_alone_are_on_the_cpu_is_a_gpu_run(model: Path) -> None:
+    import onnxruntime
+
+    options = onnxruntime_backend.cpu_options(onnxruntime, 1)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    onnxruntime_backend.refuse_layers_on_cpu(session, model, "0")
+
+
+def test_bound_calls_give_what_plain_calls_give(model: Path) -> None:
+    """What runs on a GPU, on the CPU as the device: sizes, outputs and threads in turn."""
+    import onnxruntime
+
+    plain = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    bound = BoundCalls(onnxruntime, plain, "cpu", 0)
+    random = np.random.default_rng(0)
+    shapes = [(1, 16, width, 3) for width in (8, 16, 24, 32, 40, 48)] + [(2, 16, 24, 3)]
+    given = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes * 3]
+
+    def call(frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        return bound.run(frames, ["depth", "labels"])
+
+    for found in (list(map(call, given)), list(ThreadPoolExecutor(3).map(call, given))):
+        for frames, values in zip(given, found, strict=True):
+            for value, true in zip(values, plain.run(["depth", "labels"], {"frames": frames}), strict=True):
+                np.testing.assert_array_equal(value, true)
 
 
 def test_both_wheels_are_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_model import manifest
 
-from depdis_deploy import Predictor
+from depdis_deploy import Predictor, backends
 from depdis_deploy.backends import choice, cpu
 from depdis_deploy.backends.choice import bundled_precision, check_words, choose
 from depdis_deploy.command import InputError, UsageError
@@ -95,6 +95,14 @@ def test_the_predictor_says_what_it_took(model: Path) -> None:
     said = Predictor(model, "cpu", threads=1).choice
     assert said == f"{model.name} in onnxruntime, fp32, CPU, 1 thread a call: device cpu was asked for"
     assert "bf16 was asked for" in _bf16(model)
+
+
+def test_a_gpus_onnxruntime_without_a_gpu_leaves_the_choice_to_the_cpu(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "has_gpu", lambda: True)
+    predictor = Predictor(model, threads=1)
+    assert predictor.device == "0" or "has a GPU here" not in predictor.choice
 
 
 def _bf16(model: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from depdis_deploy import Predictor
 from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.sizes import parse_size
 from depdis_deploy.taxonomy import CITYSCAPES_7
 from depdis_export import cli, exporting, verify
 from depdis_export.bounds import BOUNDS
@@ -30,7 +32,8 @@ from depdis_training.network import build_network
 @pytest.fixture(scope="module")
 def dynamic_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("dynamic") / "model.onnx"
-    exporting.export(checkpoint, path, dynamic=True, half_weights=True)
+    few = exporting.Precision(street_pictures=2)  # for bf16's mIoU, which decides nothing here
+    exporting.export(checkpoint, path, size=(128, 64), dynamic=True, batch=2, half_weights=True, precision=few)
     return path
 
 
@@ -46,13 +49,13 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
     said = Manifest.from_metadata({entry.key: entry.value for entry in model.metadata_props})
     assert said.taxonomy == manifest.taxonomy
     assert said.dynamic
-    assert said.resize == manifest.resize
+    assert said.resize == replace(manifest.resize, width=128, height=64)
     assert said.outputs == ("labels", "depth", "density", "confidence")
     assert said.source_sha256 == exporting.sha256(checkpoint)
     assert said.versions["torch"] == torch.__version__
     assert {(row["batch"], row["width"], row["height"]) for row in said.parity["shapes"]} == {
-        (1, 256, 128), (1, 128, 256), (2, 192, 192), (3, 128, 96),
-    }  # fmt: skip
+        (batch, *side) for batch in (1, 2) for side in ((128, 64), (64, 128), (64, 32))
+    } | {(2, 96, 96)}  # fmt: skip
     frames = model.graph.input[0]
     assert frames.name == "frames"
     assert frames.type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -91,7 +94,7 @@ def test_predictor_gives_what_torch_gives(dynamic_file: Path, network: Network, 
 
     rounded = copy.deepcopy(network)
     round_to_half(rounded)
-    frame = street_frames(1, 256, 128)
+    frame = street_frames(1, 128, 64)
     prediction = Predictor(dynamic_file, "cpu")(frame[0])
     with torch.no_grad():
         expected = Deployable(rounded, manifest, 2).full(torch.from_numpy(frame))
@@ -174,6 +177,40 @@ class TestGate:
         assert isinstance(done.exception, verify.ParityError)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_batch_that_differs_is_found_at_its_corner(
+        self, dynamic_file: Path, network: Network, manifest: Manifest, tmp_path: Path
+    ) -> None:
+        """Depth is a fifth off for each picture more than one."""
+        import copy
+
+        from depdis_training.checkpoint import round_to_half
+
+        model = onnx.load(dynamic_file)
+        (last,) = [node for node in model.graph.node if "depth" in node.output]
+        last.output[0] = "true_depth"
+        node, number = onnx.helper.make_node, onnx.numpy_helper.from_array
+        model.graph.initializer.extend([
+            number(np.array(0, np.int64), "zeroth"), number(np.float32(0.2), "fifth"),
+            number(np.float32(0.8), "rest"),
+        ])  # fmt: skip
+        model.graph.node.extend([
+            node("Shape", ["frames"], ["sides"]), node("Gather", ["sides", "zeroth"], ["count"]),
+            node("Cast", ["count"], ["pictures"], to=onnx.TensorProto.FLOAT),
+            node("Mul", ["pictures", "fifth"], ["more"]), node("Add", ["more", "rest"], ["factor"]),
+            node("Mul", ["true_depth", "factor"], ["depth"]),
+        ])  # fmt: skip
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        rounded = copy.deepcopy(network)
+        round_to_half(rounded)
+        said = exporting.resized(manifest, (128, 64), dynamic=True)
+        said = replace(said, outputs=("labels", "depth", "density", "confidence"))
+        shapes = [corner for corner in exporting.shapes_to_verify(said, 2) if corner[1:] == (128, 64)]
+        found = verify.verify(path, said, verify.references(Deployable(rounded, said, 2), shapes))
+        assert [row.batch for row in found.shapes if row.breaches()] == [2]
+        with pytest.raises(verify.ParityError, match=r"2x128x64: relative inverse depth off by 0\.1"):
+            verify.check(found)
+
     def test_wrong_shape_is_a_breach(
         self, static_model: onnx.ModelProto, network: Network, manifest: Manifest, tmp_path: Path
     ) -> None:
@@ -200,11 +237,13 @@ class TestGate:
 class TestCommand:
     def test_writes_and_says_what(self, checkpoint: Path, tmp_path: Path) -> None:
         output = tmp_path / "model.onnx"
-        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x64x64"]
+        repository = tmp_path / "repository"
+        arguments = [str(checkpoint), "-o", str(output), "--imgsz", "2x64x64", "--triton", str(repository)]
         done = CliRunner().invoke(cli.app, arguments)
         assert done.exit_code == 0, done.output
         assert str(output) in done.stdout
         assert "labels equal" in done.stderr
+        assert "dims: [2, 64, 64, 3]" in (repository / "model" / "config.pbtxt").read_text()
         shapes = json.loads(
             {e.key: e.value for e in onnx.load(output).metadata_props}["depdis.parity"]
         )["shapes"]  # fmt: skip
@@ -217,8 +256,8 @@ class TestCommand:
     @pytest.mark.parametrize("size", ["640", "0x320", "640x", "axb", "1x2x3x4"])
     def test_refuses_sizes(self, size: str) -> None:
         with pytest.raises(UsageError, match="640x320"):
-            cli.parse_size(size)
+            parse_size(size)
 
     def test_size_with_and_without_batch(self) -> None:
-        assert cli.parse_size("640x320") == (None, 640, 320)
-        assert cli.parse_size("4x640x320") == (4, 640, 320)
+        assert parse_size("640x320") == (None, 640, 320)
+        assert parse_size("4x640x320") == (4, 640, 320)

@@ -71,7 +71,7 @@ def wanted(name: str, **changes: Any) -> exporting.Precision:
 @pytest.fixture(scope="module")
 def int8(built: onnx.ModelProto) -> lowering.Lowered:
     frames = list(street_frames(4, WIDTH, HEIGHT, purpose="calibration"))
-    return lowering.lowered(built, "int8", "onnxruntime", BATCH, frames, (WIDTH, HEIGHT))
+    return lowering.lowered(built, "int8", "onnxruntime", BATCH, frames, [(WIDTH, HEIGHT)])
 
 
 @pytest.fixture
@@ -198,6 +198,27 @@ class TestOthers:
         exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=wanted("fp32"))
         held(path, deployable, "fp32")
         assert infer_on(path) == 0
+
+
+def test_a_graph_of_free_sizes_in_int8_and_fp16(tmp_path: Path) -> None:
+    """Its sums for the sizes are integers, of the same operators as what is quantised."""
+    whole, _ = read(BUNDLED_MODEL)
+    base = folded(whole)
+    found = quantize.ranges(base, [street_frames(2, WIDTH, HEIGHT, purpose="calibration")])
+    made = {"int8": quantize.to_int8(base, found, "onnxruntime"), "fp16": precision.to_fp16(base)}
+    true = open_session(BUNDLED_MODEL, "cpu")
+    for name, model in made.items():
+        assert name in {kind.split()[0] for kind in precisions(model).values()}
+        path = tmp_path / f"{name}.onnx"
+        del model.metadata_props[:]
+        model.metadata_props.extend(whole.metadata_props)
+        path.write_bytes(model.SerializeToString())
+        for engine in ("onnxruntime", "openvino"):
+            session = open_session(path, "cpu", engine=engine)
+            for shape in ((1, WIDTH, HEIGHT), (2, HEIGHT, WIDTH)):
+                frames = street_frames(*shape)
+                equal = session.run(frames)["labels"] == true.run(frames)["labels"]
+                assert equal.mean() > 0.9
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ HEAVY = (
 )  # fmt: skip
 COMMANDS = {
     "depdis-infer": "depdis_deploy.cli",
+    "depdis-benchmark": "depdis_deploy.benchmark.cli",
     "depdis-data": "depdis_training.data_cli",
     "depdis-train": "depdis_training.train_cli",
     "depdis-evaluate": "depdis_training.evaluate_cli",
@@ -84,6 +85,19 @@ except ModuleNotFoundError:
     done = run_python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "torch is absent"
+
+
+def test_engines_keep_and_send_nothing_of_their_own(tmp_path: Path) -> None:
+    """onnxruntime's device identity and events would lie in the home folder, OpenVINO's telemetry too."""
+    code = """
+import numpy as np
+from depdis_deploy import Predictor
+for engine in ("onnxruntime", "openvino"):
+    Predictor(device="cpu", engine=engine, threads=1)(np.full((64, 128, 3), 128, np.uint8))
+"""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_infer_on_the_bundled_clip_where_torch_is_absent(tmp_path: Path) -> None:
