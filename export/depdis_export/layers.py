@@ -66,12 +66,14 @@ def _product(dims: Iterable[int]) -> int:
 
 def around_layers(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes before the first and behind the last convolution: what makes the input of frames and
-    the outputs of logits, where few values carry the whole."""
+    the outputs of logits, where few values carry the whole. What is made of sizes alone is outside too: of whole
+    numbers, and coordinates that engines compute in fp32."""
     producers = {output: node for node in model.graph.node for output in node.output}
     behind_a_layer: set[str] = set()
     for node in model.graph.node:
         sources = [producers[name] for name in node.input if name in producers]
-        if node.op_type == "Conv" or any(source.name in behind_a_layer for source in sources):
+        follows = node.op_type != "Shape" and any(source.name in behind_a_layer for source in sources)
+        if node.op_type == "Conv" or follows:
             behind_a_layer.add(node.name)
     needed: set[str] = set()
     for node in reversed(model.graph.node):
