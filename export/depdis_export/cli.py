@@ -4,31 +4,67 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy.command import InputError, UsageError, run
 
+if TYPE_CHECKING:
+    from depdis_deploy.backends.tensorrt_engine import Wishes
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def parse_size(text: str) -> tuple[int | None, int, int]:
+def parse_size(text: str, option: str = "--imgsz") -> tuple[int | None, int, int]:
     """`640x320` or, with a batch, `1x640x320` -> (batch or None, width, height)."""
     match = re.fullmatch(r"(?:(\d+)x)?(\d+)x(\d+)", text)
     if match is None or any(int(part) < 1 for part in match.groups() if part):
-        raise UsageError(f"--imgsz takes WIDTHxHEIGHT or BATCHxWIDTHxHEIGHT, such as 640x320, got {text!r}")
+        raise UsageError(f"{option} takes WIDTHxHEIGHT or BATCHxWIDTHxHEIGHT, such as 640x320, got {text!r}")
     batch, width, height = match.groups()
     return (int(batch) if batch else None), int(width), int(height)
 
 
+@dataclass(frozen=True)
+class EngineOptions:
+    """workspace_mib; sizes: --min, --opt and --max as given; capabilities: of compute, as given."""
+
+    workspace_mib: int | None = None
+    sizes: tuple[str | None, str | None, str | None] = (None, None, None)
+    capabilities: tuple[str, ...] = ()
+
+    def wishes(self) -> Wishes:
+        """What to ask of the builder; UsageError for sizes of another form."""
+        from depdis_deploy.backends.tensorrt_engine import Wishes
+
+        shapes: list[tuple[int, int, int, int] | None] = []
+        for option, text in zip(("--min", "--opt", "--max"), self.sizes, strict=True):
+            batch, width, height = parse_size(text, option) if text else (None, 0, 0)
+            shapes.append((batch or 1, height, width, 3) if text else None)
+        return Wishes(
+            min=shapes[0], opt=shapes[1], max=shapes[2], workspace_mib=self.workspace_mib,
+            capabilities=self.capabilities,
+        )  # fmt: skip
+
+
 @app.command()
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of depdis-train, or a released file.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT|MODEL.onnx",
+            help="A checkpoint of depdis-train, or a released file; with --trt an exported .onnx too.",
+        ),
+    ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A .onnx, or .xml for OpenVINO. Default: beside the checkpoint."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="A .onnx, .xml for OpenVINO, .engine with --trt. Default: beside the checkpoint.",
+        ),
     ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size, width first: 640x320.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 1,
@@ -36,7 +72,9 @@ def command(
     half_weights: Annotated[
         bool, typer.Option("--half-weights", help="Round the weights to fp16 and store them so: half the file.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16 or int8.", show_default="fp32; a .onnx file's own")
+    ] = None,
     target: Annotated[
         str, typer.Option("--for", help="The form of INT8: onnxruntime (OpenVINO too) or tensorrt.")
     ] = "onnxruntime",
@@ -49,12 +87,37 @@ def command(
         list[str] | None,
         typer.Option(help="Keep this layer, or all whose names begin so, in fp32 (repeat it)."),
     ] = None,
+    trt: Annotated[
+        bool, typer.Option("--trt", help="Build a TensorRT engine; needs no torch from an .onnx file.")
+    ] = False,
+    workspace: Annotated[
+        int | None, typer.Option(min=1, metavar="MIB", help="TensorRT's scratch memory.", show_default="all")
+    ] = None,
+    smallest: Annotated[
+        str | None, typer.Option("--min", help="Smallest frames of an engine of a dynamic file: 1x640x320.")
+    ] = None,
+    best: Annotated[str | None, typer.Option("--opt", help="Frames that the engine is fastest at.")] = None,
+    largest: Annotated[str | None, typer.Option("--max", help="Largest frames of the engine.")] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(help="Build ahead of time for these GPUs, such as 8.6 (repeat it).", show_default="here"),
+    ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Replace an existing file.")] = False,
 ) -> None:
     """Export a checkpoint to one file that describes itself, verified against torch in fp32.
 
     Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
+    engine = EngineOptions(workspace, (smallest, best, largest), tuple(compute_capability or ()))
+    if checkpoint.suffix.lower() == ".onnx":
+        for_checkpoints = [imgsz, batch != 1, dynamic, half_weights, calibrate, keep_float]
+        export_engine(
+            checkpoint, output, precision, engine, trt=trt, others=any(for_checkpoints), exist_ok=exist_ok
+        )
+        return
+    if not trt and engine != EngineOptions():
+        raise UsageError("--workspace, --min, --opt, --max and --compute-capability are for --trt")
+    precision, target = precision or "fp32", "tensorrt" if trt else target
     size = None
     if imgsz is not None:
         given_batch, width, height = parse_size(imgsz)
@@ -62,6 +125,12 @@ def command(
     if dynamic and batch != 1:
         raise UsageError("--dynamic opens the batch: leave --batch out")
     destination = output or checkpoint.with_suffix(".onnx")
+    if trt:
+        from .engine_file import check_engine
+
+        built = output or checkpoint.with_suffix(".engine")
+        check_engine(built, exist_ok=exist_ok)
+        destination = built.with_suffix(".onnx")
     check_precision(precision, target, destination, half_weights=half_weights, calibrate=calibrate)
     check_files(checkpoint, destination, exist_ok=exist_ok)
 
@@ -73,17 +142,47 @@ def command(
         name=precision, target=target, calibrate=calibrate, pictures=calibration_pictures,
         keep_float=tuple(keep_float or ()),
     )  # fmt: skip
-    manifest, figures, search = export(
-        checkpoint, destination, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
-        precision=wanted,
-    )  # fmt: skip
-    if search:
-        print(search, file=sys.stderr)
-    print(table(figures), file=sys.stderr)
-    files = [destination, *([destination.with_suffix(".bin")] if destination.suffix == ".xml" else [])]
-    size_mb = sum(path.stat().st_size for path in files) / 1e6
-    shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
-    print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+
+    def write(path: Path) -> None:
+        manifest, figures, search = export(
+            checkpoint, path, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
+            precision=wanted,
+        )  # fmt: skip
+        if search:
+            print(search, file=sys.stderr)
+        print(table(figures), file=sys.stderr)
+        files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
+        size_mb = sum(file.stat().st_size for file in files) / 1e6
+        shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
+        print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {precision}")
+
+    if trt:
+        from .engine_file import from_checkpoint
+
+        from_checkpoint(destination, destination.with_suffix(".engine"), engine.wishes(), precision, write)
+    else:
+        write(destination)
+
+
+def export_engine(
+    source: Path, output: Path | None, precision: str | None, options: EngineOptions, *, trt: bool,
+    others: bool, exist_ok: bool,
+) -> None:  # fmt: skip
+    """An engine of an exported file. others: whether an option was given that is for checkpoints."""
+    if not trt:
+        raise UsageError(f"{source}: is exported already; add --trt to build a TensorRT engine of it")
+    if others:
+        raise UsageError(
+            "--imgsz, --batch, --dynamic, --half-weights, --calibrate and --keep-float are for checkpoints: an "
+            "engine takes what its .onnx file takes, or the part of it between --min and --max"
+        )
+    if not source.is_file():
+        raise InputError(f"{source}: no such model file")
+    from .engine_file import check_engine, from_onnx
+
+    engine = output or source.with_suffix(".engine")
+    check_engine(engine, exist_ok=exist_ok)
+    from_onnx(source, engine, options.wishes(), precision)
 
 
 def check_precision(
