@@ -106,9 +106,9 @@ def make_engine(
 
 def rebuilt(engine: Path, key: Key, reasons: Sequence[str], device: str) -> Made:
     """Build an engine anew where its ONNX file is beside it; InputError with the reasons where it is not."""
-    onnx = engine.with_name(key.onnx)
+    onnx = engine.parent / Path(key.onnx).name
     why = f"{engine}: {'; '.join(reasons)}"
-    if Path(key.onnx).name != key.onnx or not onnx.is_file():
+    if onnx.name != key.onnx or not onnx.is_file():
         raise InputError(
             f"{why}; its ONNX file {key.onnx} is not beside it: build it here by depdis-export MODEL.onnx --trt"
         )
