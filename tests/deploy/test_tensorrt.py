@@ -194,7 +194,8 @@ def test_precisions_are_read_as_tensorrt_10_writes_them_too() -> None:
     vectors = "Thirty-two wide channel vectorized row major Int8 format"
     plain, halves = "Row major linear FP32", "Channel major FP16 format where channel % 8 == 0"
     text = "\n".join([
-        "Layers:", layer("a", "CaskConvolution", halves, "Half"), layer("b", "CaskConvolution", vectors, "Int8"),
+        "Layers:", layer("a", "CaskConvolution", halves, "Half"),
+        layer("b", "CaskConvolution", vectors, "Int8"),
         layer("c", "CaskConvolution", plain, "Float"), layer("b", "Reformat", plain, "Float"),
     ])  # fmt: skip
     graph = {
