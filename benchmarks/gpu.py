@@ -98,7 +98,7 @@ def make_files(model: Path, size: tuple[int, int], batch: int, folder: Path) -> 
                 shape = (number, size[1], size[0], 3)
                 wishes = Wishes(min=shape, opt=shape, max=shape)
                 make_engine(path, folder / f"{name}-{number}.engine", asdict(BOUNDS[name]), wishes)
-        except ValueError as error:
+        except (ValueError, OSError, RuntimeError) as error:
             missing[f"tensorrt {name}"] = str(error)
     return missing
 

@@ -26,8 +26,9 @@ class Profile:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """(N, H, W, 3), None where more than one size is taken."""
-        return tuple(low if low == high else None for low, high in zip(self.min, self.max, strict=True))
+        """(N, H, W, 3), None where more than one size is taken: of height and width neither is free alone."""
+        batch, *size = (low if low == high else None for low, high in zip(self.min, self.max, strict=True))
+        return (batch, *((None, None) if None in size else size[:2]), 3)
 
     def takes(self, shape: Sequence[int]) -> bool:
         """Whether frames of that shape lie within it."""

@@ -79,20 +79,20 @@ def described(tensorrt: TensorRT, data: bytes) -> str:
     return str(inspector.get_engine_information(tensorrt.module.LayerInformationFormat.ONELINE))
 
 
-def choose_target(tensorrt: TensorRT, gpu: Gpu | None, wanted: Sequence[str]) -> Target:
-    """What to build for: `wanted` capabilities, else the GPU here.
+def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> Target:
+    """What to build for: `wanted` capabilities, else the GPU here; in place of a GPU stands why there is none.
 
     InputError where there is neither, or the installed TensorRT does not build for those.
     """
     names = tuple(dict.fromkeys(_dotted(text) for text in wanted))
     if not names:
-        if gpu is None:
+        if isinstance(gpu, str):
             raise InputError(
-                "there is no NVIDIA GPU here to build for: name the compute capability of the target, such as "
-                "--compute-capability 8.6 (tensorrt-rtx builds ahead of time)"
+                f"there is no GPU here to build for ({gpu}): name the compute capability of the target, such "
+                "as --compute-capability 8.6, which tensorrt-rtx builds ahead of time"
             )
         return Target(gpu, (gpu.capability,))
-    if gpu is not None and names == (gpu.capability,):
+    if isinstance(gpu, Gpu) and names == (gpu.capability,):
         return Target(gpu, names)
     known = tensorrt.capabilities()
     if not known:

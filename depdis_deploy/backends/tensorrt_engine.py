@@ -64,9 +64,9 @@ def make_engine(
     data = onnx.read_bytes()
     manifest = Manifest.from_metadata(checked_metadata(onnx, data))
     name = name or onnx.name
-    gpu = _gpu_here(device)
+    gpu, cause = _gpu_here(device)
     tensorrt = _flavour(wishes, gpu)
-    target = choose_target(tensorrt, gpu, wishes.capabilities)
+    target = choose_target(tensorrt, gpu or cause, wishes.capabilities)
     graph, profile = _graph(data, manifest, wishes, onnx)
     _check_graph(graph, manifest, onnx)
     before = read_key(engine) if engine.is_file() else None
@@ -122,11 +122,12 @@ def rebuilt(engine: Path, key: Key, reasons: Sequence[str], device: str) -> Made
     return make_engine(onnx, engine, key.bounds, wishes, device=device)
 
 
-def _gpu_here(device: str) -> Gpu | None:
+def _gpu_here(device: str) -> tuple[Gpu | None, str]:
+    """The GPU, or why there is none."""
     try:
-        return find_gpu(device)
-    except InputError:
-        return None
+        return find_gpu(device), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _flavour(wishes: Wishes, gpu: Gpu | None) -> TensorRT:

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from tiny_model import manifest, write_tiny_model
 
 from depdis_deploy import Predictor
-from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_open
+from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_engine, tensorrt_open
 from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
 from depdis_deploy.backends.onnxruntime_backend import OnnxRuntimeSession
-from depdis_deploy.backends.tensorrt_graph import Convolution
+from depdis_deploy.backends.tensorrt_engine import make_engine, rebuilt
+from depdis_deploy.backends.tensorrt_graph import Convolution, Graph
 from depdis_deploy.backends.tensorrt_layers import EngineError, check_layers, read_layers
 from depdis_deploy.backends.tensorrt_module import TensorRT, installed
 from depdis_deploy.backends.tensorrt_parity import measured, street_frames
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.predictor import BUNDLED_MODEL
 
 HERE = {"flavour": "tensorrt", "version": "11.4.0", "gpu": "NVIDIA A10", "capabilities": ["8.6"]}
 BOUNDS = {"mean": False, "labels_equal": 0.999, "inverse_depth": 1e-3, "density": 0.5}
@@ -138,8 +140,6 @@ class TestFit:
         assert says in found
 
     def test_without_its_onnx_file_it_cannot_be_built_again(self, engine: Path) -> None:
-        from depdis_deploy.backends.tensorrt_engine import rebuilt
-
         with pytest.raises(InputError, match=r"is too old.*colours.onnx is not beside it"):
             rebuilt(engine, read_key(engine), ["is too old"], "auto")
         write_tiny_model(engine.with_suffix(".onnx"))
@@ -325,6 +325,77 @@ class TestSession:
         beside(engine).write_text(key(b"no engine").to_json())
         with pytest.raises(InputError, match="cannot load this engine"):
             Predictor(engine, trust_engine=True)
+
+
+class TestRebuilding:
+    """On a GPU that is played in host memory: what is built there is the graph itself, for onnxruntime."""
+
+    @pytest.fixture
+    def here(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        """A model's file, and a machine whose TensorRT builds."""
+        runtime = host_cuda.Runtime()
+        tensorrt = TensorRT("tensorrt", host_cuda.module(runtime, []), "11.4.0")
+        self.gpu = Gpu(0, "NVIDIA A10", "8.6")
+        self.harm = ""
+
+        def build(_: object, graph: Graph, *__: object) -> tuple[bytes, str]:
+            self.graph = graph
+            return graph.data, ""
+
+        def described(*_: object) -> str:
+            return "\n".join(
+                f"LayerType: conv, Inputs: [ {{ Dimensions: [1], Datatype: {self.harm or 'Float'} }}], "
+                f"Outputs: [], Metadata: [ONNX Layer: {name}]"
+                for name in self.graph.convolutions
+            )
+
+        monkeypatch.setattr(Cuda, "__init__", lambda self: setattr(self, "api", runtime))
+        for module in (tensorrt_open, tensorrt_engine):
+            monkeypatch.setattr(module, "find_gpu", lambda device: self.gpu)
+            monkeypatch.setattr(module, "installed", lambda *_: tensorrt)
+        monkeypatch.setattr(tensorrt_engine, "build", build)
+        monkeypatch.setattr(tensorrt_engine, "described", described)
+        path = tmp_path / "street.onnx"
+        path.write_bytes(BUNDLED_MODEL.read_bytes())
+        return path
+
+    def make(self, path: Path, **changes: Any) -> Key:
+        size = (1, 64, 128, 3)
+        wishes = tensorrt_engine.Wishes(min=size, opt=size, max=size)
+        return make_engine(path, path.with_suffix(".engine"), {**BOUNDS, **changes}, wishes).key
+
+    def test_an_engine_is_compared_with_its_file_before_it_is_kept(self, here: Path) -> None:
+        key = self.make(here)
+        assert key.gpu == "NVIDIA A10"
+        assert key.parity is not None
+        assert key.parity[0]["labels_equal"] == 1.0
+        picture = street_frames((1, 64, 128, 3))[0]
+        prediction = Predictor(here.with_suffix(".engine"))(picture)
+        expected = OnnxRuntimeSession(here, "cpu", 1).run(picture[None])
+        np.testing.assert_array_equal(prediction.labels, expected["labels"][0])
+
+    def test_one_that_differs_or_is_in_another_precision_is_not_kept(self, here: Path) -> None:
+        with pytest.raises(EngineError, match="nothing was kept"):
+            self.make(here, labels_equal=1.1)
+        self.harm = "Half"
+        with pytest.raises(EngineError, match="is fp16, not fp32"):
+            self.make(here)
+        assert sorted(path.name for path in here.parent.iterdir() if path.is_file()) == ["street.onnx"]
+
+    def test_another_gpu_builds_it_again_and_says_why(self, here: Path) -> None:
+        self.make(here)
+        engine = here.with_suffix(".engine")
+        self.gpu = Gpu(0, "NVIDIA L4", "8.9")
+        with pytest.warns(
+            RuntimeWarning, match="built for compute capability 8.6, not 8.9.*built on NVIDIA A10"
+        ):
+            Predictor(engine)
+        assert read_key(engine).gpu == "NVIDIA L4"
+        Predictor(engine)  # without a word
+        here.unlink()
+        self.gpu = Gpu(0, "NVIDIA A10", "8.6")
+        with pytest.raises(InputError, match=r"not 8.6; .*street.onnx is not beside it"):
+            Predictor(engine)
 
 
 def test_cudas_own_words_are_in_the_message() -> None:
