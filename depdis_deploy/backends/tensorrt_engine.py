@@ -69,7 +69,7 @@ def make_engine(
     target = choose_target(tensorrt, gpu or cause, wishes.capabilities)
     graph, profile = _graph(data, manifest, wishes, onnx)
     _check_graph(graph, manifest, onnx)
-    before = read_key(engine) if engine.is_file() else None
+    before = read_key(engine) if engine.is_file() and beside(engine).is_file() else None
     reasons: list[str] = []
     if before is not None:
         reasons = differences(
@@ -146,15 +146,12 @@ def _graph(data: bytes, manifest: Manifest, wishes: Wishes, path: Path) -> tuple
             size if size is not None else free
             for size, free in zip(graph.shape, (1, rule.height, rule.width, 3), strict=True)
         )
-        given = (wishes.min, wishes.opt, wishes.max)
-        opt = wishes.opt or wishes.max or wishes.min or own
-        profile = Profile(min=wishes.min or opt, opt=opt, max=wishes.max or opt)  # type: ignore[arg-type]
+        only = Profile(min=own, opt=own, max=own)  # type: ignore[arg-type]
+        opt = wishes.opt or wishes.max or wishes.min or only.opt
+        profile = Profile(min=wishes.min or opt, opt=opt, max=wishes.max or opt)
         _check_profile(profile, graph.shape, rule.multiple if manifest.dynamic else 1)
-        if any(given) and None not in graph.shape and profile.opt != graph.shape:
-            raise UsageError(
-                f"{path}: takes frames of {Profile(min=own, opt=own, max=own)} only; "  # type: ignore[arg-type]
-                "export it with --dynamic for others"
-            )
+        if None not in graph.shape and profile != only:
+            raise UsageError(f"{path}: takes frames of {only} only; export it with --dynamic for others")
         if None in graph.shape and profile.min == profile.max:
             graph = read_graph(data, profile.opt)
     except InputError as error:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from depdis_deploy.backends.engine_key import Key, beside, read_key
+from depdis_deploy.backends.engine_key import Key, beside, read_key, sha256
 from depdis_deploy.backends.local_engines import built_here
 from depdis_deploy.backends.tensorrt_engine import Wishes, make_engine
 from depdis_deploy.backends.tensorrt_graph import read_graph
@@ -249,6 +249,13 @@ class TestKey:
         engine.write_bytes(engine.read_bytes() + b"x")
         assert "it is not the file that its key is of" in self.again(engine)
 
+    def test_a_file_that_is_no_engine_of_ours_is_replaced_only_when_told_to(self, engine: Path) -> None:
+        beside(engine).unlink()
+        words = (engine.with_suffix(".onnx"), "--trt", "--compute-capability", CAPABILITY)
+        assert isinstance(export(*words).exception, UsageError)
+        assert export(*words, "--exist-ok").exit_code == 0
+        assert read_key(engine).engine_sha256 == sha256(engine.read_bytes())
+
     def test_another_onnx_file_of_the_name(self, engine: Path, small: dict[str, Path]) -> None:
         key = read_key(engine)
         mislabelled(small["fp32"], engine.with_suffix(".onnx"))
@@ -331,8 +338,10 @@ def test_wrong_words(words: list[object], error: type[Exception], says: str, tmp
 
 
 def test_sizes_for_a_file_of_one_size(large: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1x64x64 only"):
-        make(large["fp32"], tmp_path / "s.engine", opt=(2, 64, 64, 3))
+    own = (1, 64, 64, 3)
+    for sizes in ({"opt": (2, 64, 64, 3)}, {"min": (1, 32, 64, 3), "opt": own}, {"max": (1, 64, 128, 3)}):
+        with pytest.raises(UsageError, match="1x64x64 only"):
+            make(large["fp32"], tmp_path / "s.engine", **sizes)
 
 
 def test_what_stays_fp32_never_passes_through_fp16(small: dict[str, Path]) -> None:
