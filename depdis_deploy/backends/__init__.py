@@ -89,7 +89,8 @@ def _open_tensorrt(
         raise InputError(
             f"precision {precision}: this engine is {session.precision}; build one of another file"
         )
-    return session, "its format's engine"
+    unseen = "" if session.compared else "; it was never compared with its ONNX file"
+    return session, f"its format's engine{unseen}"
 
 
 def has_gpu() -> bool:

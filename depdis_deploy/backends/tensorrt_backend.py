@@ -38,6 +38,7 @@ class TensorRtSession:
         self.metadata: Mapping[str, str] = key.manifest.to_metadata()
         self.device = str(gpu.number)
         self.precision = key.precision
+        self.compared = key.parity is not None
         self.arithmetic = "fp32" if key.precision == "int8" else key.precision
         self.input_shape = key.profile.shape
         self._cuda = Cuda()

@@ -261,6 +261,7 @@ class TestSession:
         pictures = list(np.random.default_rng(0).integers(0, 256, (5, 32, 64, 3), dtype=np.uint8))
         predictor = Predictor(engine)
         assert predictor.choice.startswith("colours.engine in tensorrt, fp32, GPU 0")
+        assert predictor.choice.endswith("it was never compared with its ONNX file")
         # Five at once are more than the engine takes: they go in twos.
         for got, expected in zip(
             predictor.predict(pictures), Predictor(model, "cpu").predict(pictures), strict=True
@@ -370,7 +371,9 @@ class TestRebuilding:
         assert key.parity is not None
         assert key.parity[0]["labels_equal"] == 1.0
         picture = street_frames((1, 64, 128, 3))[0]
-        prediction = Predictor(here.with_suffix(".engine"))(picture)
+        predictor = Predictor(here.with_suffix(".engine"))
+        assert predictor.choice.endswith("its format's engine")
+        prediction = predictor(picture)
         expected = OnnxRuntimeSession(here, "cpu", 1).run(picture[None])
         np.testing.assert_array_equal(prediction.labels, expected["labels"][0])
 
