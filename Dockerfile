@@ -4,12 +4,12 @@
 #   docker build -t depdis .                              # CPU
 #   docker build -t depdis --build-arg EXTRAS=cpu,openvino .
 #   docker build -t depdis:cuda --build-arg EXTRAS=cuda .
+#   docker build -t depdis:trt --build-arg EXTRAS=cuda,tensorrt .
 #   docker run --rm --read-only --user "$(id -u):$(id -g)" -v "$PWD:/data" depdis drive.mp4
 #   docker run --rm --read-only --gpus all -v "$PWD:/data" depdis:cuda drive.mp4 --device 0
 #
 # EXTRAS are the package's; cuda brings CUDA's and cuDNN's libraries from Python packages, so the base stays the
-# same; for TensorRT engines it is cuda,tensorrt. Pin the base by its digest with
-# --build-arg PYTHON=3.11.14-slim-bookworm@sha256:...
+# same. Pin the base by its digest with --build-arg PYTHON=3.11.14-slim-bookworm@sha256:...
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS build

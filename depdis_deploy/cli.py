@@ -29,11 +29,14 @@ def infer(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="An exported model (.onnx, .xml).", show_default="the bundled one"),
+        typer.Option(help="An exported model (.onnx, .xml, .engine).", show_default="the bundled one"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, or insist on fp32, bf16 or int8.")] = "auto",
+    trust_engine: Annotated[
+        bool, typer.Option("--trust-engine", help="Load a TensorRT engine not built here; it runs as code.")
+    ] = False,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Of one call; as many calls at once as fill all cores.", show_default="1"),
@@ -74,7 +77,7 @@ def infer(
         Options(
             sources=tuple(sources or ()), model=model, device=device, outdir=outdir, exist_ok=exist_ok,
             batch=batch, stride=stride, save=tuple(save or ()), panel=panel, camera_fov=camera_fov, quiet=quiet,
-            engine=engine, precision=precision, threads=threads,
+            engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
         )
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def run(options: Options) -> int:
         warnings.simplefilter("always")
         predictor = Predictor(
             options.model, options.device, options.camera_fov, threads=threads, engine=options.engine,
-            precision=options.precision,
+            precision=options.precision, trust_engine=options.trust_engine,
         )  # fmt: skip
     note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
     for text in dict.fromkeys(str(warning.message) for warning in caught):

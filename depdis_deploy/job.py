@@ -49,6 +49,7 @@ class Options:
     engine: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+    trust_engine: bool = False
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.save if kind not in KINDS]

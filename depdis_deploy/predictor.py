@@ -37,18 +37,19 @@ class Predictor:
         None: the model's canonical camera is assumed.
     threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto,
         or fp32, bf16 or int8 to insist on it. `choice` says in a line what was taken, and why.
+    trust_engine: load a TensorRT engine though it was not built here by this user; it runs as code.
     Raises InputError where the model or the device cannot be used, UsageError for a wrong option.
     """
 
     def __init__(
         self, model: str | os.PathLike[str] | None = None, device: str = "auto",
         camera_fov: float | None = None, *, threads: int | None = None, engine: str = "auto",
-        precision: str = "auto",
+        precision: str = "auto", trust_engine: bool = False,
     ) -> None:  # fmt: skip
         check_words(str(device), engine, precision)
         self.model = _bundled(str(device), precision) if model is None else Path(model)
         self._session, reason = open_chosen(
-            self.model, str(device), threads, engine=engine, precision=precision
+            self.model, str(device), threads, engine=engine, precision=precision, trust_engine=trust_engine
         )
         self.manifest = Manifest.from_metadata(self._session.metadata)
         self.choice = self._described(reason, threads)

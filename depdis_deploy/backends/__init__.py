@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
 
-SUFFIXES = (".onnx", ".xml")
+SUFFIXES = (".onnx", ".xml", ".engine")
 
 
 class Session(Protocol):
     """A model made ready on a device. `run` may be called by several threads at once.
 
     metadata: the file's own description; output_names: in the graph's order; device: `cpu`, or a GPU's number;
-    engine: onnxruntime or openvino; arithmetic: fp32 or bf16, of the layers that are not INT8;
+    engine: onnxruntime, openvino or tensorrt; arithmetic: of the layers that are not INT8: fp32, bf16 or fp16;
     input_shape: (N, H, W, 3) of `frames`, None where the graph takes any size.
     """
 
@@ -45,19 +45,21 @@ def open_session(
 
 def open_chosen(
     path: Path | str, device: str = "auto", threads: int | None = None, *, engine: str = "auto",
-    precision: str = "auto",
+    precision: str = "auto", trust_engine: bool = False,
 ) -> tuple[Session, str]:  # fmt: skip
     """The session, and why its engine and arithmetic were chosen.
 
     threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto, or
-    fp32, bf16 or int8 to insist on it. InputError: not such a model, or no such device; UsageError: a word of
-    another form.
+    fp32, bf16 or int8 to insist on it. trust_engine: load a TensorRT engine though it was not built here.
+    InputError: not such a model, or no such device; UsageError: a word of another form.
     """
     from .choice import check_words, choose
 
     path = Path(path)
     check_words(device, engine, precision)
     suffix = _checked_suffix(path, engine)
+    if suffix == ".engine":
+        return _open_tensorrt(path, device, engine, precision, trusted=trust_engine)
     if suffix == ".xml" and device.isdecimal():
         raise UsageError(f"device {device}: an OpenVINO model runs on the CPU here; export to .onnx for a GPU")
     manifest = Manifest.from_metadata(_metadata(path, suffix))
@@ -81,6 +83,25 @@ def describe(path: Path | str) -> Manifest:
     """What a model file says of itself, read without its engine. InputError: it is no exported model."""
     path = Path(path)
     return Manifest.from_metadata(_metadata(path, _checked_suffix(path, "auto")))
+
+
+def _open_tensorrt(
+    path: Path, device: str, engine: str, precision: str, *, trusted: bool
+) -> tuple[Session, str]:
+    if device == "cpu" or engine != "auto":
+        word = "device cpu" if device == "cpu" else f"engine {engine}"
+        raise UsageError(
+            f"{word}: a TensorRT engine runs in TensorRT on a GPU; take the .onnx it was built from"
+        )
+    from .tensorrt_open import open_engine
+
+    session = open_engine(path, device, trusted=trusted)
+    if precision not in ("auto", session.precision):
+        raise InputError(
+            f"precision {precision}: this engine is {session.precision}; build one of another file"
+        )
+    unseen = "" if session.compared else "; it was never compared with its ONNX file"
+    return session, f"its format's engine{unseen}"
 
 
 def has_gpu() -> bool:

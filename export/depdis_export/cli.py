@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy.command import InputError, UsageError, run
 from depdis_deploy.sizes import parse_size
 
+if TYPE_CHECKING:
+    from depdis_deploy.backends.tensorrt_engine import Wishes
+
 _DYNAMIC_BATCH = 2
+# What an exported model takes: for a model repository, and for an engine.
+_OF_MODELS = {"checkpoint", "triton", "exist_ok"}
+_OF_ENGINES = {
+    "output", "precision", "trt", "workspace", "smallest", "best", "largest", "compute_capability",
+}  # fmt: skip
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """workspace_mib; sizes: --min, --opt and --max as given; capabilities: of compute, as given."""
+
+    workspace_mib: int | None = None
+    sizes: tuple[str | None, str | None, str | None] = (None, None, None)
+    capabilities: tuple[str, ...] = ()
+
+    def wishes(self) -> Wishes:
+        """What to ask of the builder; UsageError for sizes of another form."""
+        from depdis_deploy.backends.tensorrt_engine import Wishes
+
+        shapes: list[tuple[int, int, int, int] | None] = []
+        for option, text in zip(("--min", "--opt", "--max"), self.sizes, strict=True):
+            batch, width, height = parse_size(text, option) if text else (None, 0, 0)
+            shapes.append((batch or 1, height, width, 3) if text else None)
+        return Wishes(
+            min=shapes[0], opt=shapes[1], max=shapes[2], workspace_mib=self.workspace_mib,
+            capabilities=self.capabilities,
+        )  # fmt: skip
 
 
 @app.command()
@@ -21,11 +52,18 @@ def command(
     context: typer.Context,
     checkpoint: Annotated[
         Path,
-        typer.Argument(help="A checkpoint of depdis-train, a released file, or an exported model (--triton)."),
+        typer.Argument(
+            metavar="CHECKPOINT|MODEL.onnx",
+            help="A checkpoint of depdis-train or a released file; for --trt and --triton an exported one too.",
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A .onnx, or .xml for OpenVINO. Default: beside the checkpoint."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="A .onnx, .xml for OpenVINO, .engine with --trt. Default: beside the checkpoint.",
+        ),
     ] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size, width first: 640x320.")] = None,
     batch: Annotated[
@@ -40,7 +78,9 @@ def command(
     half_weights: Annotated[
         bool, typer.Option("--half-weights", help="Round the weights to fp16 and store them so: half the file.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16 or int8.", show_default="fp32; a .onnx file's own")
+    ] = None,
     target: Annotated[
         str, typer.Option("--for", help="The form of INT8: onnxruntime (OpenVINO too) or tensorrt.")
     ] = "onnxruntime",
@@ -52,6 +92,21 @@ def command(
     keep_float: Annotated[
         list[str] | None,
         typer.Option(help="Keep this layer, or all whose names begin so, in fp32 (repeat it)."),
+    ] = None,
+    trt: Annotated[
+        bool, typer.Option("--trt", help="Build a TensorRT engine; needs no torch from an .onnx file.")
+    ] = False,
+    workspace: Annotated[
+        int | None, typer.Option(min=1, metavar="MIB", help="TensorRT's scratch memory.", show_default="all")
+    ] = None,
+    smallest: Annotated[
+        str | None, typer.Option("--min", help="Smallest frames of an engine of a dynamic file: 1x640x320.")
+    ] = None,
+    best: Annotated[str | None, typer.Option("--opt", help="Frames that the engine is fastest at.")] = None,
+    largest: Annotated[str | None, typer.Option("--max", help="Largest frames of the engine.")] = None,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(help="Build ahead of time for these GPUs, such as 8.6 (repeat it).", show_default="here"),
     ] = None,
     triton: Annotated[
         Path | None, typer.Option(help="Also write a model repository for the Triton server into this folder.")
@@ -65,19 +120,34 @@ def command(
     from depdis_deploy.backends import SUFFIXES
     from depdis_deploy.triton import refuse_taken, write_repository
 
+    engine = EngineOptions(workspace, (smallest, best, largest), tuple(compute_capability or ()))
+    if not trt and engine != EngineOptions():
+        raise UsageError("--workspace, --min, --opt, --max and --compute-capability are for --trt")
     if checkpoint.suffix.lower() in SUFFIXES:
-        exported_already(context, checkpoint, triton, exist_ok=exist_ok)
+        refuse_options_of_checkpoints(context, checkpoint, trt=trt, triton=triton)
+        model = checkpoint
+        if trt:
+            model = export_engine(checkpoint, output, precision, engine, exist_ok=exist_ok)
+        if triton is not None:
+            print(f"{write_repository(model, triton, exist_ok=exist_ok)}: for the Triton server")
         return
+    precision, target = precision or "fp32", "tensorrt" if trt else target
     size = None
     if imgsz is not None:
         given_batch, width, height = parse_size(imgsz)
         size, batch = (width, height), given_batch or batch
     batch = batch or (_DYNAMIC_BATCH if dynamic else 1)
-    destination = output or checkpoint.with_suffix(".onnx")
+    destination = model = output or checkpoint.with_suffix(".onnx")
+    if trt:
+        from .engine_file import check_engine
+
+        model = output or checkpoint.with_suffix(".engine")
+        check_engine(model, exist_ok=exist_ok)
+        destination = model.with_suffix(".onnx")
     check_precision(precision, target, destination, half_weights=half_weights, calibrate=calibrate)
     check_files(checkpoint, destination, exist_ok=exist_ok)
     if triton is not None:
-        refuse_taken(triton / destination.stem, exist_ok=exist_ok)
+        refuse_taken(triton / model.stem, exist_ok=exist_ok)
 
     from .exporting import Precision, export
     from .verify import table
@@ -87,37 +157,62 @@ def command(
         name=precision, target=target, calibrate=calibrate, pictures=calibration_pictures,
         keep_float=tuple(keep_float or ()),
     )  # fmt: skip
-    manifest, figures, search = export(
-        checkpoint, destination, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
-        precision=wanted,
-    )  # fmt: skip
-    if search:
-        print(search, file=sys.stderr)
-    print(table(figures), file=sys.stderr)
-    files = [destination, *([destination.with_suffix(".bin")] if destination.suffix == ".xml" else [])]
-    size_mb = sum(path.stat().st_size for path in files) / 1e6
-    shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
-    print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+
+    def write(path: Path) -> None:
+        manifest, figures, search = export(
+            checkpoint, path, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
+            precision=wanted,
+        )  # fmt: skip
+        if search:
+            print(search, file=sys.stderr)
+        print(table(figures), file=sys.stderr)
+        files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
+        size_mb = sum(file.stat().st_size for file in files) / 1e6
+        shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
+        classes = len(manifest.taxonomy)
+        print(f"{destination}: {size_mb:.1f} MB, {classes} classes, {shape}, {manifest.precision}")
+
+    if trt:
+        from .engine_file import from_checkpoint
+
+        from_checkpoint(destination, model, engine.wishes(), precision, write)
+    else:
+        write(destination)
     if triton is not None:
-        print(f"{write_repository(destination, triton, exist_ok=exist_ok)}: for the Triton server")
+        print(f"{write_repository(model, triton, exist_ok=exist_ok)}: for the Triton server")
 
 
-def exported_already(context: typer.Context, model: Path, triton: Path | None, *, exist_ok: bool) -> None:
-    """What is to be had of an exported model, without torch; UsageError for what needs its checkpoint."""
-    if triton is None:
-        raise UsageError(f"{model} is exported already: --triton DIR makes a model repository of it")
+def refuse_options_of_checkpoints(
+    context: typer.Context, model: Path, *, trt: bool, triton: Path | None
+) -> None:
+    """UsageError where nothing is to be had of an exported model, or an option that needs its checkpoint."""
+    if not trt and triton is None:
+        raise UsageError(
+            f"{model} is exported already: add --trt to build a TensorRT engine of it, or --triton DIR for a "
+            "model repository"
+        )
+    taken = _OF_MODELS | (_OF_ENGINES if trt else set())
     for name in context.params:
         given = context.get_parameter_source(name)
-        if (
-            name not in ("checkpoint", "triton", "exist_ok")
-            and given is not None
-            and given.name == "COMMANDLINE"
-        ):
-            option = "-o" if name == "output" else "--" + name.replace("_", "-")
+        if name not in taken and given is not None and given.name == "COMMANDLINE":
+            option = {"output": "-o", "target": "--for"}.get(name, "--" + name.replace("_", "-"))
             raise UsageError(f"{option} needs a checkpoint: {model} is exported already and taken as it is")
-    from depdis_deploy.triton import write_repository
 
-    print(f"{write_repository(model, triton, exist_ok=exist_ok)}: for the Triton server")
+
+def export_engine(
+    source: Path, output: Path | None, precision: str | None, options: EngineOptions, *, exist_ok: bool
+) -> Path:
+    """The engine that is made of an exported file."""
+    if source.suffix.lower() != ".onnx":
+        raise UsageError(f"--trt takes a checkpoint or an .onnx, got {source.name}")
+    if not source.is_file():
+        raise InputError(f"{source}: no such model file")
+    from .engine_file import check_engine, from_onnx
+
+    engine = output or source.with_suffix(".engine")
+    check_engine(engine, exist_ok=exist_ok)
+    from_onnx(source, engine, options.wishes(), precision)
+    return engine
 
 
 def check_precision(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from depdis_deploy.backends.onnx_precision import precisions as precisions
+
 if TYPE_CHECKING:
     import onnx
 
@@ -66,12 +68,14 @@ def _product(dims: Iterable[int]) -> int:
 
 def around_layers(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes before the first and behind the last convolution: what makes the input of frames and
-    the outputs of logits, where few values carry the whole."""
+    the outputs of logits, where few values carry the whole. What is made of sizes alone is outside too: whole
+    numbers, and coordinates that engines compute in fp32."""
     producers = {output: node for node in model.graph.node for output in node.output}
     behind_a_layer: set[str] = set()
     for node in model.graph.node:
         sources = [producers[name] for name in node.input if name in producers]
-        if node.op_type == "Conv" or any(source.name in behind_a_layer for source in sources):
+        follows = node.op_type != "Shape" and any(source.name in behind_a_layer for source in sources)
+        if node.op_type == "Conv" or follows:
             behind_a_layer.add(node.name)
     needed: set[str] = set()
     for node in reversed(model.graph.node):
@@ -127,31 +131,6 @@ def _settled(
         if node.name in layers or node.name in found:
             given.update(node.output)
     return found
-
-
-def precisions(model: onnx.ModelProto) -> dict[str, str]:
-    """Node name -> `int8 unsigned` or `int8 signed` (the activations), `fp16` or `fp32`, as the graph says."""
-    from onnx import TensorProto
-
-    producers = {output: node for node in model.graph.node for output in node.output}
-    types = {entry.name: entry.data_type for entry in model.graph.initializer}
-    found = {}
-    for node in model.graph.node:
-        if node.op_type != "Conv":
-            continue
-        frames, weights = producers.get(node.input[0]), producers.get(node.input[1])
-        if _dequantizes(frames) and _dequantizes(weights):
-            assert frames is not None
-            unsigned = types.get(frames.input[2]) == TensorProto.UINT8
-            found[node.name] = "int8 unsigned" if unsigned else "int8 signed"
-        else:
-            half = types.get(node.input[1]) == TensorProto.FLOAT16
-            found[node.name] = "fp16" if half else "fp32"
-    return found
-
-
-def _dequantizes(node: onnx.NodeProto | None) -> bool:
-    return node is not None and node.op_type == "DequantizeLinear"
 
 
 def precisions_in_onnxruntime(path: Path) -> Counter[str]:

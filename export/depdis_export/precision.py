@@ -28,12 +28,52 @@ def to_fp16(base: onnx.ModelProto, float_layers: Iterable[str] = ()) -> onnx.Mod
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    return convert_float_to_float16(  # type: ignore[no-any-return]
+    model = convert_float_to_float16(
         copy.deepcopy(base),
         keep_io_types=True,
         node_block_list=sorted({*around_layers(base), *float_layers}),
-        force_fp16_initializers=True,
     )
+    _drop_detours(model)
+    return model  # type: ignore[no-any-return]
+
+
+def _drop_detours(model: onnx.ModelProto) -> None:
+    """Let fp32 pass as fp32 between nodes that stay so, where the converter casts to fp16 and back.
+
+    onnxruntime leaves such pairs of casts out by itself, TensorRT computes them.
+    """
+    there = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        # Its own casts: one of the graph may be of whole numbers.
+        if node.op_type == "Cast" and node.input[0] == f"{node.output[0]}_cast_to_fp16"
+    }
+    back = {
+        node.output[0]: there[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == "Cast"
+        and node.input[0] in there
+        and node.output[0] == f"{node.input[0]}_cast_to_fp32"
+    }
+    outputs = {entry.name for entry in model.graph.output}
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = back.get(name, name)
+        # An output is cast back to fp32 under its own name.
+        if node.op_type == "Cast" and node.output[0] in outputs and node.input[0] in there:
+            node.input[0] = there[node.input[0]]
+    _drop_unused(model.graph, outputs)
+
+
+def _drop_unused(graph: onnx.GraphProto, outputs: set[str]) -> None:
+    """Drop nodes that nothing takes from, until there is none."""
+    while True:
+        used = {name for node in graph.node for name in node.input} | outputs
+        kept = [node for node in graph.node if used.intersection(node.output)]
+        if len(kept) == len(graph.node):
+            return
+        del graph.node[:]
+        graph.node.extend(kept)
 
 
 def assert_precision(

@@ -1,0 +1,64 @@
+"""depdis-export --trt: a checkpoint, or an exported ONNX file without torch, -> a TensorRT engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from depdis_deploy.backends.engine_key import beside
+from depdis_deploy.backends.onnx_file import checked_metadata
+from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, make_engine
+from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.files import written_whole
+from depdis_deploy.manifest import Manifest
+
+from .bounds import BOUNDS
+
+
+def from_onnx(source: Path, engine: Path, wishes: Wishes, precision: str | None) -> None:
+    """Build `engine` from a file of depdis-export, in its precision; InputError where another is wanted."""
+    manifest = Manifest.from_metadata(checked_metadata(source, source.read_bytes()))
+    if precision is not None and precision != manifest.precision:
+        raise InputError(
+            f"{source}: is {manifest.precision}, and an engine has its file's precision: export the checkpoint "
+            f"with --precision {precision} --trt"
+        )
+    _report(engine, make_engine(source, engine, asdict(BOUNDS[manifest.precision]), wishes))
+    if source.resolve().parent != engine.resolve().parent:
+        note = f"note: the engine is built again by itself only where {source.name} lies beside it"
+        print(note, file=sys.stderr)
+
+
+def from_checkpoint(
+    onnx: Path, engine: Path, wishes: Wishes, precision: str, export: Callable[[Path], None]
+) -> None:
+    """Build `engine` and the ONNX file that it comes from; neither is left if one fails.
+
+    export: writes the verified ONNX file of that precision to a path.
+    """
+    with written_whole(onnx) as temporary:
+        export(temporary)
+        made = make_engine(temporary, engine, asdict(BOUNDS[precision]), wishes, name=onnx.name)
+    _report(engine, made)
+
+
+def check_engine(engine: Path, *, exist_ok: bool) -> None:
+    """UsageError for a name of another form, and for a file there that is no engine of ours."""
+    if engine.suffix != ".engine":
+        raise UsageError(f"with --trt the output's name ends in .engine, got {engine.name}")
+    if not engine.parent.is_dir():
+        raise InputError(f"{engine.parent} is not a folder: make it first or give another -o")
+    if engine.exists() and not beside(engine).is_file() and not exist_ok:
+        raise UsageError(f"{engine} exists and has no key: give another -o, or --exist-ok to replace it")
+
+
+def _report(engine: Path, made: Made) -> None:
+    key = made.key
+    print(f"{made.news}\n{as_table(key)}", file=sys.stderr)
+    place = f"{key.gpu or 'any GPU'} of compute capability {', '.join(key.capabilities)}"
+    print(
+        f"{engine}: {engine.stat().st_size / 1e6:.1f} MB, {key.precision}, frames of {key.profile}, {place}, "
+        f"{key.flavour} {key.version}"
+    )
