@@ -87,6 +87,7 @@ TUNING_CASES = {
     "haze": Case("haze"),
     "glare": Case("glare"),
     "night": Case("night"),
+    "rate x3, van": Case("van", ("optimizer.backbone_rate=3e-4", "optimizer.head_rate=9e-4")),
     "rate x10, haze": Case("haze", (*_rate(10), *_HASTY)),
     "rate x30, glare": Case("glare", (*_rate(30), *_HASTY)),
     "target alone, night": Case("night", (*_TARGET_ALONE, *_rate(4))),
