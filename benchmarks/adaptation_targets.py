@@ -60,19 +60,12 @@ TARGETS = {
 # Others, to choose settings and limits on: no appearance, camera or street of the test's.
 _DIM = {"exposure": 0.055, "noise_sigma": 5.0, "blur_sigma": 0.8, "saturation": 0.7}
 _HAZE = {"fog_density": 0.012, "fog_colour": (0.85, 0.84, 0.8), "sun_strength": 0.3, "contrast": 0.0}
-_WARM = {"gain": (1.35, 1.0, 0.62), "contrast": 0.7, "vignette": 0.6, "noise_sigma": 3.0}
-_SOFT = {"blur_sigma": 2.2, "sharpen": 0.0, "jpeg_quality": 22}
-_GREY = {"saturation": 0.0, "contrast": 0.6, "noise_sigma": 4.0}
 _GLARE = {"exposure": 0.5, "contrast": 0.8, "vignette": 0.0, "sharpen": 1.2}
 _NIGHT = {"exposure": 0.018, "noise_sigma": 8.0, "gain": (1.2, 1.0, 0.7), "sun_strength": 0.0}
 TUNING = {
     "dim": Target("random", 21, look=_DIM),
     "haze": Target("random", 22, look=_HAZE),
-    "warm": Target("random", 23, look=_WARM),
-    "soft": Target("random", 24, look=_SOFT),
-    "low": Target("random", 25, height_m=0.9, fov=88.0),
     "van": Target("target", 26, height_m=2.4, fov=54.0, pitch=-5.0),
-    "grey": Target("random", 27, look=_GREY),
     "glare": Target("random", 28, look=_GLARE),
     "night": Target("random", 29, look=_NIGHT),
 }
