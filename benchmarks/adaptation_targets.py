@@ -57,6 +57,18 @@ TARGETS = {
     "cast": Target("random", 17, look=_CAST),
     "dark": Target("random", 18, look=_DARKEST),
 }
+# Others, to choose settings and limits on: no appearance, camera or street of the test's.
+_DIM = {"exposure": 0.055, "noise_sigma": 5.0, "blur_sigma": 0.8, "saturation": 0.7}
+_HAZE = {"fog_density": 0.012, "fog_colour": (0.85, 0.84, 0.8), "sun_strength": 0.3, "contrast": 0.0}
+_GLARE = {"exposure": 0.5, "contrast": 0.8, "vignette": 0.0, "sharpen": 1.2}
+_NIGHT = {"exposure": 0.018, "noise_sigma": 8.0, "gain": (1.2, 1.0, 0.7), "sun_strength": 0.0}
+TUNING = {
+    "dim": Target("random", 21, look=_DIM),
+    "haze": Target("random", 22, look=_HAZE),
+    "van": Target("target", 26, height_m=2.4, fov=54.0, pitch=-5.0),
+    "glare": Target("random", 28, look=_GLARE),
+    "night": Target("random", 29, look=_NIGHT),
+}
 
 
 def standing(target: Target) -> Target:

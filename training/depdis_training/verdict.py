@@ -25,8 +25,8 @@ from .evaluation import confusion, mean_iou
 from .network import Network
 from .scoring import Model, torch_model
 
-# Points of mIoU (percent) from start to result that the verdict turns on.
-LEAST_GAIN, LEAST_GAIN_OVER_OTHERS, LEAST_AGREEMENT, MOST_LOST = 0.0, -0.5, 60.0, 3.0
+# Points of mIoU (percent) from start to result, and an agreement, that the verdict turns on.
+LEAST_GAIN, MOST_LOST, LEAST_AGREEMENT = 0.0, 3.0, 55.0
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,20 @@ def judge(start: Figures, result: Figures, agreement: float) -> Verdict:
 
     A figure that is no number is a reason to keep the start.
     """
-    gain, change = result.in_look - start.in_look, result.retained - start.retained
-    in_look = f"labelled streets in the target's look: {gain:+.1f} mIoU"
+    in_look, retained = result.in_look - start.in_look, result.retained - start.retained
+    gain = (in_look + retained) / 2
+    gained = (
+        f"labelled streets: {gain:+.1f} mIoU, in the target's look {in_look:+.1f}, as they are {retained:+.1f}"
+    )
     for fine, reason in (
-        (gain > LEAST_GAIN, in_look),
-        (change >= -MOST_LOST, f"labelled streets of the start's kind: {change:+.1f} mIoU"),
-        # what is gained everywhere is no gain for this camera
-        (gain - change >= LEAST_GAIN_OVER_OTHERS, f"{in_look}, as they are {change:+.1f}"),
+        # the target is somewhere between both
+        (gain > LEAST_GAIN, gained),
+        (min(in_look, retained) >= -MOST_LOST, gained),
         (agreement >= LEAST_AGREEMENT, f"too unlike the start on the target to trust: {agreement:.0f} mIoU"),
     ):
         if not fine:
             return Verdict(False, reason, start, result, agreement)
-    return Verdict(True, in_look, start, result, agreement)
+    return Verdict(True, gained, start, result, agreement)
 
 
 def judged(
