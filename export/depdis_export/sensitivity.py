@@ -163,6 +163,8 @@ def search(
         if len(worst.nodes) > 1:
             # Usually a single one of them does the harm.
             parts = [Group((node,), (names[node],)) for node in worst.nodes]
+            assert progress.total is not None
+            progress.total += len(parts)
             at = groups.index(worst)
             groups[at : at + 1] = parts
             free += [alone(part) for part in parts]
