@@ -44,12 +44,15 @@ class BoundCalls:
         else:
             known[key].frames.update_inplace(np.ascontiguousarray(frames))
             self._session.run_with_iobinding(known[key].binding, options)
-        return [value.numpy() for value in known[key].outputs]
+        found = [value.numpy() for value in known[key].outputs]
+        # Of a device's buffer that is a copy; the CPU's own is handed out, and written again by the next call.
+        return [values.copy() for values in found] if self._device[0] == "cpu" else found
 
     def _made(self, frames: NDArray[np.uint8], names: Sequence[str], options: Any) -> _Buffers:
         """Buffers for frames of this size, after a first call: how large outputs are is known behind it."""
         value = self._onnxruntime.OrtValue
-        given = value.ortvalue_from_numpy(np.ascontiguousarray(frames), *self._device)
+        # On the CPU it would stay the caller's own array, and the next call's frames be written into that.
+        given = value.ortvalue_from_numpy(np.array(frames, order="C"), *self._device)
         first = self._session.io_binding()
         first.bind_ortvalue_input("frames", given)
         for name in names:
