@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from depdis_deploy.sizes import parse_size
 
 if TYPE_CHECKING:
     from depdis_deploy.backends.tensorrt_engine import Wishes
+
+    from .exporting import Precision
 
 _DYNAMIC_BATCH = 2
 # What an exported model takes: for a model repository, and for an engine.
@@ -149,29 +152,17 @@ def command(
     if triton is not None:
         refuse_taken(triton / model.stem, exist_ok=exist_ok)
 
-    from .exporting import Precision, export
-    from .verify import table
+    from .exporting import Precision
 
     print(f"exporting {checkpoint}: building the graph, then checking it against torch", file=sys.stderr)
     wanted = Precision(
         name=precision, target=target, calibrate=calibrate, pictures=calibration_pictures,
         keep_float=tuple(keep_float or ()),
     )  # fmt: skip
-
-    def write(path: Path) -> None:
-        manifest, figures, search = export(
-            checkpoint, path, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
-            precision=wanted,
-        )  # fmt: skip
-        if search:
-            print(search, file=sys.stderr)
-        print(table(figures), file=sys.stderr)
-        files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
-        size_mb = sum(file.stat().st_size for file in files) / 1e6
-        shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
-        classes = len(manifest.taxonomy)
-        print(f"{destination}: {size_mb:.1f} MB, {classes} classes, {shape}, {manifest.precision}")
-
+    write = partial(
+        write_file, checkpoint, destination, size=size, batch=batch, dynamic=dynamic,
+        half_weights=half_weights, precision=wanted,
+    )  # fmt: skip
     if trt:
         from .engine_file import from_checkpoint
 
@@ -180,6 +171,27 @@ def command(
         write(destination)
     if triton is not None:
         print(f"{write_repository(model, triton, exist_ok=exist_ok)}: for the Triton server")
+
+
+def write_file(
+    checkpoint: Path, destination: Path, path: Path, *, size: tuple[int, int] | None, batch: int, dynamic: bool,
+    half_weights: bool, precision: Precision,
+) -> None:  # fmt: skip
+    """Write the verified file to `path`, which will become `destination`, and print its figures."""
+    from .exporting import export
+    from .verify import table
+
+    manifest, figures, search = export(
+        checkpoint, path, size=size, batch=batch, dynamic=dynamic, half_weights=half_weights,
+        precision=precision,
+    )  # fmt: skip
+    if search:
+        print(search, file=sys.stderr)
+    print(table(figures), file=sys.stderr)
+    files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
+    size_mb = sum(file.stat().st_size for file in files) / 1e6
+    shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if dynamic else "")
+    print(f"{destination}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
 
 
 def refuse_options_of_checkpoints(
