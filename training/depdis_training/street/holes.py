@@ -11,6 +11,7 @@ import math
 from depdis_training.street.kernel import inner
 from depdis_training.street.noise import fade, hash01, value_noise
 
+_HAIR = 1e-9
 HOLES = ("", "leaves", "bars", "spokes", "mesh", "twigs")
 
 
@@ -23,11 +24,11 @@ def _leaves(
     limit = 1.3 * (coverage - 0.5)
     if coarse:
         return level < limit + 0.2
-    middle = fade(footprint, 0.45 * scale)
-    if middle > 0.0:
+    # Finer noise is left out where it cannot decide any more; a hair's breadth leaves room for rounding.
+    middle, fine = fade(footprint, 0.45 * scale), fade(footprint, 0.15 * scale)
+    if middle > 0.0 and abs(level - limit) < 0.5 * middle + 0.45 * fine + _HAIR:
         level += middle * (value_noise(u / scale * 2.7, v / scale * 2.7, seed + 5) - 0.5)
-        fine = fade(footprint, 0.15 * scale)
-        if fine > 0.0:
+        if fine > 0.0 and abs(level - limit) < 0.45 * fine + _HAIR:
             level += fine * 0.9 * (value_noise(u / scale * 7.1, v / scale * 7.1, seed + 9) - 0.5)
     return level < limit
 
