@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -277,10 +278,20 @@ def test_the_loop_does_everything_at_its_steps_and_all_at_the_end():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("signum", "reason"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
-)
-def test_a_signal_ends_the_loop_after_the_step_in_hand_with_a_checkpoint(signum, reason):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_loop_after_the_step_in_hand_with_a_checkpoint(name):
+    """In a process of its own: a signal that goes astray would take the tests' worker with it."""
+    code = f"import test_train; test_train.a_signal_in_a_step(test_train.signal.{name})"
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def a_signal_in_a_step(signum):
+    """What the test above does."""
+    reason = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}[signum]
     events = []
     learner = _Scripted([1.0] * 5)
     update = learner.update
