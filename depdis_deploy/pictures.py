@@ -25,10 +25,10 @@ _PNG_LEVEL = 1  # zlib's fastest: a frame's files must not hold up the video
 _opening = threading.Lock()
 
 
-def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_picture(path: str | os.PathLike[str], *, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """A picture file as (H, W, 3) uint8 RGB, upright.
 
-    EXIF orientation is applied; transparency lies on white; 16-bit levels become 8-bit ones; CMYK, grey and
+    most_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies on white; 16-bit levels become 8-bit ones; CMYK, grey and
     palettes become RGB. InputError in one line for anything that is no whole, single, sensibly sized picture.
     """
     path = Path(path)
@@ -40,7 +40,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise InputError(f"{path}: the file is empty; expected a picture")
     try:
         with _open(path) as picture:
-            _check(path, picture)
+            _check(path, picture, most_pixels)
             picture.load()
             return np.asarray(_rgb(path, _upright(picture)))
     except (InputError, MemoryError):
@@ -49,8 +49,8 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise InputError(
             f"{path}: not a picture that can be read (its bytes are none of JPEG, PNG, WebP, TIFF, ...)"
         ) from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: too large: {error}; expected at most {MAX_PIXELS:,} pixels") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: too large to be read; expected at most {most_pixels:,} pixels") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         raise InputError(f"{path}: a damaged or unsupported picture ({error}); save it anew") from None
 
@@ -62,11 +62,11 @@ def _open(path: Path) -> Image.Image:
         return Image.open(path)
 
 
-def _check(path: Path, picture: Image.Image) -> None:
+def _check(path: Path, picture: Image.Image, most_pixels: int) -> None:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > most_pixels:
         raise InputError(
-            f"{path}: {width}x{height} is too large, expected at most {MAX_PIXELS:,} pixels; scale it down"
+            f"{path}: {width}x{height} is too large, expected at most {most_pixels:,} pixels; scale it down"
         )
     if picture.format in _MOVING and getattr(picture, "is_animated", False):
         raise InputError(

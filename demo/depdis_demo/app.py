@@ -1,0 +1,68 @@
+"""The server: the page on one address of this computer, without anything that leaves it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from depdis_deploy.command import InputError
+
+from .room import Room, Settings
+
+# What Gradio and the libraries below it would otherwise ask of the network; read when they are imported.
+_OFFLINE = {
+    "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_RUN_HISTORY": "False",
+    "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_HEARTBEAT_INTERVAL": "5",
+}  # fmt: skip
+_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+
+def serve(settings: Settings, *, block: bool = True) -> Any:
+    """Serve until Ctrl-C; without `block` the running page, to be closed by who asked.
+
+    InputError, UsageError: the models cannot be loaded, or the address cannot be used.
+    """
+    os.environ.update(_OFFLINE)
+    room = Room(settings)
+    os.environ["GRADIO_TEMP_DIR"] = str(room.visitors.uploads)
+    try:
+        page = _launched(room, settings)
+        print(f"depdis-demo: {page.local_url}", file=sys.stderr, flush=True)
+        if not block:
+            return page
+        page.block_thread()
+    finally:
+        if block:
+            room.close()
+    return None
+
+
+def _launched(room: Room, settings: Settings) -> Any:
+    try:
+        import gradio as gr
+    except ModuleNotFoundError:
+        raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
+    from .page import ASSETS, build, head
+
+    page = build(room)
+    page.queue(max_size=None, default_concurrency_limit=None)
+    try:
+        page.launch(
+            server_name=settings.host, server_port=settings.port, share=False, auth=settings.auth,
+            prevent_thread_lock=True, quiet=True, inbrowser=False, pwa=False, mcp_server=False, ssr_mode=False,
+            footer_links=[], run_history=False, enable_monitoring=False, show_error=False,
+            max_file_size=settings.limits.megabytes * 1_000_000, allowed_paths=[str(room.visitors.results)],
+            theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
+        )  # fmt: skip
+    except OSError as error:
+        raise InputError(f"{settings.host}:{settings.port} cannot be used ({error}); choose another --port") from None
+    return page
+
+
+def _theme(gr: Any) -> Any:
+    """Gradio's plain theme in system fonts, so that no font is fetched from anywhere."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal, neutral_hue=gr.themes.colors.stone, font=_FONT, font_mono=_MONO
+    )

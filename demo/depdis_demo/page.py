@@ -1,0 +1,79 @@
+"""The page: one tab for each thing to do, each an HTML part with a script of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from .answers import PictureAnswers
+from .room import Room
+
+if TYPE_CHECKING:
+    from gradio.blocks import Blocks
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("common.js", "layers.js", "picture.js")
+TITLE = "depdis: street pictures understood"
+_HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+
+
+def build(room: Room) -> Blocks:
+    """The page of a room; `launch` (app.py) serves it."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
+        gr.HTML(html_template=_asset("head.html"), apply_default_css=False, js_on_load=None)
+        model = _model_choice(room)
+        with gr.Tabs():
+            with gr.Tab("Picture"):
+                _picture(room, model)
+        page.unload(room.left)
+    return page
+
+
+def head() -> str:
+    """What goes into the page's head: the scripts, as they are in their files."""
+    return "<script>" + "\n".join(_asset(name) for name in SCRIPTS) + "</script>"
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text("utf-8")
+
+
+def _model_choice(room: Room) -> gr.Dropdown:
+    names = room.models.names
+    return gr.Dropdown(
+        names, value=names[0], label="Model", visible=len(names) > 1, interactive=True, elem_classes="dd-model"
+    )
+
+
+def _part(
+    name: str, value: dict[str, Any], events: tuple[str, ...], functions: list[Callable[..., Any]]
+) -> gr.HTML:
+    """The part called `name`: its template, and its script with all that Gradio gives to one.
+
+    Gradio offers a part's own events where their names stand in its script.
+    """
+    return gr.HTML(
+        value=value, html_template=_asset(f"{name}.html"), apply_default_css=False,
+        js_on_load=f"depdis.{name}({{element, trigger, props, server, upload, watch, events: {list(events)}}});",
+        elem_id=f"dd-{name}", elem_classes="dd-tab",
+        server_functions=[_function(one) for one in functions],
+    )  # fmt: skip
+
+
+def _function(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function around a method, which takes no mark such as Gradio puts on what a page may call."""
+
+    def called(asked: Any) -> Any:
+        return method(asked)
+
+    called.__name__ = method.__name__
+    return called
+
+
+def _picture(room: Room, model: gr.Dropdown) -> None:
+    answers = PictureAnswers(room)
+    part = _part("picture", answers.first(), ("chosen",), [answers.download])
+    part.chosen(answers.chosen, model, part, **_HIDDEN)
