@@ -59,8 +59,9 @@ class Film:
         self.error: BaseException | None = None
         self.cancelled = self.too_long = False
         self._thread = threading.Thread(target=self._run, name="film", daemon=True)
-        self._begun = 0.0
+        self._begun = time.monotonic()
         self.total: int | None = None
+        self.size = (0, 0)
 
     def start(self) -> None:
         """Begin; returns at once. InputError: the file cannot be read."""
@@ -91,6 +92,12 @@ class Film:
             self.stop.stopped.set()
         self._thread.join(wait_s)
         return not self._thread.is_alive()
+
+    def end(self) -> None:
+        """See that nothing is at work any more."""
+        self.stop.stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def progress(self) -> dict[str, Any]:
         """Frames done, all of them (None: not known), frames a second, time left in words, series so far."""

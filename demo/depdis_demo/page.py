@@ -10,12 +10,13 @@ import gradio as gr
 
 from .answers import PictureAnswers
 from .room import Room
+from .video_answers import VideoAnswers
 
 if TYPE_CHECKING:
     from gradio.blocks import Blocks
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("common.js", "layers.js", "picture.js")
+SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js")
 TITLE = "depdis: street pictures understood"
 _HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -28,6 +29,8 @@ def build(room: Room) -> Blocks:
         with gr.Tabs():
             with gr.Tab("Picture"):
                 _picture(room, model)
+            with gr.Tab("Video"):
+                _video(room, model)
         page.unload(room.left)
     return page
 
@@ -77,3 +80,10 @@ def _picture(room: Room, model: gr.Dropdown) -> None:
     answers = PictureAnswers(room)
     part = _part("picture", answers.first(), ("chosen",), [answers.download])
     part.chosen(answers.chosen, model, part, **_HIDDEN)
+
+
+def _video(room: Room, model: gr.Dropdown) -> None:
+    answers = VideoAnswers(room)
+    part = _part("video", answers.first(), ("started", "stopped"), [])
+    part.started(answers.started, model, part, **_HIDDEN)
+    part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)

@@ -48,15 +48,21 @@ class Turns:
             return ticket
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Within the block it is one's turn. Busy: no place in the row."""
+    def place(self) -> Iterator[Ticket]:
+        """Within the block a place in the row. Busy: there is none."""
         ticket = self.take()
         try:
+            yield ticket
+        finally:
+            ticket.leave()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Within the block it is one's turn. Busy: no place in the row."""
+        with self.place() as ticket:
             while not ticket.wait(60.0):
                 pass
             yield
-        finally:
-            ticket.leave()
 
     def ahead(self, ticket: Ticket) -> int:
         """How many have to finish before this ticket's turn."""

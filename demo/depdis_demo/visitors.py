@@ -21,6 +21,7 @@ class Visitor:
         self.folder = folder
         self.gone = threading.Event()
         self.cancel: dict[str, Callable[[], None]] = {}  # by kind, of what is at work
+        self.video: Path | None = None  # the last one's file
         self.picture: tuple[Path, str, str] | None = None  # the last one: its file, its name, the model's name
         self._lock = threading.Lock()
         self._folders: dict[str, Path] = {}
