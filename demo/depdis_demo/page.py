@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from .about_answers import AboutAnswers
 from .answers import PictureAnswers
+from .live_answers import LiveAnswers
 from .room import Room
 from .video_answers import VideoAnswers
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from gradio.blocks import Blocks
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js")
+SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js", "live.js", "about.js")
 TITLE = "depdis: street pictures understood"
 _HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -31,6 +33,12 @@ def build(room: Room) -> Blocks:
                 _picture(room, model)
             with gr.Tab("Video"):
                 _video(room, model)
+            with gr.Tab("Live"):
+                live = LiveAnswers(room)
+                _part("live", live.first(), (), [live.frame])
+            with gr.Tab("About"):
+                about = AboutAnswers(room)
+                _part("about", about.first(), (), [about.density])
         page.unload(room.left)
     return page
 

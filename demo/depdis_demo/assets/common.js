@@ -117,6 +117,9 @@ window.depdis = (() => {
     anchor.remove();
   };
 
+  // The model that is chosen above the tabs; there is nothing to choose where only one is offered.
+  const model = () => document.querySelector(".dd-model input")?.value ?? "";
+
   // A colour bar with its ticks and unit, from `scales` of the server.
   const bar = (scale) => {
     const stops = scale.colours.filter((_, index) => index % 15 === 0).map((colour) => `rgb(${colour.join()})`);
@@ -134,6 +137,6 @@ window.depdis = (() => {
   };
 
   return {
-    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, download, bar,
+    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, download, model, bar,
   };
 })();
