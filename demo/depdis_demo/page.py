@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from .about_answers import AboutAnswers
+from .adapt_answers import AdaptAnswers
 from .answers import PictureAnswers
 from .live_answers import LiveAnswers
 from .room import Room
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gradio.blocks import Blocks
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js", "live.js", "about.js")
+SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js", "live.js", "adapt.js", "about.js")
 TITLE = "depdis: street pictures understood"
 _HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -36,6 +37,8 @@ def build(room: Room) -> Blocks:
             with gr.Tab("Live"):
                 live = LiveAnswers(room)
                 _part("live", live.first(), (), [live.frame])
+            with gr.Tab("Adapt"):
+                _adapt(room)
             with gr.Tab("About"):
                 about = AboutAnswers(room)
                 _part("about", about.first(), (), [about.density])
@@ -94,4 +97,11 @@ def _video(room: Room, model: gr.Dropdown) -> None:
     answers = VideoAnswers(room)
     part = _part("video", answers.first(), ("started", "stopped"), [])
     part.started(answers.started, model, part, **_HIDDEN)
+    part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)
+
+
+def _adapt(room: Room) -> None:
+    answers = AdaptAnswers(room)
+    part = _part("adapt", answers.first(), ("started", "stopped"), [])
+    part.started(answers.started, None, part, **_HIDDEN)
     part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)

@@ -42,6 +42,7 @@ class Room:
         waiting = settings.limits.waiting
         self.pictures = Turns(max(1, cores()), waiting)
         self.videos = Turns(1, waiting)
+        self.adaptations = Turns(1, 1)
         self._serial = itertools.count(1)
 
     def serial(self) -> int:
