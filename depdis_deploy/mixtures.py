@@ -13,9 +13,7 @@ from .manifest import Manifest
 _LOG_2_PI = math.log(2 * math.pi)
 
 
-def class_density(
-    manifest: Manifest, name: str, depth_m: float, size: tuple[int, int]
-) -> NDArray[np.float32]:
+def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int, int]) -> NDArray[np.float32]:
     """How usual it is for a class to stand at each place of a picture at one depth: eq. 5, in 0..1.
 
     depth_m: metres of the model's canonical camera. size: (width, height) of the map. Returns (height, width)

@@ -28,8 +28,9 @@ _opening = threading.Lock()
 def read_picture(path: str | os.PathLike[str], *, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """A picture file as (H, W, 3) uint8 RGB, upright.
 
-    most_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies on white; 16-bit levels become 8-bit ones; CMYK, grey and
-    palettes become RGB. InputError in one line for anything that is no whole, single, sensibly sized picture.
+    most_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies
+    on white; 16-bit levels become 8-bit ones; CMYK, grey and palettes become RGB. InputError in one
+    line for anything that is no whole, single, sensibly sized picture.
     """
     path = Path(path)
     if not path.exists():

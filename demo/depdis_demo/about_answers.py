@@ -22,7 +22,6 @@ from .room import Room
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from depdis_deploy import Predictor
 
 EXAMPLE = "high-street"
 _WIDE = 800  # of the pictures, in pixels
@@ -35,12 +34,13 @@ class AboutAnswers:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.predictor = room.models.get(room.models.names[0])
+        self.pictures = self._drawn()
 
     def first(self) -> dict[str, Any]:
         """All that the tab shows."""
         mixtures = self.predictor.manifest.density or {}
         return {
-            "pictures": self._pictures(), "scales": scales(), "map": list(_MAP), "card": self._card(),
+            "pictures": self.pictures, "scales": scales(), "map": list(_MAP), "card": self._card(),
             "classes": list(self.predictor.names) if mixtures.get("grid") else [],
         }  # fmt: skip
 
@@ -53,20 +53,23 @@ class AboutAnswers:
         except (UsageError, ValueError) as error:
             return {"error": str(error)}
         levels = np.rint(255 * found).astype(np.uint8)
-        return {"levels": base64.b64encode(levels.tobytes()).decode("ascii"), "most": round(float(found.max()), 2)}
+        return {
+            "levels": base64.b64encode(levels.tobytes()).decode("ascii"),
+            "most": round(float(found.max()), 2),
+        }
 
-    def _pictures(self) -> dict[str, str]:
+    def _drawn(self) -> dict[str, str]:
         prediction = self.predictor(read_picture(examples.picture(EXAMPLE)))
-        drawn = {"picture": prediction.image, "classes": overlay(prediction.image, prediction.labels, self._palette, 0.75)}
+        palette = self.predictor.manifest.taxonomy.palette
+        drawn = {
+            "picture": prediction.image,
+            "classes": overlay(prediction.image, prediction.labels, palette, 0.75),
+        }
         if prediction.depth is not None:
             drawn["depth"] = depth_colours(prediction.depth)
         if prediction.density is not None:
             drawn["density"] = density_colours(prediction.density)
         return {name: self._kept(name, image) for name, image in drawn.items()}
-
-    @property
-    def _palette(self) -> tuple[tuple[int, int, int], ...]:
-        return self.predictor.manifest.taxonomy.palette
 
     def _kept(self, name: str, image: NDArray[np.uint8]) -> str:
         folder = self.room.visitors.results / "about"
@@ -96,7 +99,7 @@ def _scores() -> list[tuple[str, str]]:
     camvid, street = scores["camvid_validation"], scores["streets_random_100_seed_1000"]
     return [
         ("Trained on", "generated streets alone; no photograph entered the training, except in its backbone's"),
-        ("On real pictures", f"{camvid['mIoU 11 (%)']:.1f} mIoU on CamVid's 101 validation pictures, 11 classes"),
+        ("Real pictures", f"{camvid['mIoU 11 (%)']:.1f} mIoU on CamVid's 101 validation pictures, 11 classes"),
         (
             "Distances",
             f"off by {100 * street['depth abs_rel']:.0f} % on average on generated streets it never saw "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from .visitors import Visitor
 
 TAKEN = "Another clip is at work, and one more is waiting for its turn. Try again in some minutes."
 _LOOK_EVERY_S = 0.8
-_PICTURE_SHARE = 0.35  # of the picture itself in what the slider shows
+_OPACITY = 0.65  # of the classes over the picture
 
 
 class AdaptAnswers:
@@ -65,9 +65,7 @@ class AdaptAnswers:
         if cancel is not None:
             cancel()
 
-    def _worked(
-        self, path: Path, folder: Path, visitor: Visitor, ticket: Ticket
-    ) -> Iterator[dict[str, Any]]:
+    def _worked(self, path: Path, folder: Path, visitor: Visitor, ticket: Ticket) -> Iterator[dict[str, Any]]:
         streets = self.room.visitors.root / "streets"
         work = Adaptation(path, folder, streets, self.room.settings.adapt, threads=max(1, cores() - 1))
         visitor.cancel["adapt"] = work.cancel
@@ -93,10 +91,11 @@ class AdaptAnswers:
         found = work.result()
         model = folder / "adapted.onnx"
         found["model"].rename(model)
-        pairs = slices(found["sheet"], found["verdict"]["sheet"], folder)
+        pairs = compared(found["pictures"], folder)
         shutil.rmtree(work.run, ignore_errors=True)  # checkpoints, of no use here and large
         return self._answer(
-            "result", verdict=found["verdict"], model=url(model), megabytes=round(model.stat().st_size / 1e6, 1),
+            "result", verdict=found["verdict"], model=url(model),
+            megabytes=round(model.stat().st_size / 1e6, 1),
             pairs=[{name: url(path) for name, path in pair.items()} for pair in pairs],
             since=work.progress()["since"],
         )  # fmt: skip
@@ -105,19 +104,19 @@ class AdaptAnswers:
         return {"state": state, "serial": self.room.serial(), **fields}
 
 
-def slices(sheet: Path, tiles: list[list[int]], folder: Path) -> list[Mapping[str, Path]]:
-    """`before` and `after` of each row of a sheet of picture, start's and result's classes, as files."""
-    image = cv2.imread(str(sheet))
-    assert image is not None
-    pairs, top = [], 0
-    for number, (width, height) in enumerate(tiles):
-        row = image[top : top + height]
-        top += height
-        picture, *labels = (row[:, place * width : (place + 1) * width] for place in range(3))
+def compared(pictures: Path, folder: Path) -> list[dict[str, Path]]:
+    """`before` and `after` of each picture in the run's folder of them: its classes over it, as files."""
+    pairs = []
+    for path in sorted(pictures.glob("*_picture.png"), key=lambda path: int(path.name.partition("_")[0])):
+        number = path.name.partition("_")[0]
+        picture = cv2.imread(str(path))
         pair = {}
-        for name, drawn in zip(("before", "after"), labels, strict=True):
+        for name, run_name in (("before", "start"), ("after", "result")):
+            seen = cv2.imread(str(pictures / f"{number}_{run_name}.png"))
+            assert picture is not None
+            assert seen is not None
             pair[name] = folder / f"{name}_{number}.jpg"
-            blended = cv2.addWeighted(picture, _PICTURE_SHARE, drawn, 1 - _PICTURE_SHARE, 0)
+            blended = cv2.addWeighted(picture, 1 - _OPACITY, seen, _OPACITY, 0)
             cv2.imwrite(str(pair[name]), np.asarray(blended), [cv2.IMWRITE_JPEG_QUALITY, 90])
         pairs.append(pair)
     return pairs

@@ -1,4 +1,4 @@
-"""One adaptation to a visitor's clip: `depdis-train street --target` as a process that is watched from outside."""
+"""One adaptation to a visitor's clip: `depdis-train street --target` as a process, watched from outside."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def missing() -> str | None:
     """Why nothing can be adapted here, as a sentence; None where it can."""
     if all(importlib.util.find_spec(name) is not None for name in _NEEDED):
         return None
-    return "Adapting needs the training on the machine that serves this page: pip install 'depdis-deploy[export]'."
+    return (
+        "Adapting needs the training on the machine that serves this page: pip install 'depdis-deploy[export]'."
+    )
 
 
 class Adaptation:
@@ -67,8 +69,8 @@ class Adaptation:
         """Begin, in a process group of its own, so that its end can be that of all it started."""
         self._begun = time.monotonic()
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            errors="replace", start_new_session=True,
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._listen, name="adaptation", daemon=True).start()
 
@@ -152,11 +154,14 @@ class Adaptation:
         return int(part["iterations"])
 
     def result(self) -> dict[str, Any]:
-        """verdict (as `verdict.json`), model and sheet (paths). InputError: it failed, in the command's words."""
+        """verdict (as `verdict.json`), model (its file), pictures (a folder).
+
+        InputError: it failed, in the command's words.
+        """
         verdict, model = self.run / "verdict.json", self.run / "model.onnx"
         assert self._process is not None
         if self._process.returncode or not (verdict.exists() and model.exists()):
             said = self._last_line.removeprefix("error: ") or f"exit status {self._process.returncode}"
             raise InputError(f"the adaptation failed: {said}")
         found = json.loads(verdict.read_text("utf-8"))
-        return {"verdict": found, "model": model, "sheet": self.run / "before_after.png"}
+        return {"verdict": found, "model": model, "pictures": self.run / "before_after"}

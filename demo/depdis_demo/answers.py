@@ -14,7 +14,7 @@ from depdis_deploy.pictures import read_picture
 
 from . import examples
 from .limits import check_size, plain
-from .picture import DOWNLOADS, scales, url, view_of
+from .picture import DOWNLOADS, hexadecimal, scales, url, view_of
 from .room import Room
 from .turns import Busy
 from .visitors import Visitor
@@ -27,10 +27,10 @@ _THUMB = (320, 180)
 
 
 class PictureAnswers:
-    """Of one server. Pictures of visitors are kept as the files they sent, for the downloads, and nothing else."""
+    """Of visitors' pictures the files they sent are kept, for the downloads, and nothing else."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, room: Room, pictures: dict[str, str]) -> None:
+        self.room, self._pictures = room, pictures
         self._tokens: dict[str, Visitor] = {}
         self._lock = threading.Lock()
 
@@ -38,7 +38,7 @@ class PictureAnswers:
         """What the tab shows before anything was chosen."""
         return {
             "state": "empty", "serial": 0, "limits": {"megabytes": self.room.limits.megabytes},
-            "scales": scales(), "downloads": DOWNLOADS, "examples": self._thumbs(),
+            "scales": scales(), "downloads": DOWNLOADS, "examples": self._thumbs(), "pictures": self._pictures,
         }  # fmt: skip
 
     def _thumbs(self) -> list[dict[str, str]]:
@@ -70,11 +70,12 @@ class PictureAnswers:
                 prediction = self._predicted(path, model)
                 shown = view_of(prediction, folder)
         except Busy:
-            return self._said(BUSY)
+            return self._said(BUSY, asked)
         except (InputError, UsageError, MemoryError, KeyError) as error:
-            return self._said(plain(error, path, name))
+            return self._said(plain(error, path, name), asked)
         visitor.picture = (path, name, model)
-        return {"state": "result", "serial": self.room.serial(), "name": name, **shown, **self._about(prediction, visitor, name)}
+        about = self._about(prediction, visitor, name)
+        return {**self._answer("result", asked), "name": name, **shown, **about}
 
     def _predicted(self, path: Path, model: str) -> Prediction:
         image = read_picture(path, most_pixels=self.room.limits.pixels)
@@ -83,13 +84,15 @@ class PictureAnswers:
     def _about(self, prediction: Prediction, visitor: Visitor, name: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(16)
         with self._lock:
-            self._tokens = {key: one for key, one in self._tokens.items() if one is not visitor and not one.gone.is_set()}
+            self._tokens = {
+                key: one for key, one in self._tokens.items() if one is not visitor and not one.gone.is_set()
+            }
             self._tokens[token] = visitor
         palette = prediction.manifest.taxonomy.palette
         height, width = prediction.image.shape[:2]
         return {
             "token": token, "stem": Path(name).stem, "names": list(prediction.names),
-            "colours": ["#%02x%02x%02x" % colour for colour in palette],
+            "colours": [hexadecimal(colour) for colour in palette],
             "how": f"{width} × {height} pixels, network {prediction.speed['inference']:.0f} ms",
         }  # fmt: skip
 
@@ -111,5 +114,8 @@ class PictureAnswers:
             return {"error": plain(error, path, name)}
         return {"url": url(made), "name": made.name}
 
-    def _said(self, text: str) -> dict[str, Any]:
-        return {"state": "error", "serial": self.room.serial(), "text": text}
+    def _said(self, text: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return {**self._answer("error", asked), "text": text}
+
+    def _answer(self, state: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"state": state, "serial": self.room.serial(), "asked": asked.get("asked")}

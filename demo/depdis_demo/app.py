@@ -57,7 +57,9 @@ def _launched(room: Room, settings: Settings) -> Any:
             theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
         )  # fmt: skip
     except OSError as error:
-        raise InputError(f"{settings.host}:{settings.port} cannot be used ({error}); choose another --port") from None
+        raise InputError(
+            f"{settings.host}:{settings.port} cannot be used ({error}); choose another --port"
+        ) from None
     return page
 
 

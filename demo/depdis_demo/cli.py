@@ -20,10 +20,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def demo(
     model: Annotated[
         list[Path] | None,
-        typer.Option(help="An exported model to choose beside the bundled one; repeatable.", show_default=False),
+        typer.Option(
+            help="An exported model to choose beside the bundled one; repeatable.", show_default=False
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
-    host: Annotated[str, typer.Option(help="The address to serve on; others can only reach 0.0.0.0.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to serve on; 0.0.0.0 lets others reach it.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 7860,
     auth: Annotated[
         str | None, typer.Option(metavar="NAME:PASSWORD", help="Ask visitors for it.", show_default=False)

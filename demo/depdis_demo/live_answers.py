@@ -1,4 +1,4 @@
-"""What the Live tab asks: one frame of the browser's camera at a time, the newest when the one before is back."""
+"""What the Live tab asks: one frame of the browser's camera, and the newest one when that is back."""
 
 from __future__ import annotations
 

@@ -26,12 +26,14 @@ _HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 
 def build(room: Room) -> Blocks:
     """The page of a room; `launch` (app.py) serves it."""
+    page: Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
         gr.HTML(html_template=_asset("head.html"), apply_default_css=False, js_on_load=None)
         model = _model_choice(room)
-        with gr.Tabs():
+        about = AboutAnswers(room)
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Picture"):
-                _picture(room, model)
+                _picture(PictureAnswers(room, about.pictures), model)
             with gr.Tab("Video"):
                 _video(room, model)
             with gr.Tab("Live"):
@@ -40,7 +42,6 @@ def build(room: Room) -> Blocks:
             with gr.Tab("Adapt"):
                 _adapt(room)
             with gr.Tab("About"):
-                about = AboutAnswers(room)
                 _part("about", about.first(), (), [about.density])
         page.unload(room.left)
     return page
@@ -71,7 +72,7 @@ def _part(
     """
     return gr.HTML(
         value=value, html_template=_asset(f"{name}.html"), apply_default_css=False,
-        js_on_load=f"depdis.{name}({{element, trigger, props, server, upload, watch, events: {list(events)}}});",
+        js_on_load=f"depdis.{name}({{element, trigger, props, server, upload, watch}}); // {events}",
         elem_id=f"dd-{name}", elem_classes="dd-tab",
         server_functions=[_function(one) for one in functions],
     )  # fmt: skip
@@ -87,10 +88,10 @@ def _function(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return called
 
 
-def _picture(room: Room, model: gr.Dropdown) -> None:
-    answers = PictureAnswers(room)
+def _picture(answers: PictureAnswers, model: gr.Dropdown) -> None:
     part = _part("picture", answers.first(), ("chosen",), [answers.download])
-    part.chosen(answers.chosen, model, part, **_HIDDEN)
+    # another picture may be chosen while one is looked at
+    part.chosen(answers.chosen, model, part, trigger_mode="multiple", **_HIDDEN)
 
 
 def _video(room: Room, model: gr.Dropdown) -> None:

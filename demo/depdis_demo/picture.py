@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.colours import DEPTH_TICKS_M, FARTHEST_M, NEAREST_M, depth_position, scale_table
+from depdis_deploy.taxonomy import Colour
 
 if TYPE_CHECKING:
     from depdis_deploy import Prediction
@@ -52,19 +53,16 @@ def view_of(prediction: Prediction, folder: Path) -> dict[str, Any]:
 
 
 def classes_of(prediction: Prediction) -> list[dict[str, Any]]:
-    """The classes that are there, the largest first: label, name, colour, share and depths."""
-    listed = [
+    """The classes that are there, the largest first: label, name, colour and share."""
+    palette, statistics = prediction.manifest.taxonomy.palette, prediction.statistics
+    there = [label for label, found in enumerate(statistics) if found.share >= _LISTED_FROM]
+    return [
         {
-            "label": label, "name": name, "colour": "#%02x%02x%02x" % colour, "share": round(found.share, 4),
-            "nearest_m": found.nearest_depth_m,
+            "label": label, "name": prediction.names[label], "colour": hexadecimal(palette[label]),
+            "share": round(statistics[label].share, 4),
         }
-        for label, (name, colour, found) in enumerate(
-            zip(prediction.names, prediction.manifest.taxonomy.palette, prediction.statistics, strict=True)
-        )
+        for label in sorted(there, key=lambda label: statistics[label].share, reverse=True)
     ]  # fmt: skip
-    return sorted(
-        (one for one in listed if one["share"] >= _LISTED_FROM), key=lambda one: one["share"], reverse=True
-    )
 
 
 def scales() -> dict[str, Any]:
@@ -73,12 +71,20 @@ def scales() -> dict[str, Any]:
     return {
         "depth": {
             "colours": _table("depth"),
-            "ticks": [(depth_position(m), f"{m}+" if m == DEPTH_TICKS_M[-1] else f"{m}") for m in DEPTH_TICKS_M],
-            "unit": "metres", "range": [NEAREST_M, FARTHEST_M],
+            "ticks": [
+                (depth_position(m), f"{m}+" if m == DEPTH_TICKS_M[-1] else f"{m}") for m in DEPTH_TICKS_M
+            ],
+            "unit": "metres",
+            "range": [NEAREST_M, FARTHEST_M],
         },
         "density": {"colours": _table("density"), "ticks": shares, "unit": "unusual to usual"},
         "confidence": {"colours": _table("density"), "ticks": shares, "unit": "unsure to sure"},
     }
+
+
+def hexadecimal(colour: Colour) -> str:
+    """A colour as pages write it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def url(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
@@ -28,7 +28,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     auth: tuple[str, str] | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     adapt: tuple[str, ...] = ()
 
 

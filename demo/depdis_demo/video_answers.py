@@ -15,7 +15,7 @@ from depdis_deploy.sources import BUNDLED_CLIP
 from .answers import BUSY
 from .film import Film
 from .limits import check_video, plain
-from .picture import url
+from .picture import hexadecimal, url
 from .room import Room
 from .turns import Busy, Ticket
 from .visitors import Visitor
@@ -39,7 +39,7 @@ class VideoAnswers:
 
     def _palette(self) -> dict[str, str]:
         return {
-            name: "#%02x%02x%02x" % colour
+            name: hexadecimal(colour)
             for model in self.room.models.names
             for taxonomy in [self.room.models.get(model).manifest.taxonomy]
             for name, colour in zip(taxonomy.names, taxonomy.palette, strict=True)
@@ -99,7 +99,9 @@ class VideoAnswers:
         files = film.files()
         notes = list(film.job.said)
         if film.too_long:
-            notes.append(f"It went on for more than {self.room.limits.seconds:g} seconds, so the rest was left out.")
+            notes.append(
+                f"It went on for more than {self.room.limits.seconds:g} seconds, so the rest was left out."
+            )
         return self._answer(
             "result", cancelled=film.cancelled, note=" ".join(notes).replace(str(film.source), "The file"),
             files={kind: url(found) for kind, found in files.items()}, size=film.size, **film.progress(),

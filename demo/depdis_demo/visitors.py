@@ -1,4 +1,4 @@
-"""Each visitor's own files: under names that nobody can guess, deleted when replaced or when the visitor leaves."""
+"""Each visitor's own files: under names that nobody can guess, deleted with the page that they are of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from depdis_deploy.command import InputError
-
 
 
 class Visitor:

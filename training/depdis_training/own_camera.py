@@ -16,7 +16,7 @@ from depdis_deploy.colours import label_colours
 from depdis_deploy.command import InputError
 from depdis_deploy.legends import class_legend, draw, title
 from depdis_deploy.manifest import Manifest
-from depdis_deploy.pictures import write_rgb
+from depdis_deploy.pictures import write_labels, write_rgb
 from depdis_deploy.taxonomy import Taxonomy
 
 from .data.part import Part
@@ -44,8 +44,8 @@ def decided(
     source, target = held_out
     say("verdict: comparing start and result on pictures kept from the training")
     verdict = judged(start, result, source, target, manifest, pictures=pictures)
-    tiles = write_sheet(folder / SHEET, target, start, result, manifest)
-    write_json(folder / VERDICT, {**verdict.plain(), "sheet": tiles})
+    write_sheet(folder / SHEET, target, start, result, manifest)
+    write_json(folder / VERDICT, verdict.plain())
     if verdict.keep:
         say(f"verdict: the result is delivered ({verdict.reason})")
     else:
@@ -54,12 +54,11 @@ def decided(
     return result if verdict.keep else start
 
 
-def write_sheet(
-    path: Path, pictures: Dataset, start: Network, result: Network, manifest: Manifest
-) -> list[tuple[int, int]]:
+def write_sheet(path: Path, pictures: Dataset, start: Network, result: Network, manifest: Manifest) -> None:
     """Some pictures of the target, each beside the classes that start and result see in it, and a legend.
 
-    Returns the tiles' size, (width, height), of each row.
+    The same, each in a file of its own, in a folder beside the sheet: `0_picture.png`, `0_start.png` and
+    `0_result.png` (labels in the palette), `1_...`.
     """
     models = [torch_model(network, manifest, next(network.parameters()).device) for network in (start, result)]
     chosen = np.unique(np.linspace(0, len(pictures) - 1, SHEET_PICTURES).round().astype(int))
@@ -69,7 +68,12 @@ def write_sheet(
         before, after = (model(image).labels for model in models)
         rows.append((image, before, after))
     write_rgb(path, before_after(rows, manifest.taxonomy))
-    return [(TILE_WIDTH, _tile_height(image)) for image, _, _ in rows]
+    folder = path.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for number, (image, *labels) in enumerate(rows):
+        write_rgb(folder / f"{number}_picture.png", image)
+        for name, seen in zip(("start", "result"), labels, strict=True):
+            write_labels(folder / f"{number}_{name}.png", seen, manifest.taxonomy)
 
 
 def before_after(
@@ -93,7 +97,7 @@ def _row(
     row: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]], taxonomy: Taxonomy
 ) -> NDArray[np.uint8]:
     image, *labels = row
-    height = _tile_height(image)
+    height = max(1, round(TILE_WIDTH * image.shape[0] / image.shape[1]))
     tiles = [np.asarray(cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)]
     for seen in labels:
         shown = cv2.resize(seen, (TILE_WIDTH, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -101,10 +105,6 @@ def _row(
     for tile, name in zip(tiles, ("Picture", "Start", "Result"), strict=True):
         draw(tile, title(name, 2 * TILE_WIDTH, 2 * height), bottom=False)
     return np.concatenate(tiles, axis=1)
-
-
-def _tile_height(image: NDArray[np.uint8]) -> int:
-    return max(1, round(TILE_WIDTH * image.shape[0] / image.shape[1]))
 
 
 def export_model(folder: Path, weights: Path) -> None:

@@ -30,11 +30,11 @@ depdis.about = async ({ element, props, server }) => {
     const pixels = context.createImageData(...map);
     for (let i = 0; i < levels.length; i++) {
       // what is unusual lets the picture through
-      pixels.data.set([...scales.density.colours[levels[i]], 40 + 0.75 * levels[i]], 4 * i);
+      pixels.data.set([...scales.density.colours[levels[i]], Math.min(235, 1.6 * levels[i])], 4 * i);
     }
     context.putImageData(pixels, 0, 0);
     const over = part.canvas.getContext("2d");
-    over.filter = "grayscale(1)";
+    over.filter = "grayscale(1) brightness(0.85)";
     over.drawImage(ground, 0, 0);
     over.filter = "none";
     over.imageSmoothingQuality = "high";

@@ -2,7 +2,7 @@
 depdis.chart = (() => {
   const { make } = depdis;
   const SPACE = "http://www.w3.org/2000/svg";
-  const NEAR = 2;
+  const NEAR = 1;
   const FAR = 80;
 
   const shape = (tag, attributes) => {
@@ -29,11 +29,11 @@ depdis.chart = (() => {
     return drawing;
   };
 
-  // near at the bottom, on the logarithmic scale of the depth maps
+  // near at the bottom, on a logarithmic scale
   const height = (metres) => (100 * Math.log(Math.min(FAR, Math.max(NEAR, metres)) / NEAR)) / Math.log(FAR / NEAR);
   const lines = (series, end) => {
     const drawing = frame("Nearest person and vehicle over time, in metres");
-    for (const metres of [5, 10, 20, 40]) {
+    for (const metres of [2, 5, 10, 20, 40]) {
       const y = 100 - height(metres);
       drawing.append(shape("line", { x1: 0, x2: 1000, y1: y, y2: y, class: "dd-grid" }));
     }

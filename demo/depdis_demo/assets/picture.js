@@ -2,7 +2,7 @@
 depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   const { parts, make, say, percent, layers } = depdis;
   const part = parts(element);
-  const { limits, scales, examples, downloads } = props.value;
+  const { limits, scales, examples, downloads, pictures } = props.value;
   const over = document.createElement("canvas");
   const names = { classes: "Classes", depth: "Depth", density: "Density", confidence: "Confidence" };
   let shown = null; // the value of the server with its picture and planes
@@ -10,10 +10,16 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   let hidden = new Set();
   let pinned = null;
 
+  let asked = 0;
   const sent = (file) => {
     say(part.say, `Looking at ${file.name} …`, "busy");
-    trigger("chosen", file);
+    trigger("chosen", { ...file, asked: ++asked });
   };
+  for (const [name, title] of [["classes", "What"], ["depth", "How far"], ["density", "How usual"]]) {
+    if (!pictures[name]) continue;
+    const bars = name === "classes" ? [] : [depdis.bar(scales[name])];
+    part.before.append(make("li", {}, make("img", { src: pictures[name], alt: "", width: 400, height: 225 }), make("span", { text: title }), ...bars));
+  }
   const send = depdis.bring(element, part, { limits, upload, sent, paste: true });
   for (const one of examples) {
     part.examples.append(
@@ -207,6 +213,7 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
 
   const show = async (value) => {
     const [picture, planes] = await Promise.all([depdis.image(value.picture), layers.planes(value)]);
+    if (value.asked !== asked) return;
     const colours = Object.fromEntries(layers.NAMES.map((name) => [name, layers.table(name, scales, value.classes)]));
     // a class with a few pixels is in no list, but in the picture
     colours.classes = layers.table("classes", scales, value.colours.map((colour, label) => ({ label, colour })));
@@ -227,6 +234,7 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   };
   watch("value", () => {
     const value = props.value;
+    if (value.asked !== asked) return; // another picture was chosen meanwhile
     if (value.state === "error") say(part.say, value.text, "error");
     if (value.state === "result") {
       show(value).catch((error) => say(part.say, `The result could not be shown (${error.message}).`, "error"));
