@@ -98,7 +98,7 @@ def _scores() -> list[tuple[str, str]]:
     scores = json.loads(BUNDLED_MODEL.with_suffix(".json").read_text("utf-8"))["scores"]
     camvid, street = scores["camvid_validation"], scores["streets_random_100_seed_1000"]
     return [
-        ("Trained on", "generated streets alone; no photograph entered the training, except in its backbone's"),
+        ("Trained on", "generated streets alone, from ImageNet weights of its backbone"),
         ("Real pictures", f"{camvid['mIoU 11 (%)']:.1f} mIoU on CamVid's 101 validation pictures, 11 classes"),
         (
             "Distances",

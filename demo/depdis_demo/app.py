@@ -8,7 +8,8 @@ from typing import Any
 
 from depdis_deploy.command import InputError
 
-from .room import Room, Settings
+from .settings import Settings
+from .visitors import Visitors
 
 # What Gradio and the libraries below it would otherwise ask of the network; read when they are imported.
 _OFFLINE = {
@@ -19,41 +20,35 @@ _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def serve(settings: Settings, *, block: bool = True) -> Any:
-    """Serve until Ctrl-C; without `block` the running page, to be closed by who asked.
-
-    InputError, UsageError: the models cannot be loaded, or the address cannot be used.
-    """
+def serve(settings: Settings) -> None:
+    """Serve until Ctrl-C. InputError, UsageError: models that cannot be loaded, an address that is taken."""
     os.environ.update(_OFFLINE)
-    room = Room(settings)
-    os.environ["GRADIO_TEMP_DIR"] = str(room.visitors.uploads)
+    visitors = Visitors()
+    os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
-        page = _launched(room, settings)
+        try:
+            import gradio as gr
+        except ModuleNotFoundError:
+            raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
+        page = _launched(gr, settings, visitors)
         print(f"depdis-demo: {page.local_url}", file=sys.stderr, flush=True)
-        if not block:
-            return page
         page.block_thread()
     finally:
-        if block:
-            room.close()
-    return None
+        visitors.close()
 
 
-def _launched(room: Room, settings: Settings) -> Any:
-    try:
-        import gradio as gr
-    except ModuleNotFoundError:
-        raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
+def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
     from .page import ASSETS, build, head
+    from .room import Room
 
-    page = build(room)
+    page = build(Room(settings, visitors))
     page.queue(max_size=None, default_concurrency_limit=None)
     try:
         page.launch(
             server_name=settings.host, server_port=settings.port, share=False, auth=settings.auth,
             prevent_thread_lock=True, quiet=True, inbrowser=False, pwa=False, mcp_server=False, ssr_mode=False,
             footer_links=[], run_history=False, enable_monitoring=False, show_error=False,
-            max_file_size=settings.limits.megabytes * 1_000_000, allowed_paths=[str(room.visitors.results)],
+            max_file_size=settings.limits.megabytes * 1_000_000, allowed_paths=[str(visitors.results)],
             theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
         )  # fmt: skip
     except OSError as error:

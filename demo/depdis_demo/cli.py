@@ -48,7 +48,7 @@ def demo(
     command.raise_on_sigterm()
     from .app import serve
     from .limits import Limits
-    from .room import Settings
+    from .settings import Settings
 
     serve(
         Settings(

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import gradio as gr
 
 from depdis_deploy.backends.cpu import cores
 
-from .limits import Limits
 from .models import Models
+from .settings import Settings
 from .turns import Turns
 from .visitors import Visitor, Visitors
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The command line of `depdis-demo`.
-
-    adapt: settings (KEY=VALUE) handed to every adaptation. auth: (name, password), or nobody is asked.
-    """
-
-    models: tuple[Path, ...] = ()
-    device: str = "auto"
-    host: str = "127.0.0.1"
-    port: int = 7860
-    auth: tuple[str, str] | None = None
-    limits: Limits = field(default_factory=Limits)
-    adapt: tuple[str, ...] = ()
 
 
 class Room:
     """Made once, when the server starts; InputError and UsageError as the models raise them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self.settings, self.limits = settings, settings.limits
         self.models = Models(settings.models, settings.device)
-        self.visitors = Visitors()
+        self.visitors = visitors
         waiting = settings.limits.waiting
         self.pictures = Turns(max(1, cores()), waiting)
         self.videos = Turns(1, waiting)
@@ -56,7 +38,3 @@ class Room:
     def left(self, request: gr.Request) -> None:
         """A page was closed."""
         self.visitors.leave(request.session_hash)
-
-    def close(self) -> None:
-        """The server ends."""
-        self.visitors.close()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,17 @@ Opener = Callable[..., Page]
 PATIENCE_MS = 90_000  # other tests have the cores at the same time
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running server: its address, and its process."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """The address of a server of its own, which ends with the block as Ctrl-C ends it."""
+def serving(*options: str) -> Iterator[Served]:
+    """A server of its own, which ends with the block as a service manager ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,7 +52,7 @@ def serving(*options: str) -> Iterator[str]:
     line = process.stderr.readline()
     try:
         assert line == f"depdis-demo: http://127.0.0.1:{port}/\n", line + process.stderr.read()
-        yield line.split()[1]
+        yield Served(line.split()[1], process.pid)
     finally:
         process.terminate()
         said = process.communicate(timeout=60)[1]

@@ -18,8 +18,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    with serving(*LIMITS, *(word for setting in SHORT for word in ("--adapt-set", setting))) as address:
-        yield address
+    with serving(*LIMITS, *(word for setting in SHORT for word in ("--adapt-set", setting))) as served:
+        yield served.address
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,8 @@ def test_a_class_s_mixture_is_drawn_at_the_chosen_distance(page: Page) -> None:
     manifest = Predictor(threads=1).manifest
     shown = {}
     for name, place in (("sky", 10), ("road", 10), ("road", 90)):
-        page.get_by_label("Class", exact=True).select_option(name)
-        page.get_by_label("Distance").fill(str(place))
+        page.get_by_role("combobox", name="Class").select_option(name)
+        page.get_by_role("slider", name="Distance").fill(str(place))
         page.wait_for_selector(f"[data-painted='{name} {place}']")
         shown[name, place] = pixels(page, CANVAS)
         metres = 2 * 40 ** (place / 100)

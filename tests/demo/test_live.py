@@ -57,7 +57,10 @@ def test_the_newest_frame_is_shown_with_its_rate_and_age(
 def test_a_camera_that_is_refused_is_said_in_plain_words(open_page: Opener) -> None:
     page = open_page()
     page.evaluate(
-        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }"
+        """() => {
+          const refuse = async () => { throw new DOMException("", "NotAllowedError"); };
+          navigator.mediaDevices.getUserMedia = refuse;
+        }"""
     )
     tab(page, "Live")
     page.get_by_role("button", name="Start the camera").click()
