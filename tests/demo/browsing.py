@@ -29,7 +29,7 @@ SHORT = (
 )  # fmt: skip
 LIMITS = ("--max-megabytes", "20", "--max-megapixels", "8", "--max-seconds", "12")
 Opener = Callable[..., Page]
-PATIENCE_MS = 90_000  # other tests have the cores at the same time
+PATIENCE_MS = 200_000  # other tests have the cores at the same time
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import urllib.error
 import urllib.request
 from importlib import resources
@@ -108,9 +108,7 @@ def test_a_model_of_the_command_line_can_be_chosen_and_a_password_asked(
 ) -> None:
     from depdis_deploy.predictor import BUNDLED_MODEL
 
-    os.link(BUNDLED_MODEL, tmp_path / "mine.onnx") if os.stat(BUNDLED_MODEL).st_dev == os.stat(
-        tmp_path
-    ).st_dev else (tmp_path / "mine.onnx").write_bytes(BUNDLED_MODEL.read_bytes())
+    shutil.copy(BUNDLED_MODEL, tmp_path / "mine.onnx")
     with serving("--model", str(tmp_path / "mine.onnx")) as served:
         page = open_page(address=served.address)
         expect(page.get_by_label("Model")).to_have_value("mine.onnx")

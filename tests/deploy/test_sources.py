@@ -9,7 +9,7 @@ from clips import level, make_clip, write_picture
 
 from depdis_deploy.command import InputError
 from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
-from depdis_deploy.sources import Source, find_sources, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Source, find_sources, open_sources
 
 
 def found(*words: object) -> list[tuple[str, str, str | None]]:
@@ -166,3 +166,12 @@ def test_open_sources_reads_anything_in_order_and_passes_over_the_broken(tmp_pat
     assert "b.png" in errors[0]
     with pytest.raises(ValueError, match=r"b\.png"):
         list(open_sources(folder))
+
+
+def test_the_bundled_clip_is_a_drive_of_eight_seconds() -> None:
+    from depdis_deploy.clip import VideoFile
+
+    with VideoFile(str(BUNDLED_CLIP)) as clip:
+        assert (clip.rate, clip.total, clip.size) == (25, 200, (640, 320))
+        times = [frame.time_s for frame in clip]
+    assert times == [pytest.approx(index / 25) for index in range(200)]
