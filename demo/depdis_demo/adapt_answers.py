@@ -58,6 +58,8 @@ class AdaptAnswers:
             yield self._answer("error", text=TAKEN)
         except (InputError, UsageError, OSError) as error:
             yield self._answer("error", text=plain(error, path, name))
+        except Exception:
+            yield self._answer("error", text=self.room.wrong())
 
     def stop(self, request: gr.Request) -> None:
         """Cancel: nothing is kept."""

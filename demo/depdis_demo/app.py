@@ -38,6 +38,9 @@ def serve(settings: Settings) -> None:
 
 
 def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
+    from starlette.middleware import Middleware
+
+    from .guard import Guard
     from .page import ASSETS, build, head
     from .room import Room
 
@@ -50,6 +53,7 @@ def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
             footer_links=[], run_history=False, enable_monitoring=False, show_error=False,
             max_file_size=settings.limits.megabytes * 1_000_000, allowed_paths=[str(visitors.results)],
             theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
+            app_kwargs={"middleware": [Middleware(Guard)]},
         )  # fmt: skip
     except OSError as error:
         raise InputError(

@@ -14,10 +14,9 @@ from PIL import Image, UnidentifiedImageError
 from depdis_deploy.command import InputError
 from depdis_deploy.visualize import PANELS
 
-from .answers import BUSY
 from .picture import classes_of
 from .room import Room
-from .turns import Busy
+from .turns import BUSY, Busy
 
 MOST_PIXELS = 1_000_000  # of a frame; the page sends smaller ones
 _MOST_BYTES = 1_500_000

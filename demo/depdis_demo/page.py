@@ -10,8 +10,8 @@ import gradio as gr
 
 from .about_answers import AboutAnswers
 from .adapt_answers import AdaptAnswers
-from .answers import PictureAnswers
 from .live_answers import LiveAnswers
+from .picture_answers import PictureAnswers
 from .room import Room
 from .video_answers import VideoAnswers
 

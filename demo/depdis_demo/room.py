@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import traceback
 
 import gradio as gr
 
@@ -30,6 +31,11 @@ class Room:
     def serial(self) -> int:
         """A number that differs in every answer, since the page shows only answers that differ."""
         return next(self._serial)
+
+    def wrong(self) -> str:
+        """What to tell a visitor of the error being handled, which nobody foresaw; all of it goes to stderr."""
+        traceback.print_exc()
+        return "Something went wrong here; the server's log says what. Try it again, or with another file."
 
     def visitor(self, request: gr.Request) -> Visitor:
         """Who asks."""

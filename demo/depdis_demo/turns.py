@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+BUSY = "Many are using this demo just now. Try again in a moment."
+
 
 class Busy(Exception):
     """So many are waiting already that one more is sent away."""

@@ -12,12 +12,11 @@ from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.job import PANELS
 from depdis_deploy.sources import BUNDLED_CLIP
 
-from .answers import BUSY
 from .film import Film
 from .limits import check_video, plain
 from .picture import hexadecimal, url
 from .room import Room
-from .turns import Busy, Ticket
+from .turns import BUSY, Busy, Ticket
 from .visitors import Visitor
 
 _LOOK_EVERY_S = 0.4
@@ -60,6 +59,8 @@ class VideoAnswers:
             yield self._answer("error", text=BUSY)
         except (InputError, UsageError, MemoryError) as error:
             yield self._answer("error", text=plain(error, path, name))
+        except Exception:
+            yield self._answer("error", text=self.room.wrong())
 
     def stop(self, request: gr.Request) -> None:
         """Cancel: what is done is kept."""

@@ -63,6 +63,14 @@ def test_files_are_served_to_who_has_their_address_until_the_page_is_closed(
     assert not file.parent.parent.exists()
 
 
+def test_the_server_fetches_nothing_and_takes_no_body_that_no_page_sends(server: str) -> None:
+    for foreign in ("http://127.0.0.1/", "https://example.org/a.png", "HTTPS://example.org", "ftp://a", "../x"):
+        assert status(f"{server}gradio_api/file={foreign}") == 403
+    large = urllib.request.Request(f"{server}gradio_api/component_server", bytes(5_000_000), method="POST")
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(large)
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_every_tab_fits_its_width(open_page: Opener, width: int, dark: bool) -> None:

@@ -121,6 +121,18 @@ def test_slider_and_opacity_mix_picture_and_classes(page: Page, fog: Prediction)
     page.get_by_label("Opacity").fill("0")
     assert np.abs(pixels(page, CANVAS).astype(int) - fog.image).mean() < 6
 
+    # by its handle, too
+    page.get_by_label("Opacity").fill("100")
+    box = page.locator(CANVAS).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    shown = pixels(page, CANVAS).astype(int)
+    assert np.abs(shown - fog.image)[:, : int(1.5 * half)].mean() < 6
+    assert np.abs(shown - fog.image)[:, int(1.65 * half) :].mean() > 15
+
 
 def test_each_map_can_be_laid_over_the_picture_with_its_unit(page: Page, fog: Prediction) -> None:
     from depdis_deploy.visualize import density_colours, depth_colours

@@ -28,20 +28,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.after.style.clipPath = `inset(0 0 0 ${part.split.value}%)`;
     part.edge.style.left = `${part.split.value}%`;
   };
-  part.split.addEventListener("input", slide);
-  let dragging = false;
-  part.edge.addEventListener("pointerdown", (event) => {
-    dragging = true;
-    part.edge.setPointerCapture(event.pointerId);
-    event.preventDefault();
-  });
-  part.edge.addEventListener("pointermove", (event) => {
-    if (!dragging) return;
-    const box = part.before.getBoundingClientRect();
-    part.split.value = (100 * (event.clientX - box.left)) / box.width;
-    slide();
-  });
-  part.edge.addEventListener("pointerup", () => (dragging = false));
+  depdis.divider(part.edge, part.split, slide);
   const view = (pair) => {
     part.before.src = pair.before;
     part.after.src = pair.after;

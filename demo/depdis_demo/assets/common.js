@@ -110,6 +110,24 @@ window.depdis = (() => {
     return send;
   };
 
+  // A divider that is dragged by its handle or moved by a range input below; `moved` draws what is at its sides.
+  const divider = (edge, range, moved) => {
+    let dragging = false;
+    range.addEventListener("input", moved);
+    edge.addEventListener("pointerdown", (event) => {
+      dragging = true;
+      edge.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    edge.addEventListener("pointermove", (event) => {
+      if (!dragging) return;
+      const box = edge.parentElement.getBoundingClientRect();
+      range.value = (100 * (event.clientX - box.left)) / box.width;
+      moved();
+    });
+    edge.addEventListener("pointerup", () => (dragging = false));
+  };
+
   const download = (source, name) => {
     const anchor = make("a", { href: source, download: name });
     document.body.append(anchor);
@@ -137,6 +155,7 @@ window.depdis = (() => {
   };
 
   return {
-    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, download, model, bar,
+    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, divider, download,
+    model, bar,
   };
 })();

@@ -72,7 +72,7 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
     part.scale.replaceChildren(...(layer === "classes" ? [] : [depdis.bar(scales[layer])]));
     paint();
   };
-  part.split.addEventListener("input", paint);
+  depdis.divider(part.edge, part.split, paint);
   part.opacity.addEventListener("input", paint);
 
   // --- one of the maps over the picture, chosen by its small multiple
@@ -158,21 +158,8 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
       inside((event.clientY - box.top) / box.height, shown.height),
     ];
   };
-  let dragging = false;
-  const drag = (event) => {
-    const box = part.canvas.getBoundingClientRect();
-    part.split.value = Math.min(100, Math.max(0, (100 * (event.clientX - box.left)) / box.width));
-    paint();
-  };
-  part.edge.addEventListener("pointerdown", (event) => {
-    dragging = true;
-    part.edge.setPointerCapture(event.pointerId);
-    event.preventDefault();
-  });
-  part.edge.addEventListener("pointermove", (event) => dragging && drag(event));
-  part.edge.addEventListener("pointerup", () => (dragging = false));
   part.canvas.addEventListener("pointermove", (event) => {
-    if (shown && !dragging) read(place(event));
+    if (shown) read(place(event));
   });
   part.canvas.addEventListener("pointerleave", () => {
     if (shown && pinned) read(pinned);

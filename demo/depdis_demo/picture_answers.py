@@ -16,13 +16,12 @@ from . import examples
 from .limits import check_size, plain
 from .picture import DOWNLOADS, hexadecimal, scales, url, view_of
 from .room import Room
-from .turns import Busy
+from .turns import BUSY, Busy
 from .visitors import Visitor
 
 if TYPE_CHECKING:
     from depdis_deploy import Prediction
 
-BUSY = "Many are using this demo just now. Try again in a moment."
 _THUMB = (320, 180)
 
 
@@ -73,6 +72,8 @@ class PictureAnswers:
             return self._said(BUSY, asked)
         except (InputError, UsageError, MemoryError, KeyError) as error:
             return self._said(plain(error, path, name), asked)
+        except Exception:
+            return self._said(self.room.wrong(), asked)
         visitor.picture = (path, name, model)
         about = self._about(prediction, visitor, name)
         return {**self._answer("result", asked), "name": name, **shown, **about}
