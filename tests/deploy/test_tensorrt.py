@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -90,8 +91,34 @@ class TestTrust:
         (tmp_path / "file").touch()
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
         assert not local_engines.remember("0" * 64, tmp_path / "x.engine")
-        local_engines.keep_bytes(tmp_path / "file" / "timings", b"x")
-        assert local_engines.own_bytes(tmp_path / "file" / "timings") == b""
+        local_engines.keep_bytes("timings", b"x")
+        assert local_engines.own_bytes("timings") == b""
+        assert not local_engines.built_here("0" * 64)
+
+    def test_without_a_home_nothing_is_kept_and_nothing_believed(
+        self, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_CACHE_HOME", "cache")  # there, but of this folder, not of the user
+        assert not local_engines.built_here(sha256(engine.read_bytes()))
+        assert not local_engines.remember("0" * 64, engine)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"onnx": 5}, {"onnx": None}, {"engine_sha256": None}, {"flavour": "other"}, {"gpu": 3},
+            {"capabilities": 8}, {"capabilities": [8]}, {"precision": []}, {"workspace_mib": "all"},
+            {"layers": [1]}, {"parity": "good"}, {"bounds": []}, {"bounds": {"mean": True}}, {"manifest": {}},
+            {"profile": {"min": [1, 2, 3]}}, {"profile": {"min": [0, 32, 32, 3]}},
+        ],
+    )  # fmt: skip
+    def test_a_key_that_was_edited_is_refused_in_one_line(self, changes: dict[str, Any], engine: Path) -> None:
+        found = json.loads(beside(engine).read_text())
+        if "profile" in changes:
+            changes = {"profile": {**found["profile"], **changes["profile"]}}
+        beside(engine).write_text(json.dumps({**found, **changes}))
+        with pytest.raises(InputError, match="not a key of depdis-export"):
+            open_session(engine)
 
     def test_a_changed_engine_and_a_missing_or_foreign_key(self, engine: Path) -> None:
         data = engine.read_bytes()
@@ -395,10 +422,32 @@ class TestRebuilding:
             Predictor(engine)
         assert read_key(engine).gpu == "NVIDIA L4"
         Predictor(engine)  # without a word
+        engine.write_bytes(b"of somebody else")
+        beside(engine).write_text(key(b"of somebody else").to_json())
+        with pytest.raises(InputError, match="not built here by you"):
+            Predictor(engine)
+        self.make(here)
+        Predictor(engine)
         here.unlink()
         self.gpu = Gpu(0, "NVIDIA A10", "8.6")
         with pytest.raises(InputError, match=r"not 8.6; .*street.onnx is not beside it"):
             Predictor(engine)
+
+    def test_one_that_is_swapped_behind_the_build_is_not_loaded(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.make(here)
+        self.gpu = Gpu(0, "NVIDIA L4", "8.9")
+
+        def swapped(engine: Path, *words: Any) -> tensorrt_engine.Made:
+            made = rebuilt(engine, *words)
+            engine.write_bytes(b"of somebody else")
+            beside(engine).write_text(key(b"of somebody else").to_json())
+            return made
+
+        monkeypatch.setattr(tensorrt_open, "rebuilt", swapped)
+        with pytest.warns(RuntimeWarning, match="again"), pytest.raises(InputError, match="has replaced"):
+            Predictor(here.with_suffix(".engine"))
 
 
 def test_cudas_own_words_are_in_the_message() -> None:

@@ -163,7 +163,7 @@ def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: P
         waiting, interrupted = started(root), started(root)
         for process in (waiting, interrupted):
             assert process.stderr is not None
-            assert process.stderr.readline() == f"{root}: another process is at work on it; waiting until it is done\n"
+            assert process.stderr.readline().startswith(f"{root}: another process is at work on it; waiting")
         interrupted.send_signal(signal.SIGINT)
         assert interrupted.communicate()[1] == ""
         assert interrupted.returncode == 130
@@ -177,7 +177,7 @@ def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: P
 
 def started(root: Path) -> subprocess.Popen[str]:
     """`depdis-data street` making the set of `whole` in a process of its own."""
-    options = "--pictures 3 --size 96x64 --domain random --layout synthia --seed 5 --workers 1".split()
+    options = ("--pictures=3", "--size=96x64", "--domain=random", "--layout=synthia", "--seed=5", "--workers=1")
     code = "from depdis_training.data_cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "street", root, *options], env={**os.environ, "PYTHONPATH": PATHS},
