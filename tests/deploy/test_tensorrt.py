@@ -16,7 +16,7 @@ from calling import infer
 from numpy.typing import NDArray
 from tiny_model import manifest, write_tiny_model
 
-from depdis_deploy import Predictor
+from depdis_deploy import Predictor, triton
 from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_engine, tensorrt_open
 from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
@@ -347,6 +347,18 @@ class TestSession:
     def test_frames_outside_the_profile(self, runtime: host_cuda.Runtime, engine: Path) -> None:
         with pytest.raises(InputError, match="frames of 1x16x16 to 2x64x64, best at 1x64x32, got 1x128x64"):
             open_session(engine).run(np.zeros((1, 64, 128, 3), np.uint8))
+
+    def test_triton_gets_batches_as_large_as_the_engine_takes(
+        self, runtime: host_cuda.Runtime, engine: Path, tmp_path: Path
+    ) -> None:
+        folder = triton.write_repository(engine, tmp_path / "repository")
+        assert "max_batch_size: 2\n" in (folder / "config.pbtxt").read_text()
+        assert (folder / "1" / "model.plan").read_bytes() == engine.read_bytes()
+        beside(engine).write_text(key(engine.read_bytes(), flavour="tensorrt_rtx").to_json())
+        with pytest.raises(InputError, match="here is tensorrt 11"):
+            triton.write_repository(engine, tmp_path / "other")
+        with pytest.raises(InputError, match="this one is of tensorrt_rtx"):
+            triton._most_of_engine(engine)
 
     def test_an_engine_that_tensorrt_refuses(self, runtime: host_cuda.Runtime, engine: Path) -> None:
         engine.write_bytes(b"no engine")
