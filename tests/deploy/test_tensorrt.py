@@ -11,6 +11,7 @@ from typing import Any
 
 import host_cuda
 import numpy as np
+import onnx
 import pytest
 from calling import infer
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
 from depdis_deploy.backends.onnxruntime_backend import OnnxRuntimeSession
 from depdis_deploy.backends.tensorrt_engine import make_engine, rebuilt
-from depdis_deploy.backends.tensorrt_graph import Convolution, Graph
+from depdis_deploy.backends.tensorrt_graph import Convolution, Graph, bytes_at_the_border
 from depdis_deploy.backends.tensorrt_layers import EngineError, check_layers, read_layers
 from depdis_deploy.backends.tensorrt_module import TensorRT, installed
 from depdis_deploy.backends.tensorrt_parity import measured, street_frames
@@ -238,6 +239,31 @@ def test_precisions_are_read_as_tensorrt_10_writes_them_too() -> None:
         check_layers(read_layers("", graph), "fp16", "an A10")
 
 
+def test_a_layer_with_constants_of_an_unknown_type_is_read() -> None:
+    tensor = "{{ Name: w, Dimensions: [9], Datatype: {} }}"
+    taken = (
+        f"Inputs: [ {tensor.format('Half')} ], Constants: [ {tensor.format('FP8')}, {tensor.format('Half')} ]"
+    )
+    line = f"LayerType: conv, {taken}, Outputs: [], Metadata: [ONNX Layer: a]"
+    assert read_layers(line, {"a": Convolution("fp16", 9)}).counts == {"fp16": 1}
+
+
+def test_a_cast_is_told_by_its_attributes_name() -> None:
+    """Of operator set 19 on a cast also says whether it saturates, before what it is to."""
+    kinds = onnx.TensorProto
+    cast = onnx.helper.make_node("Cast", ["middle"], ["labels"], saturate=1, to=kinds.UINT8)
+    assert cast.attribute[0].name == "saturate"
+    ends = [
+        onnx.helper.make_tensor_value_info(name, kind, [1])
+        for name, kind in (("frames", kinds.UINT8), ("labels", kinds.UINT8))
+    ]
+    first = onnx.helper.make_node("Cast", ["frames"], ["middle"], to=kinds.FLOAT)
+    model = onnx.helper.make_model(onnx.helper.make_graph([first, cast], "g", ends[:1], ends[1:]))
+    bytes_at_the_border(model)
+    to = [attribute.i for node in model.graph.node for attribute in node.attribute if attribute.name == "to"]
+    assert to == [kinds.FLOAT, kinds.FLOAT, kinds.FLOAT, kinds.UINT8]
+
+
 class TestParity:
     def test_frames_are_of_a_street_and_differ(self) -> None:
         frames = street_frames((3, 32, 64, 3))
@@ -331,6 +357,14 @@ class TestSession:
         assert runtime.calls.count("cudaMalloc") == 4 * 5 * 2
         del session
         self.engines.clear()
+        assert runtime.memory == {}
+
+    def test_device_memory_is_given_back_where_the_host_has_none(
+        self, runtime: host_cuda.Runtime, engine: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runtime, "cudaMallocHost", lambda size: (2, 0), raising=False)
+        with pytest.raises(InputError, match="cudaMallocHost: error 2"):
+            open_session(engine).run(street_frames((1, 32, 64, 3)))
         assert runtime.memory == {}
 
     def test_each_thread_has_a_context_of_its_own(
