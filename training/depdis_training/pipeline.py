@@ -11,6 +11,7 @@ from depdis_deploy.command import InputError, UsageError
 from .adaptation import AdaptationLearner
 from .batch_statistics import reestimated
 from .checkpoint import round_to_half, write_weights
+from .config import load_config
 from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
@@ -19,7 +20,7 @@ from .network import Network
 from .own_camera import decided
 from .parts import Parts, make_manifest, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
-from .run_folder import Run, write_json
+from .run_folder import WEIGHTS, Run, write_json
 from .scoring import class_view
 from .settings import Config
 from .speech import say
@@ -39,6 +40,8 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     """
     if until is not None and until not in STAGES:
         raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
+    if config.network.after is not None and config.network.init is None:
+        config = _after_another(config, config.network.after, folder, cache)
     workers = join_workers()
     run = Run(folder, config)
     config = run.config
@@ -56,6 +59,15 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         run.begin()
     workers.wait()
     Experiment(run, data, cache, workers).carry_out(until)
+
+
+def _after_another(config: Config, name: str, folder: Path, cache: Path) -> Config:
+    """The configuration with the result of `name` to start from, whose run is carried out if it is not done."""
+    own = {key: getattr(config, key) for key in ("seed", "source", "target", "validation", "input", "augment")}
+    before = folder.resolve().with_name(f"{folder.name}-before")
+    train(load_config(name).model_copy(update=own), before, cache)
+    network = config.network.model_copy(update={"init": str(before / WEIGHTS)})
+    return config.model_copy(update={"network": network})
 
 
 def _check_start(config: Config) -> None:

@@ -54,11 +54,14 @@ class Network(Section):
     model, `scratch` random weights, `file` means that `init` has to name one.
 
     init: a file to start from instead: a checkpoint, or the backbone's ImageNet weights.
+    after: a configuration whose result this goes on from where there is no `init`. It is run before, in a
+        folder beside this run's, with this one's seed, data, input and views.
     """
 
     backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
     start: Literal["package", "bundled", "scratch", "file"] = "package"
     init: str | None = None
+    after: str | None = None
 
 
 class Input(Section):
