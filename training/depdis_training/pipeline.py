@@ -118,7 +118,7 @@ class Experiment:
             raise UsageError(
                 f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
             )
-        if self.workers.count == 1 and not last.exists():
+        if not last.exists():
             self._say_how_long(rounds)
         if until != "labels" or self.config.network.init is None or last.exists():
             network = self._stage1(network)
