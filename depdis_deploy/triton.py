@@ -57,9 +57,10 @@ def write_repository(model: Path, repository: Path, *, name: str | None = None, 
     target = repository / name
     refuse_taken(target, exist_ok=exist_ok)
     suffix = model.suffix.lower()
-    session = open_session(model, "auto" if suffix == ".engine" else "cpu")
+    of_engine = _most_of_engine(model) if suffix == ".engine" else None
+    session = open_session(model, "cpu" if of_engine is None else "auto")
     manifest = Manifest.from_metadata(session.metadata)
-    most = _most_of_engine(model) if suffix == ".engine" else _most(manifest.parity)
+    most = of_engine or _most(manifest.parity)
     text = config(name, suffix, signature(session, manifest, most), manifest)
     backend_file, companions = _BACKENDS[suffix][1:3]
     growing = repository / f".{name}.{os.getpid()}.part"

@@ -71,6 +71,11 @@ class Request:
         if not self.trt and self.engine != EngineOptions():
             raise UsageError("--workspace, --min, --opt, --max and --compute-capability are for --trt")
         self.engine.wishes()
+        if self.triton is not None and self.engine.capabilities:
+            raise UsageError(
+                "--triton and --compute-capability exclude each other: Triton loads no engine that was built "
+                "ahead of time"
+            )
         if self.precision is not None and self.precision not in PRECISIONS:
             raise UsageError(f"--precision takes {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.of_model:

@@ -337,6 +337,8 @@ main()
         ([BUNDLED_MODEL, "--trt", "--min", "64x64", "--max", "32x64"], UsageError, "have to rise"),
         ([BUNDLED_MODEL, "--trt", "--max", "100x64"], UsageError, "multiples of 32"),
         (["last.pt", "--workspace", "64"], UsageError, "are for --trt"),
+        ([BUNDLED_MODEL, "--trt", "--precision", "int4"], UsageError, "--precision takes"),
+        ([BUNDLED_MODEL, "--trt", "--triton", "r"], UsageError, "--triton and --compute-capability"),
         (["none.onnx", "--trt"], InputError, "no such model file"),
         ([BUNDLED_MODEL, "--trt", "--compute-capability", "1.0"], InputError, "but for 7.5"),
         ([BUNDLED_MODEL, "--trt", "--compute-capability", "ampere"], UsageError, "numbers such as 8.6"),
