@@ -28,6 +28,7 @@ def saved(page: Page, name: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.timeout(600)
 def test_a_real_film_is_made_with_progress_plays_and_is_charted(
     page: Page, bikes: Path, tmp_path: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_real_film_is_made_with_progress_plays_and_is_charted(
     expect(chart).to_contain_text(f"vehicle: nearest {min(cars + others):.1f} m")
     assert chart.locator("polygon").count() >= 8
     page.eval_on_selector(PLAYER, "player => player.pause()")
+    chart.locator(".dd-areas").scroll_into_view_if_needed()
     box = chart.locator(".dd-areas").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)

@@ -31,8 +31,10 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   // --- the camera, for one picture
   part.camera.addEventListener("click", async () => {
     part.finder.hidden = false;
+    part.take.disabled = true; // until there is something to take
     try {
       await depdis.openCamera(part.preview);
+      part.take.disabled = false;
       part.take.focus();
     } catch (error) {
       part.finder.hidden = true;
