@@ -33,6 +33,7 @@ _COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
 _FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
 _NEEDED = ("depdis_training", "depdis_export", "torch", "onnx", "onnxscript")
 _KILL_AFTER_S = 30.0
+_LAST_WORDS_S = 5.0
 
 
 def missing() -> str | None:
@@ -72,13 +73,15 @@ class Adaptation:
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=self._listen, name="adaptation", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name="adaptation", daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._heard(line.strip())
+        with self._process.stderr as said:
+            for line in said:
+                self._heard(line.strip())
 
     def _heard(self, line: str) -> None:
         if not line:
@@ -102,7 +105,9 @@ class Adaptation:
         process = self._process
         if process is not None and process.poll() is None:
             self._signal(signal.SIGTERM)
-            threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,)).start()
+            late = threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,))
+            late.daemon = True
+            late.start()
 
     def end(self) -> None:
         """See that nothing is at work any more."""
@@ -112,6 +117,7 @@ class Adaptation:
         if process.poll() is None:
             self.cancel()
         process.wait()
+        self._listener.join(_LAST_WORDS_S)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
