@@ -12,6 +12,8 @@ from depdis_deploy import Predictor, backends
 from depdis_deploy.backends import choice, cpu
 from depdis_deploy.backends.choice import bundled_precision, check_words, choose
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.manifest import Manifest
+from depdis_deploy.predictor import BUNDLED_INT8, BUNDLED_MODEL
 
 HELD = replace(manifest(), parity={"engines": {"openvino bf16": {"held": True}}})
 MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False}}})
@@ -38,6 +40,42 @@ def test_auto_takes_bf16_where_its_export_measured_it(machine: pytest.MonkeyPatc
     machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
     machine.setattr(choice, "find_spec", lambda name: None)
     assert "not installed" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+
+
+def test_auto_takes_openvino_for_int8_where_bf16_is_out(machine: pytest.MonkeyPatch) -> None:
+    def int8(**held: bool) -> Manifest:
+        engines = {name.replace("_", " "): {"held": value} for name, value in held.items()}
+        return replace(manifest(), precision="int8", parity={"engines": engines})
+
+    def taken(said: Manifest) -> tuple[str, str, str]:
+        found = choose(said, ".onnx", "auto", "auto", "auto", gpu=False)
+        return found.engine, found.arithmetic, found.reason
+
+    assert taken(int8(openvino=True, openvino_bf16=True))[:2] == ("openvino", "bf16")
+    engine, arithmetic, why = taken(int8(openvino=True, openvino_bf16=False))
+    assert (engine, arithmetic) == ("openvino", "fp32")
+    assert "held its bounds there" in why
+    assert "bf16 missed its bounds" in why
+    engine, _, why = taken(int8(openvino=False, openvino_bf16=False))
+    assert (engine, why) == ("onnxruntime", "openvino missed its bounds at export")
+    assert taken(int8())[::2] == ("onnxruntime", "its export did not measure openvino")
+    half = choose(int8(openvino=True, openvino_bf16=False), ".onnx", "cpu", "auto", "auto", gpu=False)
+    assert (half.engine, half.arithmetic) == ("onnxruntime", "fp32")
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
+    assert "INT8 arithmetic" in taken(int8(openvino=True, openvino_bf16=False))[2]
+    machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
+    assert taken(int8(openvino=True, openvino_bf16=True))[:2] == ("openvino", "fp32")
+    machine.setattr(choice, "find_spec", lambda name: None)
+    assert taken(int8(openvino=True))[::2] == ("onnxruntime", "openvino, which would be faster, is not installed")
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_bundled_model_on_a_processor_with_all() -> None:
+    """The gate's own record in the shipped file decides."""
+    said = backends.describe(BUNDLED_MODEL.with_name(BUNDLED_INT8))
+    found = choose(said, ".onnx", "auto", "auto", "auto", gpu=False)
+    assert found.engine == "openvino"
+    assert (found.arithmetic == "bf16") == said.parity["engines"]["openvino bf16"]["held"]
 
 
 @pytest.mark.usefixtures("machine")
