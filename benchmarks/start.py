@@ -3,9 +3,9 @@
     python benchmarks/start.py [--runs N] [--out result.json] [-- OPTIONS OF depdis-infer]
 
 Each run is a process of its own, as a user starts it. It ends when the first frame of the bundled clip has been
-handed to the encoder and its line of NDJSON is made, or when the first picture's files are written. The runs of the
-cases take turns; the first of each, which warms the disk, does not count. Held to be met: a median of at most
-1.5 s in each case; exit status 1 if not.
+handed to the encoder and its line of NDJSON is made, or when the first picture's files are written. The runs of
+the cases take turns; the first of each, which warms the disk, does not count. Held to be met: a median of at
+most 1.5 s in each case; exit status 1 if not.
 """
 
 from __future__ import annotations
