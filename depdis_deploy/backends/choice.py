@@ -42,7 +42,7 @@ def check_words(device: str, engine: str, precision: str) -> None:
 def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision: str, *, gpu: bool) -> Choice:
     """The engine and arithmetic for a model, from what was asked for and what the machine has.
 
-    With `auto` for the device, openvino is taken where it is faster, this processor has the arithmetic, and the
+    With `auto` for the device, openvino is taken where this processor is faster in its arithmetic, and the
     model's export measured it within its bounds (`parity.engines` of the manifest): in bf16, else with an INT8
     file, whose other layers stay fp32 then. `cpu` means onnxruntime in the file's own precision, the reference,
     unless engine or precision say otherwise. gpu: whether onnxruntime has one. InputError where the file is not
@@ -70,7 +70,7 @@ def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision:
         refusal = _no_int8(manifest)
         faster = f"faster in INT8, which held its bounds there at export; the rest in fp32: {no_bf16}"
     else:
-        refusal, faster = no_bf16, "this processor has bf16, and the export measured it within its bounds"
+        refusal, faster = no_bf16, "this processor has fast bf16, and the export measured it within its bounds"
     if refusal is None and find_spec("openvino") is None:
         refusal = "openvino, which would be faster, is not installed"
     if refusal is not None:
@@ -86,13 +86,17 @@ def _openvino(manifest: Manifest, device: str, precision: str, reason: str) -> C
     refusal = _no_bf16(manifest)
     if refusal is not None:
         return Choice("openvino", "fp32", f"{reason}; {refusal}")
-    return Choice("openvino", "bf16", f"{reason}; this processor has bf16, which held its bounds at export")
+    return Choice(
+        "openvino", "bf16", f"{reason}; this processor has fast bf16, which held its bounds at export"
+    )
 
 
 def _no_bf16(manifest: Manifest) -> str | None:
     """Why bf16 is not to be taken unasked; None: it may be."""
     if "bf16" not in cpu.features():
         return "this processor is not known to have bf16"
+    if "fast bf16" not in cpu.features():
+        return "this processor's bf16 is no faster than its fp32"
     return _not_held(manifest, "openvino bf16", "bf16")
 
 

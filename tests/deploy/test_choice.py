@@ -22,7 +22,7 @@ MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A processor with everything, and openvino."""
-    monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
+    monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16", "int8"}))
     monkeypatch.setattr(choice, "find_spec", lambda name: object())
     return monkeypatch
 
@@ -37,7 +37,9 @@ def test_auto_takes_bf16_where_its_export_measured_it(machine: pytest.MonkeyPatc
         assert why in taken.reason
     machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
     assert "not known to have bf16" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
-    machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
+    assert "no faster" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16"}))
     machine.setattr(choice, "find_spec", lambda name: None)
     assert "not installed" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
 
@@ -119,10 +121,16 @@ def test_the_bundled_file(machine: pytest.MonkeyPatch) -> None:
 
 def test_features_are_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "cpuinfo"
-    file.write_text("processor : 0\nflags : fpu avx512_vnni amx_bf16\n")
     monkeypatch.setattr(cpu, "_CPUINFO", file)
-    cpu.features.cache_clear()
-    assert cpu.features() == {"int8", "bf16"}
+    for vendor, flags, found in (
+        ("GenuineIntel", "fpu avx512_vnni amx_bf16", {"int8", "bf16", "fast bf16"}),
+        ("GenuineIntel", "fpu avx512_vnni avx512_bf16", {"int8", "bf16"}),
+        ("AuthenticAMD", "fpu avx512_bf16", {"bf16", "fast bf16"}),
+        ("GenuineIntel", "fpu", set()),
+    ):
+        file.write_text(f"processor : 0\nvendor_id : {vendor}\nflags : {flags}\n")
+        cpu.features.cache_clear()
+        assert cpu.features() == found
     cpu.features.cache_clear()
     monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "none")
     assert cpu.features() == frozenset()
