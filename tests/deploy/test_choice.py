@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,6 +151,15 @@ def test_a_gpus_onnxruntime_without_a_gpu_leaves_the_choice_to_the_cpu(
     monkeypatch.setattr(backends, "has_gpu", lambda: True)
     predictor = Predictor(model, threads=1)
     assert predictor.device == "0" or "has a GPU here" not in predictor.choice
+
+
+def test_asking_for_a_gpu_loads_no_engine_that_has_no_part_for_one() -> None:
+    code = (
+        "import sys; from depdis_deploy.backends import has_gpu; found = has_gpu(); "
+        "assert found or 'onnxruntime' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def _bf16(model: Path) -> str:
