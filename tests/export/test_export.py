@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from depdis_deploy import Predictor
 from depdis_deploy.command import UsageError
+from depdis_deploy.files import file_sha256
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.sizes import parse_size
 from depdis_deploy.taxonomy import CITYSCAPES_7
@@ -51,7 +52,7 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
     assert said.dynamic
     assert said.resize == replace(manifest.resize, width=128, height=64)
     assert said.outputs == ("labels", "depth", "density", "confidence")
-    assert said.source_sha256 == exporting.sha256(checkpoint)
+    assert said.source_sha256 == file_sha256(checkpoint)
     assert said.versions["torch"] == torch.__version__
     assert {(row["batch"], row["width"], row["height"]) for row in said.parity["shapes"]} == {
         (batch, *side) for batch in (1, 2) for side in ((128, 64), (64, 128), (64, 32))

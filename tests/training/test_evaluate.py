@@ -14,7 +14,7 @@ from depdis_training import evaluate_cli
 from depdis_training.checkpoint import read_checkpoint
 from depdis_training.data import open_dataset
 from depdis_training.depth_distribution import DepthDistribution
-from depdis_training.scoring import class_view
+from depdis_training.label_figures import class_view
 
 
 def _evaluate(*arguments):

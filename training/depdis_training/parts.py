@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -171,16 +172,17 @@ class Parts:
         return scaled_sizes(sizes, (shape.width, shape.height), settings.reference)
 
 
-def make_manifest(config: Config, method: Method, distribution: DepthDistribution) -> Manifest:
-    """What the trained model says of itself."""
-    branches = set(method.branches)
+def make_manifest(
+    config: Config, branches: Collection[str], distribution: DepthDistribution | None
+) -> Manifest:  # fmt: skip
+    """What a model of a configuration says of itself; branches: those of its network."""
     return Manifest(
         taxonomy=taxonomy_of(config.source),
         resize=config.input.rule(),
         outputs=tuple(name for name in OUTPUTS if name in branches or name not in ("depth", "density")),
         dynamic=config.input.kind == "area",
         canonical_focal_px=config.input.canonical_focal_px,
-        density=distribution.to_dict(),
+        density=None if distribution is None else distribution.to_dict(),
         backbone=config.network.backbone,
     )
 
