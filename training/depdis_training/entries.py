@@ -22,7 +22,7 @@ from .experiment_data import taxonomy_of
 from .models import exported_model, torch_models
 from .network import Network
 from .parts import make_manifest
-from .run_folder import snapshots
+from .run_folder import SNAPSHOTS, snapshots
 from .settings import Config
 
 EXPORTED = (".onnx", ".engine", ".xml")
@@ -48,9 +48,9 @@ def expanded(paths: Iterable[Path]) -> list[tuple[str, Path]]:
             those = snapshots(path)
             if not those:
                 raise InputError(f"{path}: no run folder, it holds no stage with a last.pt")
-            found += [(f"{path.resolve().name}/{one.parent.name}/{one.stem}", one) for one in those]
+            found += [(_of_run(one), one) for one in those]
         else:
-            found.append((path.name, path))
+            found.append((_of_run(path) if path.name in SNAPSHOTS else path.name, path))
     titles: list[str] = []
     for title, path in found:
         if title in titles:
@@ -61,6 +61,12 @@ def expanded(paths: Iterable[Path]) -> list[tuple[str, Path]]:
             title = f"{title.removesuffix(f' ({number - 1})')} ({number})"
         titles.append(title)
     return [(title, path) for title, (_, path) in zip(titles, found, strict=True)]
+
+
+def _of_run(snapshot: Path) -> str:
+    """RUN/STAGE/last, or best."""
+    whole = snapshot.resolve()
+    return f"{whole.parent.parent.name}/{whole.parent.name}/{whole.stem}"
 
 
 def opened(

@@ -52,10 +52,17 @@ def full_evaluation(
     if extras.joint_space:
         metrics["joint_space"] = _joint_space(opened, dataset, quiet=quiet)
     by_title = {row.entry.title: row for row in rows}
-    firsts = [by_title[one.entries[0].title] for one in opened]
+    firsts = [by_title[one.entries[0].title] for one in one_a_run(opened)]
     differing = compared_frames(firsts, dataset) if extras.compare and len(firsts) > 1 else []
     write_report(out, metrics, examples(firsts[0], dataset), differing)
     return metrics
+
+
+def one_a_run(opened: Sequence[Opened]) -> list[Opened]:
+    """One snapshot of each run, to be shown beside other models; all, where that would leave a single one."""
+    runs = [one.entries[0].title.rpartition("/")[0] or one.entries[0].title for one in opened]
+    firsts = [one for place, one in enumerate(opened) if runs[place] not in runs[:place]]
+    return firsts if len(firsts) > 1 else list(opened)
 
 
 def as_metrics(
@@ -99,7 +106,8 @@ def _published(rows: Sequence[Row], config: Config) -> dict[str, Any] | None:
 
 def _joint_space(opened: Sequence[Opened], dataset: Dataset, *, quiet: bool) -> dict[str, Any] | None:
     """Of the first two networks their own spaces; of a single one those weighted by density and by depth."""
-    networks = [(one.entries[0], one.network) for one in opened if one.network is not None][:2]
+    with_network = [one for one in opened if one.network is not None]
+    networks = [(one.entries[0], one.network) for one in one_a_run(with_network) if one.network is not None][:2]
     if not networks:
         return None
     wanted = []

@@ -102,8 +102,8 @@ def compared(rows: Sequence[Row], dataset: Dataset) -> list[Example]:
 def differing(
     predicted: Sequence[NDArray[np.uint8]], truth: NDArray[np.uint8], boxes: int = BOXES
 ) -> list[Box]:
-    """Up to `boxes` windows apart from each other, a quarter of the picture wide and a third high: those with the
-    most labelled pixels that two predictions call differently."""
+    """Up to `boxes` windows apart from each other, a quarter of the picture wide and a third high: those with
+    the most labelled pixels that two predictions call differently."""
     height, width = truth.shape
     high, wide = max(1, height // 3), max(1, width // 4)
     others = np.any([labels != predicted[0] for labels in predicted[1:]], axis=0) & (truth != IGNORE)

@@ -26,7 +26,7 @@ class Series:
 
 def class_bars(names: Sequence[str], palette: Colours, series: Sequence[Series]) -> str:
     """A group of bars for each class, a bar for each model, with whiskers for the intervals."""
-    left, right, top, bar = 128, 940, 26, 15 if len(series) < 3 else 11
+    left, right, top, bar = 128, 940, 26, 15 if len(series) < 3 else 13
     group = bar * len(series) + 9
     bottom = top + group * len(names)
     parts = []
@@ -130,13 +130,13 @@ def scatter(
     points: Sequence[Sequence[float]], classes: Sequence[int], names: Sequence[str], palette: Colours
 ) -> str:
     """Points of the plane by class."""
-    side, pad = 360, 12
+    side, pad = 470, 14
     places = np.asarray(points, np.float64)
     low, span = places.min(axis=0), np.maximum(np.ptp(places, axis=0), 1e-9)
     where = pad + (places - low) / span * (side - 2 * pad)
     parts = [rect(0, 0, side, side, "ground", radius=8)]
     parts += [
-        circle(x, y, 2.6, "dot", fill=hex_colour(palette[label]), hint=names[label])
+        circle(x, y, 3.2, "dot", fill=hex_colour(palette[label]), hint=names[label])
         for (x, y), label in zip(where, classes, strict=True)
     ]
     return drawing(side, side, parts, label="t-SNE of target pixels, coloured by true class")

@@ -14,6 +14,7 @@ from .reading import (
     depth_table,
     main_titles,
     overview,
+    plain,
     published_table,
     variants_table,
 )
@@ -60,7 +61,7 @@ def markdown(
         parts.append("## What the discriminator sees")
         parts.append(f"{space['pixels']} target pixels; purity by chance {100 * space['chance']:.1f} %.")
         for number, one in enumerate(space["spaces"], 1):
-            figures = f"silhouette {one['silhouette']:.3f}, purity {100 * one['purity']:.1f} %"
+            figures = f"silhouette {plain(one['silhouette'], 3)}, purity {100 * one['purity']:.1f} %"
             line = f"{one['title']} ({one['kind']}): {figures}"
             parts += [line, *_drawn(f"space-{number}", folder, drawn)]
     parts += ["## What each figure is", "\n".join(f"- **{term}**: {text}" for term, text in how(metrics))]

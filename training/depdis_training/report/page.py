@@ -19,6 +19,7 @@ from .reading import (
     main_titles,
     miou_names,
     overview,
+    plain,
     published_table,
     shown,
     variants_table,
@@ -125,8 +126,8 @@ def _models(metrics: Metrics) -> str:
         f"<li><b>{escape(title)}</b>: {escape(about_row(row))}</li>" for title, row in metrics["rows"].items()
     )
     return (
-        "<p>Below each mIoU and each difference stands its interval. What a difference is from, the last section "
-        "says; its colour says that the interval leaves zero out.</p>"
+        "<p>Below each mIoU and each difference stands its interval. What a difference is from, the last "
+        "section says; its colour says that the interval leaves zero out.</p>"
         f"{_table(overview(metrics))}<details><summary>What each model is</summary>"
         f'<ul class="says">{lines}</ul></details>'
     )
@@ -159,8 +160,9 @@ def _confidence(metrics: Metrics) -> str:
         return ""
     return (
         f'<div class="beside">{drawn}<p>Of {escape(main_titles(metrics)[0])}. A bar is the share of right '
-        "labels among the pixels of that confidence; on the dashed line a model is right as often as it says. Red "
-        "is the gap to what the pixels' own confidence promises. Below, how many pixels are that sure.</p></div>"
+        "labels among the pixels of that confidence; on the dashed line a model is right as often as it says. "
+        "Red is the gap to what the pixels' own confidence promises. Below, how many pixels are that sure.</p>"
+        "</div>"
     )
 
 
@@ -207,15 +209,15 @@ def _space(metrics: Metrics) -> str:
         kind = one["kind"].replace("segmentation", "self-information").replace("*", " \N{MULTIPLICATION SIGN} ")
         cells.append(
             f"<figure><h3>{escape(one['title'])}</h3>{picture}<figcaption>{escape(kind)}; "
-            f"silhouette <b>{one['silhouette']:.3f}</b>, nearest-neighbour purity "
+            f"silhouette <b>{plain(one['silhouette'], 3)}</b>, nearest-neighbour purity "
             f"<b>{100 * one['purity']:.1f} %</b></figcaption></figure>"
         )
     return (
         f"<p>{space['pixels']} target pixels, of each class as many where it has them, placed by t-SNE so that "
-        "those lie together which the discriminator sees alike (figure 4 of the paper). Distances on such a map "
-        "mean little, so two figures are taken in the space itself: silhouette (1: the classes lie apart, 0: they "
-        "overlap, below: they lie among others) and the share of pixels whose nearest one is of the same class "
-        f"(by chance {100 * space['chance']:.1f} %).</p>{_class_legend(metrics)}"
+        "those lie together which the discriminator sees alike (figure 4 of the paper). Distances on such a "
+        "map mean little, so two figures are taken in the space itself: silhouette (1: the classes lie apart, "
+        "0: they overlap, below: they lie among others) and the share of pixels whose nearest one is of the "
+        f"same class (by chance {100 * space['chance']:.1f} %).</p>{_class_legend(metrics)}"
         f'<div class="pair">{"".join(cells)}</div>'
     )
 

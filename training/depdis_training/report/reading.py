@@ -68,11 +68,16 @@ def signed(value: float | None, digits: int = 1) -> str:
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
+def plain(value: float, digits: int) -> str:
+    """A figure that may be negative."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
+
+
 def between(interval: Sequence[float] | None, digits: int = 1) -> str:
     """An interval as text; nothing where there is none."""
     if interval is None:
         return ""
-    low, high = (f"{edge:.{digits}f}".replace("-", MINUS) for edge in interval)
+    low, high = (plain(edge, digits) for edge in interval)
     return f"{low} to {high}"
 
 

@@ -136,12 +136,10 @@ def _differences(metrics: Metrics) -> list[str]:
         value, interval = difference["figures"][name], difference["intervals"].get(name)
         if value is None:
             continue
-        doubt = ""
-        if interval is not None:
-            doubt = f" ({between(interval)})"
-            if not sure(interval):
-                doubt += ", which these pictures cannot tell from none" if value else ""
-        found.append(f"{title}: {signed(value)} points of mIoU against {difference['from']}{doubt}.")
+        margin = f" ({between(interval)})" if interval is not None else ""
+        if interval is not None and not sure(interval):
+            margin += ": no difference that these pictures can show"
+        found.append(f"{title}: {signed(value)} points of mIoU against {difference['from']}{margin}.")
     return found
 
 
