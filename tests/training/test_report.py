@@ -203,8 +203,11 @@ def test_boxes_stand_where_predictions_differ_and_apart():
     truth[40:42, 3:18] = IGNORE
     boxes = differing([one, other], truth)
     assert len(boxes) == 2
-    assert boxes[0].left <= 3 and boxes[0].right >= 18 and boxes[0].top <= 42 and boxes[0].bottom >= 58
-    assert boxes[1].left <= 60 and boxes[1].right >= 78 and boxes[1].top <= 5 and boxes[1].bottom >= 15
+    for box, (left, top, right, bottom) in zip(boxes, ((3, 42, 18, 58), (60, 5, 78, 15)), strict=True):
+        assert box.left <= left
+        assert box.top <= top
+        assert box.right >= right
+        assert box.bottom >= bottom
     assert differing([one, one], truth) == []
 
 
@@ -214,16 +217,12 @@ def test_the_error_picture_is_red_where_labels_are_wrong_only():
     labels[:5], truth[10:] = 3, IGNORE
     picture = error_picture(image, labels, truth)
     red = (picture[..., 0].astype(int) - picture[..., 1]) > 100
-    assert red[:5].all() and not red[5:].any()
+    assert red[:5].all()
+    assert not red[5:].any()
     assert picture[10:].max() < picture[5:10].min()
 
 
 def test_figures_as_text():
     assert (signed(0.04), signed(-0.26), signed(1.0)) == ("\N{PLUS-MINUS SIGN}0.0", "\N{MINUS SIGN}0.3", "+1.0")
     assert between((-0.04, 1.25)) == "0.0 to 1.2"
-    assert (sure((0.1, 2)), sure((-2, -0.1)), sure((-1, 1)), sure((-2, -1), more_is_better=False)) == (
-        1,
-        -1,
-        0,
-        1,
-    )
+    assert (sure((0.1, 2)), sure((-2, -0.1)), sure((-1, 1)), sure(None)) == (1, -1, 0, 0)

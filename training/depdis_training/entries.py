@@ -21,8 +21,8 @@ from .evaluated import Entry
 from .experiment_data import taxonomy_of
 from .models import exported_model, torch_models
 from .network import Network
-from .parts import make_manifest
 from .run_folder import SNAPSHOTS, snapshots
+from .self_description import make_manifest
 from .settings import Config
 
 EXPORTED = (".onnx", ".engine", ".xml")

@@ -25,6 +25,8 @@ from .loading import WholePictures
 from .models import Maps, Model
 from .scoring import Scorer, Seen, depth_figure
 
+FLIPS = "label flips (per pixel and second)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -99,7 +101,7 @@ class Row:
         if self.calibration.pixels.any():
             figures["calibration error ECE (%)"] = 100 * self.calibration.error()
         if self.flips is not None:
-            figures["label flips (per pixel and second)"] = self.flips.per_second()
+            figures[FLIPS] = self.flips.per_second()
         return figures | classes
 
     def replicates(self) -> dict[str, NDArray[np.float64]]:

@@ -18,9 +18,10 @@ from .label_figures import class_view
 from .methods import DEFAULT_VARIANT, VARIANTS, Method
 from .network import Network
 from .own_camera import decided
-from .parts import Parts, make_manifest, recipe_method
+from .parts import Parts, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import Run
+from .self_description import make_manifest
 from .settings import Config
 from .speech import say
 from .statistics import count_classes

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
+from depdis_training.evaluated import FLIPS
 from depdis_training.gallery import Example
 
 from . import drawings
@@ -40,7 +41,7 @@ _CARDS = (
     ),
     ("depth abs_rel", "Depth |Rel|", "", 3, "mean error as a share of the true distance; 0 is best"),
     ("density MAE", "Density error", "", 3, "of 0 to 1, against the truth's; 0 is best"),
-    ("label flips (per pixel and second)", "Label flips", "/ s", 2, "a pixel, where the truth stands still"),
+    (FLIPS, "Label flips", "/ s", 2, "a pixel, where the truth stands still"),
 )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from depdis_training.evaluated import FLIPS
 from depdis_training.label_figures import class_figure
 from depdis_training.text_table import aligned
 
 MINUS = "\N{MINUS SIGN}"
-# name in `figures`, head of its column, digits, whether more is better
+# name in `figures`, head of its column, digits
 COLUMNS = (
-    ("pixel accuracy (%)", "pixel accuracy", 1, True), ("mean accuracy (%)", "mean accuracy", 1, True),
-    ("boundary IoU (%)", "boundary IoU", 1, True), ("calibration error ECE (%)", "ECE", 1, False),
-    ("depth abs_rel", "|Rel|", 3, False), ("density MAE", "density error", 3, False),
-    ("label flips (per pixel and second)", "flips / s", 2, False),
+    ("pixel accuracy (%)", "pixel accuracy", 1), ("mean accuracy (%)", "mean accuracy", 1),
+    ("boundary IoU (%)", "boundary IoU", 1), ("calibration error ECE (%)", "ECE", 1),
+    ("depth abs_rel", "|Rel|", 3), ("density MAE", "density error", 3), (FLIPS, "flips / s", 2),
 )  # fmt: skip
 DEPTH_COLUMNS = (
     ("abs_rel", "|Rel|", 3), ("sq_rel", "Rel\N{SUPERSCRIPT TWO}, m", 2), ("rms", "RMS, m", 2),
@@ -81,11 +81,11 @@ def between(interval: Sequence[float] | None, digits: int = 1) -> str:
     return f"{low} to {high}"
 
 
-def sure(interval: Sequence[float] | None, *, more_is_better: bool = True) -> int:
-    """1 for a gain that the interval leaves no doubt of, -1 for such a loss, 0 for neither."""
+def sure(interval: Sequence[float] | None) -> int:
+    """1 for a gain that the interval of a difference leaves no doubt of, -1 for such a loss, 0 for neither."""
     if interval is None or interval[0] <= 0 <= interval[1]:
         return 0
-    return 1 if (interval[0] > 0) == more_is_better else -1
+    return 1 if interval[0] > 0 else -1
 
 
 def overview(metrics: Metrics) -> Table:
@@ -93,7 +93,7 @@ def overview(metrics: Metrics) -> Table:
     names = miou_names(metrics)
     rows = metrics["rows"]
     columns = [column for column in COLUMNS if any(column[0] in row["figures"] for row in rows.values())]
-    head = ["", names[0], "difference", *names[1:], *(title for _, title, _, _ in columns)]
+    head = ["", names[0], "difference", *names[1:], *(title for _, title, _ in columns)]
     table = []
     for title, row in rows.items():
         figures, difference = row["figures"], row["difference"]
@@ -105,7 +105,7 @@ def overview(metrics: Metrics) -> Table:
             text = signed(difference["figures"][names[0]])
             cells.append(Cell(text, between(interval), sure(interval)))
         cells += [Cell(shown(figures.get(name))) for name in names[1:]]
-        cells += [Cell(shown(figures.get(name), digits)) for name, _, digits, _ in columns]
+        cells += [Cell(shown(figures.get(name), digits)) for name, _, digits in columns]
         table.append(cells)
     return Table(head, table, [""] * len(table))
 

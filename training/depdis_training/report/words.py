@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from depdis_training.evaluated import FLIPS
 from depdis_training.label_figures import class_figure
 
 from .reading import OF_ROWS, Metrics, between, main_titles, miou_names, shown, signed, sure
@@ -120,7 +121,7 @@ def _against_rows(row: Mapping[str, Any]) -> list[str]:
 
 
 def _flips(row: Mapping[str, Any]) -> str:
-    flips = row["figures"].get("label flips (per pixel and second)")
+    flips = row["figures"].get(FLIPS)
     if flips is None:
         return ""
     return f"Where the truth stands still, a pixel changes its label {flips:.2f} times a second."
@@ -153,7 +154,7 @@ def how(metrics: Metrics) -> list[tuple[str, str]]:
         "aligned": "not aligned" if depth["align"] == "none" else f"aligned by each picture's {depth['align']}",
     }  # fmt: skip
     there = {
-        "always": True, "flips": any("label flips (per pixel and second)" in row["figures"] for row in rows),
+        "always": True, "flips": any(FLIPS in row["figures"] for row in rows),
         "padded": any(row["padded"] for row in rows),
     }  # fmt: skip
     text = (resources.files(__package__) / "terms.json").read_text(encoding="utf-8")
