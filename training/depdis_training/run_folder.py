@@ -16,6 +16,7 @@ from .settings import Config
 
 SNAPSHOTS = ("last.pt", "best.pt")
 METRICS = "metrics.json"
+WEIGHTS = "weights.safetensors"  # what a finished run delivers
 
 
 class Run:
@@ -24,7 +25,7 @@ class Run:
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder = folder
-        self.weights, self.metrics = folder / "weights.safetensors", folder / METRICS
+        self.weights, self.metrics = folder / WEIGHTS, folder / METRICS
         self.mixtures, self.counts = folder / "mixtures.json", folder / "class_counts.json"
         self.config = self._resolved(config)
 
