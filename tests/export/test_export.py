@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,8 @@ from depdis_export.deployable import Deployable
 from depdis_export.streets import street_frames
 from depdis_export.to_onnx import build
 from depdis_training.branches import Network
-from depdis_training.checkpoint import write_released, write_weights
+from depdis_training.checkpoint import round_to_half, write_released, write_weights
+from depdis_training.models import exported_model, torch_models
 from depdis_training.network import build_network
 
 
@@ -42,6 +44,22 @@ def dynamic_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def static_model(network: Network, manifest: Manifest) -> onnx.ModelProto:
     small = exporting.resized(manifest, (128, 64), dynamic=False)
     return build(Deployable(network, small, 2), small, 1)
+
+
+def test_the_deployed_form_of_a_checkpoint_is_what_its_export_gives(
+    dynamic_file: Path, checkpoint: Path, network: Network
+) -> None:
+    rounded = copy.deepcopy(network)
+    round_to_half(rounded)
+    model, manifest = exported_model(dynamic_file)
+    _, deployed = torch_models(rounded, manifest)
+    for frame in street_frames(2, 200, 90):  # neither the input's size nor its shape
+        found, expected = model(frame), deployed(frame)
+        assert found.labels.shape == (90, 200)
+        assert (found.labels == expected.labels).mean() > 0.999
+        assert np.percentile(np.abs(found.depth_m / expected.depth_m - 1), 99) < 2e-3
+        np.testing.assert_allclose(found.density, expected.density, atol=2e-3)
+        np.testing.assert_allclose(found.confidence, expected.confidence, atol=2e-3)
 
 
 def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: Manifest) -> None:

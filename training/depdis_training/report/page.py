@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
@@ -10,10 +10,9 @@ from depdis_training.evaluated import FLIPS
 from depdis_training.gallery import Example
 
 from . import drawings
-from .pictures import data_uri
+from .elements import class_legend, legends, table_of, tiles
 from .reading import (
     Metrics,
-    Table,
     between,
     by_class,
     depth_table,
@@ -25,10 +24,8 @@ from .reading import (
     shown,
     variants_table,
 )
-from .svg import hex_colour
 from .words import about_row, how, summary
 
-_SIGNS = {1: ' class="up"', -1: ' class="down"', 0: ""}
 _CARDS = (
     ("pixel accuracy (%)", "Pixel accuracy", "%", 1, "labelled pixels that are right"),
     ("boundary IoU (%)", "Boundary IoU", "%", 1, "IoU of the regions' borders alone"),
@@ -115,10 +112,10 @@ def _published(metrics: Metrics) -> str:
     published = metrics["published"]
     text = f"<p>{escape(published['title'])}. IoU in %, the paper's rows as printed; what was measured here is "
     text += "marked, and below it stands its difference from the row of its method.</p>"
-    text += _table(table, tight=True)
+    text += table_of(table, tight=True)
     variants = variants_table(metrics)
     if variants is not None:
-        text += "<h3>Ablations: tables 3 and 4, mIoU over 16 classes in %</h3>" + _table(variants)
+        text += "<h3>Ablations: tables 3 and 4, mIoU over 16 classes in %</h3>" + table_of(variants)
     return text + (f'<p class="soft">{escape(published["note"])}</p>' if published["note"] else "")
 
 
@@ -129,7 +126,7 @@ def _models(metrics: Metrics) -> str:
     return (
         "<p>Below each mIoU and each difference stands its interval. What a difference is from, the last "
         "section says; its colour says that the interval leaves zero out.</p>"
-        f"{_table(overview(metrics))}<details><summary>What each model is</summary>"
+        f"{table_of(overview(metrics))}<details><summary>What each model is</summary>"
         f'<ul class="says">{lines}</ul></details>'
     )
 
@@ -144,7 +141,7 @@ def _classes(metrics: Metrics) -> str:
         ) + "</div>"  # fmt: skip
     return (
         "<p>IoU in %, with whiskers for the interval.</p>" + keys + drawings.bars(metrics)
-        + f"<details><summary>As a table</summary>{_table(by_class(metrics))}</details>"
+        + f"<details><summary>As a table</summary>{table_of(by_class(metrics))}</details>"
     )  # fmt: skip
 
 
@@ -172,18 +169,18 @@ def _depth(metrics: Metrics) -> str:
     if table is None:
         return ""
     term = dict(how(metrics))["Depth"]
-    return f"<p>{escape(term)}</p>{_table(table)}"
+    return f"<p>{escape(term)}</p>{table_of(table)}"
 
 
 def _examples(metrics: Metrics, examples: Sequence[Example]) -> str:
     if not examples:
         return ""
-    text = f"<p>Of {escape(main_titles(metrics)[0])}, ordered by each picture's own mIoU.</p>" + _legends(
+    text = f"<p>Of {escape(main_titles(metrics)[0])}, ordered by each picture's own mIoU.</p>" + legends(
         examples, metrics
     )
     for example in examples:
         text += f'<h3>{escape(example.title)} <span class="soft">{escape(example.note)}</span></h3>'
-        text += _tiles(example, "tiles")
+        text += tiles(example, "tiles")
     return text
 
 
@@ -193,10 +190,10 @@ def _compared(metrics: Metrics, compared: Sequence[Example]) -> str:
     text = (
         "<p>The pictures in which the models' mIoU is farthest apart; in the boxes most pixels have different "
     )
-    text += "labels.</p>" + _class_legend(metrics)
+    text += "labels.</p>" + class_legend(metrics)
     for example in compared:
         text += f'<h3>{escape(example.title)} <span class="soft">{escape(example.note)}</span></h3>'
-        text += _tiles(example, "tiles" if len(example.tiles) % 4 == 0 else "tiles three")
+        text += tiles(example, "tiles" if len(example.tiles) % 4 == 0 else "tiles three")
     return text
 
 
@@ -218,7 +215,7 @@ def _space(metrics: Metrics) -> str:
         "those lie together which the discriminator sees alike (figure 4 of the paper). Distances on such a "
         "map mean little, so two figures are taken in the space itself: silhouette (1: the classes lie apart, "
         "0: they overlap, below: they lie among others) and the share of pixels whose nearest one is of the "
-        f"same class (by chance {100 * space['chance']:.1f} %).</p>{_class_legend(metrics)}"
+        f"same class (by chance {100 * space['chance']:.1f} %).</p>{class_legend(metrics)}"
         f'<div class="pair">{"".join(cells)}</div>'
     )
 
@@ -229,49 +226,3 @@ def _how(metrics: Metrics) -> str:
         + "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in how(metrics))
         + "</dl>"
     )
-
-
-def _legends(examples: Iterable[Example], metrics: Metrics) -> str:
-    kinds = {tile.kind for example in examples for tile in example.tiles}
-    text = _class_legend(metrics)
-    text += '<div class="legend"><span><i style="background:#e8382c"></i>error: wrong</span>'
-    text += '<span><i style="background:#a0a0a0"></i>right</span>'
-    text += '<span><i style="background:#000"></i>no truth</span></div>'
-    scales = [
-        f"<figure><figcaption>{name}</figcaption>{drawings.colour_scale(kind)}</figure>"
-        for kind, name in (("depth", "Depth, in metres (black: no truth)"), ("density", "Density"))
-        if kind in kinds
-    ]
-    return text + (f'<div class="pair">{"".join(scales)}</div>' if scales else "")
-
-
-def _class_legend(metrics: Metrics) -> str:
-    of = metrics["set"]
-    return '<div class="legend">' + "".join(
-        f'<span><i style="background:{hex_colour(colour)}"></i>{escape(name)}</span>'
-        for name, colour in zip(of["classes"], of["palette"], strict=True)
-    ) + "</div>"  # fmt: skip
-
-
-def _tiles(example: Example, kind: str) -> str:
-    return f'<div class="{kind}">' + "".join(
-        f'<figure><img src="{data_uri(tile)}" alt="{escape(tile.title)} of {escape(example.title)}">'
-        f"<figcaption>{escape(tile.title)}</figcaption></figure>"
-        for tile in example.tiles
-    ) + "</div>"  # fmt: skip
-
-
-def _table(table: Table, *, tight: bool = False) -> str:
-    turned = ' class="turned"' if tight else ""
-    head = "".join(f"<th{turned if name else ''}>{escape(name)}</th>" for name in table.head)
-    lines = []
-    for cells, mark in zip(table.rows, table.marks, strict=True):
-        row = "".join(
-            f"<td{_SIGNS[cell.sign]}>{escape(cell.text)}"
-            + (f"<small>{escape(cell.below)}</small>" if cell.below else "") + "</td>"
-            for cell in cells
-        )  # fmt: skip
-        lines.append(f'<tr class="{mark}">{row}</tr>' if mark else f"<tr>{row}</tr>")
-    kind = ' class="tight"' if tight else ""
-    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="scroll"><table{kind}>{body}</table></div>'
