@@ -18,7 +18,7 @@ from .reading import (
     published_table,
     variants_table,
 )
-from .words import about_row, how, summary
+from .words import about_row, how, quoted, summary
 
 
 def markdown(
@@ -44,9 +44,9 @@ def markdown(
     parts += ["## All models", "In brackets the interval.", as_markdown(overview(metrics))]
     parts.append("\n".join(f"- {name}: {about_row(row)}" for name, row in metrics["rows"].items()))
     parts += ["## Class by class", as_markdown(by_class(metrics)), *_drawn("classes", folder, drawn)]
-    parts += [f"What is taken for what, of {title}:", *_drawn("confusion", folder, drawn)]
+    parts += [f"What is taken for what, of {quoted(title)}:", *_drawn("confusion", folder, drawn)]
     if "reliability" in drawn:
-        parts += [f"How sure, how often right, of {title}:", *_drawn("reliability", folder, drawn)]
+        parts += [f"How sure, how often right, of {quoted(title)}:", *_drawn("reliability", folder, drawn)]
     if depth is not None:
         parts += ["## Depth", dict(how(metrics))["Depth"], as_markdown(depth)]
     for heading, pictures in (

@@ -24,7 +24,7 @@ from .reading import (
     shown,
     variants_table,
 )
-from .words import about_row, how, summary
+from .words import about_row, how, quoted, summary
 
 _CARDS = (
     ("pixel accuracy (%)", "Pixel accuracy", "%", 1, "labelled pixels that are right"),
@@ -75,6 +75,11 @@ def page(metrics: Metrics, examples: Sequence[Example], compared: Sequence[Examp
     )
 
 
+def _first(metrics: Metrics) -> str:
+    """The title of the model that sections on a single one are about."""
+    return escape(quoted(main_titles(metrics)[0]))
+
+
 def _lead(metrics: Metrics) -> str:
     of = metrics["set"]
     some = "" if of["pictures"] == of["all_pictures"] else f"the first {of['pictures']} of "
@@ -94,7 +99,8 @@ def _cards(metrics: Metrics) -> str:
     for key, head, unit, digits, explained in _CARDS:
         if figures.get(key) is not None:
             cards.append((head, f"{shown(figures[key], digits)} {unit}".strip(), explained))
-    return f'<p class="soft">Figures of {escape(title)}:</p><div class="cards">' + "".join(
+    of = f"Figures of {quoted(title)}: {about_row(row)}."
+    return f'<p class="soft">{escape(of)}</p><div class="cards">' + "".join(
         f'<div class="card"><span class="name">{escape(head)}</span><b>{escape(value)}</b>'
         f'<span class="soft">{escape(explained)}</span></div>'
         for head, value, explained in cards
@@ -147,7 +153,7 @@ def _classes(metrics: Metrics) -> str:
 
 def _confusion(metrics: Metrics) -> str:
     return (
-        f"<p>Of {escape(main_titles(metrics)[0])}: where the pixels of each true class went, in % of its row. "
+        f"<p>Of {_first(metrics)}: where the pixels of each true class went, in % of its row. "
         f"Green is right, red is taken for another class.</p>{drawings.confusion(metrics)}"
     )
 
@@ -157,7 +163,7 @@ def _confidence(metrics: Metrics) -> str:
     if not drawn:
         return ""
     return (
-        f'<div class="beside">{drawn}<p>Of {escape(main_titles(metrics)[0])}. A bar is the share of right '
+        f'<div class="beside">{drawn}<p>Of {_first(metrics)}. A bar is the share of right '
         "labels among the pixels of that confidence; on the dashed line a model is right as often as it says. "
         "Red is the gap to what the pixels' own confidence promises. Below, how many pixels are that sure.</p>"
         "</div>"
@@ -175,9 +181,7 @@ def _depth(metrics: Metrics) -> str:
 def _examples(metrics: Metrics, examples: Sequence[Example]) -> str:
     if not examples:
         return ""
-    text = f"<p>Of {escape(main_titles(metrics)[0])}, ordered by each picture's own mIoU.</p>" + legends(
-        examples, metrics
-    )
+    text = f"<p>Of {_first(metrics)}, ordered by each picture's own mIoU.</p>" + legends(examples, metrics)
     for example in examples:
         text += f'<h3>{escape(example.title)} <span class="soft">{escape(example.note)}</span></h3>'
         text += tiles(example, "tiles")

@@ -36,8 +36,8 @@ def _headline(metrics: Metrics, title: str, row: Mapping[str, Any]) -> str:
     level = 100 * metrics["bootstrap"]["level"]
     margin = f" ({level:.0f} % interval over the choice of pictures: {between(interval)})" if interval else ""
     return (
-        f"On {pictures} pictures {title} reaches a mean IoU of {shown(row['figures'][name])} % over {classes} "
-        f"classes{margin}; {shown(row['figures']['pixel accuracy (%)'])} % of the pixels are right."
+        f"On {pictures} pictures {quoted(title)} reaches a mean IoU of {shown(row['figures'][name])} % over "
+        f"{classes} classes{margin}; {shown(row['figures']['pixel accuracy (%)'])} % of the pixels are right."
     )
 
 
@@ -140,7 +140,8 @@ def _differences(metrics: Metrics) -> list[str]:
         margin = f" ({between(interval)})" if interval is not None else ""
         if interval is not None and not sure(interval):
             margin += ": no difference that these pictures can show"
-        found.append(f"{title}: {signed(value)} points of mIoU against {difference['from']}{margin}.")
+        gap = f"{signed(value)} points of mIoU against {quoted(difference['from'])}"
+        found.append(f"{quoted(title)}: {gap}{margin}.")
     return found
 
 
@@ -159,6 +160,11 @@ def how(metrics: Metrics) -> list[tuple[str, str]]:
     }  # fmt: skip
     text = (resources.files(__package__) / "terms.json").read_text(encoding="utf-8")
     return [(one["term"], one["text"].format(**values)) for one in json.loads(text) if there[one["when"]]]
+
+
+def quoted(title: str) -> str:
+    """A row's title inside a sentence."""
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{title}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def about_row(row: Mapping[str, Any]) -> str:
