@@ -171,7 +171,7 @@ def test_a_protocols_rows_stand_above_the_measured_one_with_their_differences(tm
     iou = 105 / (2 * (105 + 6 * 5) - 105)
     printed = published("synthia-mapillary-7-small")["rows"]["DADA"]
     assert [cell.text for cell in table.rows[-2][1:]] == [f"{100 * iou:.1f}"] * 8
-    gaps = [100 * iou - value for value in (*printed["iou"], printed["miou"]["7"])]
+    gaps = [100 * iou - value for value in (printed["miou"]["7"], *printed["iou"])]
     assert [cell.text for cell in table.rows[-1][1:]] == [signed(gap) for gap in gaps]
     write_report(tmp_path / "report", json.loads(json.dumps(metrics)), [])
     text = (tmp_path / "report" / "report.html").read_text()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from depdis_training.evaluated import FLIPS
-from depdis_training.label_figures import class_figure
+from depdis_training.label_figures import class_figure, miou_name
 from depdis_training.text_table import aligned
 
 MINUS = "\N{MINUS SIGN}"
@@ -165,19 +165,19 @@ def published_table(metrics: Metrics) -> Table | None:
     if published is None:
         return None
     views = list(next(iter(published["rows"].values()))["miou"])
-    head = ["", *published["classes"], *(f"mIoU {view}" for view in views)]
+    head = ["", *(f"mIoU {view}" for view in views), *published["classes"]]
     table, marks = [], []
     counterparts = set(published["counterparts"].values())
     for method, row in published["rows"].items():
-        values = [*row["iou"], *(row["miou"][view] for view in views)]
+        values = [*(row["miou"][view] for view in views), *row["iou"]]
         table.append([Cell(f"{method}, the paper"), *(Cell(shown(value)) for value in values)])
         marks.append("counterpart" if method in counterparts else "")
     for title, method in published["counterparts"].items():
         figures = metrics["rows"][title]["figures"]
-        own = [figures[class_figure(name)] for name in published["classes"]]
-        own += [figures[f"mIoU {view} (%)"] for view in views]
+        own = [figures[miou_name(int(view))] for view in views]
+        own += [figures[class_figure(name)] for name in published["classes"]]
         theirs = published["rows"][method]
-        printed = [*theirs["iou"], *(theirs["miou"][view] for view in views)]
+        printed = [*(theirs["miou"][view] for view in views), *theirs["iou"]]
         table.append([Cell(title), *(Cell(shown(value)) for value in own)])
         gaps = [
             None if mine is None or paper is None else mine - paper
@@ -190,21 +190,21 @@ def published_table(metrics: Metrics) -> Table | None:
 
 
 def variants_table(metrics: Metrics) -> Table | None:
-    """The paper's ablations (tables 3 and 4) beside the measured rows of the same variant."""
+    """The paper's ablations (tables 3 and 4), below them each measured row of one of these variants."""
     published = metrics["published"]
     if published is None or not published["variants"]:
         return None
-    measured: dict[str, list[float]] = {}
-    name = miou_names(metrics)[0]
+    printed, name = published["variants"], miou_names(metrics)[0]
+    table, marks = [[Cell("the paper"), *(Cell(shown(value)) for value in printed.values())]], [""]
     for title in published["counterparts"]:
         row = metrics["rows"][title]
-        measured.setdefault(str(row["about"].get("variant")), []).append(row["figures"][name])
-    table = []
-    for variant, value in published["variants"].items():
-        own = measured.get(variant, [])
-        cells = [Cell(variant), Cell(shown(value)), Cell(", ".join(shown(one) for one in own))]
-        table.append([*cells, Cell(", ".join(signed(one - value) for one in own))])
-    return Table(["", "the paper", "measured", "difference"], table, [""] * len(table))
+        own, variant = row["figures"][name], row["about"].get("variant")
+        if variant in printed and own is not None:
+            gap = own - printed[variant]
+            cell = Cell(shown(own), signed(gap), (gap > 0) - (gap < 0))
+            table.append([Cell(title), *(cell if one == variant else Cell("") for one in printed)])
+            marks.append("measured")
+    return Table(["", *printed], table, marks)
 
 
 def as_text(table: Table) -> str:

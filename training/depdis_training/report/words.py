@@ -103,9 +103,8 @@ def _against_rows(row: Mapping[str, Any]) -> list[str]:
     figures, found = row["figures"], []
     if "depth abs_rel" in figures:
         own, blind = figures["depth abs_rel"], figures[OF_ROWS[0]]
-        verdict = (
-            "so it does see distances" if own < 0.9 * blind else "so this depth is hardly better than none"
-        )
+        verdict = "so it does see distances" if own < 0.9 * blind else "hardly better than that"
+        verdict = verdict if own < blind else "worse than that"
         found.append(
             f"Depth is off by {100 * own:.0f} % of the true distance on average; the best constant for each "
             f"image row, which sees nothing, is off by {100 * blind:.0f} %: {verdict}."
