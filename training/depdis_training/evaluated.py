@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,13 @@ class Options:
     cap_m: float | None = None
     align: str = "none"
     rate: float | None = None
+
+
+class Results(NamedTuple):
+    """Names to figures, and to the (R,) figures of the bootstrap's replicates."""
+
+    figures: dict[str, float]
+    replicates: dict[str, NDArray[np.float64]]
 
 
 class Row:
@@ -118,19 +125,20 @@ class Row:
                 found["density MAE"] = self.density.sums[:, 0] / self.density.sums[:, 1]
         return found
 
-    def plain(self, reference: Row | None) -> dict[str, Any]:
-        """As JSON values; reference: the row to give differences from, their intervals by paired replicates."""
-        figures, replicates = self.figures(), self.replicates()
+    def results(self) -> Results:
+        """The figures and replicates of all pictures so far."""
+        return Results(self.figures(), self.replicates())
+
+    def plain(self, own: Results, reference: Results | None) -> dict[str, Any]:
+        """As JSON values; own: its `results`; reference: those of the entry's reference, where there is one."""
         confusion = self.scorer.scores.confusion
         entry = self.entry
         return {
             "kind": entry.kind, "about": dict(entry.about), "padded": entry.padded,
             "classes": list(self.taxonomy.names),
-            "figures": {name: _plain(value) for name, value in figures.items()},
-            "intervals": {name: bootstrap.interval(values) for name, values in replicates.items()},
-            "difference": None if reference is None else {
-                "from": reference.entry.title, **_difference(figures, replicates, reference)
-            },
+            "figures": {name: _plain(value) for name, value in own.figures.items()},
+            "intervals": {name: bootstrap.interval(values) for name, values in own.replicates.items()},
+            "difference": reference and {"from": entry.reference, **_difference(own, reference)},
             "confusion": confusion.tolist(),
             "class_accuracy": [_plain(100 * value) for value in class_accuracy(confusion)],
             "class_boundary_iou": [_plain(100 * value) for value in self.boundary.iou()],
@@ -176,16 +184,18 @@ def as_input(sample: Sample, rule: ResizeRule) -> Sample:
     return WholePictures(rule)(np.random.default_rng(0), sample)
 
 
-def _difference(
-    figures: Mapping[str, float], replicates: Mapping[str, NDArray[np.float64]], reference: Row
-) -> dict[str, Any]:
-    others, other_replicates = reference.figures(), reference.replicates()
+def _difference(own: Results, reference: Results) -> dict[str, Any]:
+    """Figures and paired intervals of what both have."""
     return {
-        "figures": {name: _plain(value - others[name]) for name, value in figures.items() if name in others},
+        "figures": {
+            name: _plain(value - reference.figures[name])
+            for name, value in own.figures.items()
+            if name in reference.figures
+        },
         "intervals": {
-            name: bootstrap.interval(values - other_replicates[name])
-            for name, values in replicates.items()
-            if name in other_replicates
+            name: bootstrap.interval(values - reference.replicates[name])
+            for name, values in own.replicates.items()
+            if name in reference.replicates
         },
     }
 

@@ -69,7 +69,7 @@ def as_metrics(
     rows: Sequence[Row], dataset: Dataset, config: Config, data: Data, options: Options
 ) -> dict[str, Any]:  # fmt: skip
     """What `metrics.json` holds: plain values, all that the report prints."""
-    by_title = {row.entry.title: row for row in rows}
+    results = {row.entry.title: row.results() for row in rows}
     taxonomy = dataset.taxonomy
     known = rows[0].scorer.manifest.canonical_focal_px is not None
     camera = (
@@ -88,7 +88,8 @@ def as_metrics(
         "bootstrap": {"replicates": bootstrap.REPLICATES, "level": bootstrap.LEVEL, "over": "pictures"},
         "boundary": {"ratio": RATIO},
         "rows": {
-            row.entry.title: row.plain(by_title.get(row.entry.reference or "")) for row in rows
+            row.entry.title: row.plain(results[row.entry.title], results.get(row.entry.reference or ""))
+            for row in rows
         },
         "published": _published(rows, config),
         "joint_space": None,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from depdis_training.label_figures import class_figure
 
-from .charts import Series, class_bars, colour_scale, confusion_map, reliability, scatter
+from .charts import Series, class_bars, confusion_map, reliability, scatter
 from .reading import Metrics, main_titles
-
-__all__ = ["MOST_SERIES", "SERIES_COLOURS", "bars", "colour_scale", "confusion", "reliability_of", "spaces"]
 
 # As in style.css; more bars a class would be too thin to compare.
 SERIES_COLOURS = ("accent", "second", "third", "fourth")

@@ -7,7 +7,7 @@ from html import escape
 
 from depdis_training.gallery import Example
 
-from .drawings import colour_scale
+from .charts import colour_scale
 from .pictures import data_uri
 from .reading import Metrics, Table
 from .svg import hex_colour
