@@ -79,7 +79,7 @@ def opened(
     statistics anew from; both for checkpoints. device: of torch's networks. InputError or UsageError where the
     file cannot be evaluated under `config`.
     """
-    if path.suffix in EXPORTED:
+    if path.suffix.lower() in EXPORTED:
         if size is not None or statistics is not None:
             raise UsageError("--size and --reestimate are for checkpoints only")
         model, manifest = exported_model(path)
