@@ -157,7 +157,8 @@ class Experiment:
             return lambda: self.parts.learner(copy.deepcopy(self.network), method, 10, 1.0, frozen)
 
         alone = [pair._replace(target=None) for pair in both]
-        on_labels = learner(recipe_method(self.config.model_copy(update=_second_stage(settings.source))))
+        second = self.config.model_copy(update=_second_stage(settings.source))
+        on_labels = learner(recipe_method(second, self.around.distribution))
         passes = [*alone, *alone] if settings.source else alone
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
