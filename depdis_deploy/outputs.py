@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +13,7 @@ from .sources import Source
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
 BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
 RUNS = Path("runs") / "infer"
+_STDOUT = 1
 
 
 def make_folder(outdir: Path | None, *, exist_ok: bool) -> Path:
@@ -130,16 +131,54 @@ class Records:
             self._file = path.open("ab" if stem in self._begun else "wb", buffering=0)
             self._stem = stem
             self._begun.add(stem)
-        begun, left = self._file.tell(), memoryview(f"{line}\n".encode())
+        begun = self._file.tell()
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            _write_all(self._file.fileno(), line)
         except OSError:
             self._file.truncate(begun)
             raise
+
+    def sync(self) -> None:
+        """Have on the disk what was written so far."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file being written."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class StandardOutput:
+    """NDJSON on stdout, each line at once; whoever reads it may leave.
+
+    closed: is called when the reader has left; what comes then is dropped.
+    """
+
+    def __init__(self, closed: Callable[[], None]) -> None:
+        self._closed = closed
+        self._left = False
+
+    def write(self, stem: str, line: str) -> None:
+        """Write one line. OSError: it is a file and the disk is full."""
+        if self._left:
+            return
+        try:
+            _write_all(_STDOUT, line)
+        except BrokenPipeError:
+            self._left = True
+            self._closed()
+
+    def sync(self) -> None:
+        """Nothing: what reads it is no disk."""
+
+    def close(self) -> None:
+        """Nothing: it is not ours to close."""
+
+
+def _write_all(number: int, line: str) -> None:
+    """A line to a file by its number, unbuffered."""
+    left = memoryview(f"{line}\n".encode())
+    while left:
+        left = left[os.write(number, left) :]

@@ -214,9 +214,14 @@ class Prediction:
 
     def to_json(self) -> str:
         """`record` as one line of JSON."""
-        line = json.dumps(self.record(), ensure_ascii=False)
-        # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
-        return line.encode("utf-8", "backslashreplace").decode("utf-8")
+        return as_line(self.record())
+
+
+def as_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON."""
+    line = json.dumps(record, ensure_ascii=False)
+    # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _there(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

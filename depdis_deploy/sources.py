@@ -38,6 +38,7 @@ class Frame:
     index: its number in the video, counted from 0; None for a picture.
     time_s: seconds since the video's first frame; None for a picture.
     pts: the same in ticks of the clip's time base.
+    arrived_s: when it came from a live source, by the monotonic clock; None for what lies in a file.
     """
 
     image: NDArray[np.uint8]
@@ -45,6 +46,7 @@ class Frame:
     index: int | None = None
     time_s: float | None = None
     pts: int | None = None
+    arrived_s: float | None = None
 
 
 @dataclass(frozen=True)
