@@ -8,6 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; a name that cannot be one (too long) is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def sync(path: Path | str) -> None:
     """Have what was written to a file, or the names in a folder, on the disk."""
     number = os.open(path, os.O_RDONLY)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .command import InputError
+from .files import is_there
 from .sources import Source
 
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
 BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
 RUNS = Path("runs") / "infer"
 _STDOUT = 1
+_LONGEST_STEM = 200  # bytes; file systems take 255, and names of growing files add to it
 
 
 def make_folder(outdir: Path | None, *, exist_ok: bool) -> Path:
@@ -61,7 +63,8 @@ class Names:
         self._taken: set[str] = set()
 
     def claim(self, stem: str) -> str:
-        """`stem`, or the first free one of stem-2, stem-3, ..."""
+        """`stem`, or the first free one of stem-2, stem-3, ...; a very long one is cut."""
+        stem = os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])
         free, number = stem, 1
         # a video's growing file is <stem>.part.mp4
         while free.removesuffix(".part") in self._taken:
@@ -96,7 +99,7 @@ def refuse_overwriting(
 ) -> None:  # fmt: skip
     """InputError where a result would replace what is to be read; kinds: what is written of a picture."""
     paths = [Path(source.location) for source in sources if not source.live]
-    files = {_identity(path) for path in paths if path.exists()}
+    files = {_identity(path) for path in paths if is_there(path)}
     for source, stem in zip(sources, stems, strict=True):
         if source.kind == "picture":
             names = [f"{stem}_{kind}.png" for kind in kinds]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .command import InputError
+from .files import is_there
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,6 +142,10 @@ def _file(path: Path) -> Source:
     return Source(_kind(path), str(path))
 
 
+def _by_suffix(path: Path) -> str:
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture"
+
+
 def _kind(path: Path) -> str:
     """By suffix; by the first bytes where the suffix says nothing."""
     suffix = path.suffix.lower()
@@ -205,9 +210,9 @@ def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Sourc
             found.append(_address(line))
             continue
         path = Path(line)
-        if folder is not None and not path.exists() and (folder / path).exists():
+        if folder is not None and not is_there(path) and is_there(folder / path):
             path = folder / path
-        found.append(Source(_kind(path) if path.suffix or path.is_file() else "picture", str(path), group))
+        found.append(Source(_kind(path) if is_there(path) else _by_suffix(path), str(path), group))
     if not found:
         raise InputError(f"{what} holds no path; expected one path a line")
     return found

@@ -5,7 +5,7 @@ import io
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from openapi_pydantic import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Server, png, scene, scene_png, serving
 
+from benchmarks.load import post as post_bytes
+from benchmarks.load import saturate
 from depdis_deploy import Prediction, Predictor
 from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import OUTPUTS
@@ -204,11 +206,15 @@ def narrow(model: Path) -> Iterator[Server]:
         yield started
 
 
-def wait_for(server: Server, metric: str, value: int) -> None:
+def wait_until(true: Callable[[], bool]) -> None:
     until = time.monotonic() + 60
-    while server.value(metric) < value:
+    while not true():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def wait_for(server: Server, metric: str, value: int) -> None:
+    wait_until(lambda: server.value(metric) >= value)
 
 
 def test_what_has_no_place_is_refused_and_the_rest_goes_on(narrow: Server) -> None:
@@ -222,6 +228,27 @@ def test_what_has_no_place_is_refused_and_the_rest_goes_on(narrow: Server) -> No
         assert "try again" in refused.error
     assert [answer.result().status for answer in answers] == [200, 200]
     assert narrow.predict(scene_png()).status == 200
+
+
+def test_far_too_much_at_once_is_refused_and_leaves_nothing_behind(narrow: Server) -> None:
+    request = post_bytes(png(640, 320, kind="JPEG"), JSON)
+
+    def flood() -> tuple[float, float]:
+        run = saturate(narrow.port, request, 400, 60)
+        assert run.errors == run.without_retry == 0
+        assert set(run.statuses) == {200, 429}
+        assert run.count(200) + run.count(429) == 400
+        answer = narrow.predict(scene_png())
+        assert answer.status == 200
+        wait_until(lambda: narrow.value("process_open_fds") <= files)
+        return narrow.value("process_resident_memory_bytes"), narrow.value("depdis_places_taken")
+
+    narrow.predict(scene_png())
+    files = narrow.value("process_open_fds") + 1
+    first, _ = flood()
+    second, taken = flood()
+    assert second < 1.05 * first
+    assert taken == 0
 
 
 def test_a_client_that_leaves_before_its_turn_is_not_served(narrow: Server) -> None:
