@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends import Session, open_session
+from .backends.engine_key import NATIVE, read_key
 from .command import InputError, UsageError
 from .manifest import Manifest
 
@@ -49,16 +50,18 @@ def write_repository(model: Path, repository: Path, *, name: str | None = None, 
     """Write `repository/name` with the model as its version 1; the folder appears whole or not at all.
 
     name: None takes the file's stem. The model is run once, for the sizes and types of what it gives: on the
-    CPU, an engine where it runs. Raises InputError where it is no exported model or cannot be run, UsageError
-    where the folder is taken (without exist_ok, which replaces it).
+    CPU, an engine where it runs. Raises InputError where it is no exported model, cannot be run or is none that
+    Triton loads, UsageError where the name is none or taken (without exist_ok, which replaces the folder).
     """
     name = name or model.stem
     target = repository / name
     refuse_taken(target, exist_ok=exist_ok)
     suffix = model.suffix.lower()
-    session = open_session(model, "auto" if suffix == ".engine" else "cpu")
+    of_engine = _most_of_engine(model) if suffix == ".engine" else None
+    session = open_session(model, "cpu" if of_engine is None else "auto")
     manifest = Manifest.from_metadata(session.metadata)
-    text = config(name, suffix, signature(session, manifest), manifest)
+    most = of_engine or _most(manifest.parity)
+    text = config(name, suffix, signature(session, manifest, most), manifest)
     backend_file, companions = _BACKENDS[suffix][1:3]
     growing = repository / f".{name}.{os.getpid()}.part"
     try:
@@ -79,10 +82,14 @@ def write_repository(model: Path, repository: Path, *, name: str | None = None, 
 
 
 def refuse_taken(target: Path, *, exist_ok: bool) -> None:
-    """UsageError where a model's folder exists already; with `exist_ok` only where it is no such folder."""
-    if target.exists() and not exist_ok:
+    """UsageError where a model's folder exists already; with `exist_ok` only where it is no such folder, or a
+    link to one. For a name too that Triton's configuration could not hold."""
+    if not target.name.isprintable() or set(target.name) & set('"\\'):
+        raise UsageError(f"{target.name!r} is no name for a model in Triton: rename the file")
+    there = target.exists() or target.is_symlink()
+    if there and not exist_ok:
         raise UsageError(f"{target} exists: give another folder, or --exist-ok to replace it")
-    if target.exists() and not (target / "config.pbtxt").is_file():
+    if there and (target.is_symlink() or not (target / "config.pbtxt").is_file()):
         raise UsageError(
             f"{target} is no model of a Triton repository: it is not replaced; give another folder"
         )
@@ -95,12 +102,19 @@ def _put(growing: Path, target: Path) -> None:
         return
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     target.rename(old)
-    growing.rename(target)
+    try:
+        growing.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
     shutil.rmtree(old)
 
 
-def signature(session: Session, manifest: Manifest) -> Signature:
-    """A session's inputs and outputs, read off a call on frames of its own size."""
+def signature(session: Session, manifest: Manifest, most: int) -> Signature:
+    """A session's inputs and outputs, read off a call on frames of its own size.
+
+    most: the largest batch, where the model's own is free.
+    """
     batch, height, width = session.input_shape[:3]
     rule = manifest.resize
     shape = (batch or 1, height or rule.height, width or rule.width, 3)
@@ -114,7 +128,7 @@ def signature(session: Session, manifest: Manifest) -> Signature:
         tuple(
             Tensor(name, _type(name, value), _dims(value, start, free=free)) for name, value in found.items()
         ),
-        _most(manifest.parity) if batched else 0,
+        most if batched else 0,
         shape[start:],
     )
 
@@ -134,6 +148,17 @@ def _dims(value: NDArray[Any], start: int, *, free: bool) -> tuple[int, ...]:
 def _most(parity: Mapping[str, Any]) -> int:
     """The largest batch that the export's gate has run; 1 where it does not say."""
     return max((int(row["batch"]) for row in parity.get("shapes", ())), default=1)
+
+
+def _most_of_engine(engine: Path) -> int:
+    """The largest batch that an engine was built for; InputError where it is not of Triton's TensorRT."""
+    key = read_key(engine)
+    if key.flavour != NATIVE:
+        raise InputError(
+            f"{engine}: Triton loads engines of {NATIVE}, this one is of {key.flavour}: take the .onnx that it "
+            f"was built from, {key.onnx}"
+        )
+    return key.profile.max[0]
 
 
 def config(name: str, suffix: str, found: Signature, manifest: Manifest) -> str:

@@ -86,7 +86,11 @@ class Buffer:
     def __init__(self, cuda: Cuda, size: int) -> None:
         self._cuda, self.size = cuda, size
         self.device: int = int(cuda.call("cudaMalloc", size))
-        self._host: int = int(cuda.call("cudaMallocHost", size))
+        try:
+            self._host: int = int(cuda.call("cudaMallocHost", size))
+        except InputError:
+            cuda.api.cudaFree(self.device)
+            raise
         self._bytes: NDArray[np.uint8] = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self._host))
 
     def view(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

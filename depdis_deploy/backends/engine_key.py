@@ -13,6 +13,8 @@ from depdis_deploy.command import InputError
 from depdis_deploy.manifest import Manifest, ManifestError
 
 FORMAT_VERSION = 1
+# Only TensorRT-RTX builds for GPUs that are not there.
+NATIVE, RTX = FLAVOURS = ("tensorrt", "tensorrt_rtx")
 Shape = tuple[int, int, int, int]
 
 
@@ -97,8 +99,8 @@ def read_key(engine: Path) -> Key:
         fields["manifest"] = Manifest.from_json(json.dumps(fields["manifest"]))
         corners = {name: _shape(fields["profile"][name]) for name in ("min", "opt", "max")}
         fields["profile"] = Profile(**corners)
-        fields["capabilities"] = tuple(str(name) for name in fields["capabilities"])
-        return Key(**fields)
+        fields["capabilities"] = tuple(fields["capabilities"])
+        return _checked(Key(**fields))
     except (ManifestError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a key of depdis-export: {error}; build the engine again by depdis-export MODEL.onnx "
@@ -108,7 +110,28 @@ def read_key(engine: Path) -> Key:
 
 def _shape(sizes: Sequence[Any]) -> Shape:
     batch, height, width, channels = (int(size) for size in sizes)
+    if min(batch, height, width) < 1 or channels != 3:
+        raise ValueError(f"frames are (N, H, W, 3), got {sizes}")
     return batch, height, width, channels
+
+
+def _checked(key: Key) -> Key:
+    """The key; ValueError where a field that is worked with is of another kind, as in a file edited by hand."""
+    words = (key.engine_sha256, key.onnx, key.onnx_sha256, key.version, key.precision, *key.capabilities)
+    numbers = [key.bounds[name] for name in ("labels_equal", "inverse_depth", "density")]
+    for fine, name in (
+        (all(isinstance(word, str) for word in words), "a hash, name or version"),
+        (isinstance(key.gpu, str | None), "gpu"),
+        (key.flavour in FLAVOURS, "flavour"),
+        (isinstance(key.workspace_mib, int | None), "workspace_mib"),
+        (isinstance(key.layers, dict), "layers"),
+        (isinstance(key.parity, list | None), "parity"),
+        (isinstance(key.bounds["mean"], bool), "bounds"),
+        (all(isinstance(number, int | float) for number in numbers), "bounds"),
+    ):
+        if not fine:
+            raise ValueError(f"{name} is not what it writes")
+    return key
 
 
 def sha256(data: bytes) -> str:
@@ -135,7 +158,7 @@ def differences(
         found.append(
             f"it was built for compute capability {', '.join(key.capabilities)}, not {', '.join(missing)}"
         )
-    if flavour == "tensorrt" and gpu is not None and key.gpu != gpu:
+    if flavour == NATIVE and gpu is not None and key.gpu != gpu:
         found.append(f"it was built on {key.gpu}, here is {gpu}")
     if profile is not None and key.profile != profile:
         found.append(f"it takes frames of {key.profile}, not {profile}")

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from depdis_deploy.command import InputError
+from depdis_deploy.command import InputError, UsageError
 
 from .cuda import Gpu
 from .engine_key import Profile
-from .local_engines import cache_folder, keep_bytes, own_bytes
+from .local_engines import keep_bytes, own_bytes
 from .tensorrt_graph import Graph
 from .tensorrt_module import Log, TensorRT, logger
 
@@ -82,7 +82,8 @@ def described(tensorrt: TensorRT, data: bytes) -> str:
 def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> Target:
     """What to build for: `wanted` capabilities, else the GPU here; in place of a GPU stands why there is none.
 
-    InputError where there is neither, or the installed TensorRT does not build for those.
+    InputError where there is neither, or the installed TensorRT does not build for those; UsageError for a word
+    that is no capability.
     """
     names = tuple(dict.fromkeys(_dotted(text) for text in wanted))
     if not names:
@@ -112,7 +113,7 @@ def _dotted(text: str) -> str:
     """`8.6` or `86` -> `8.6`."""
     match = re.fullmatch(r"(\d+)\.?(\d)", text.strip())
     if match is None:
-        raise InputError(f"--compute-capability takes numbers such as 8.6, got {text!r}")
+        raise UsageError(f"--compute-capability takes numbers such as 8.6, got {text!r}")
     return f"{match[1]}.{match[2]}"
 
 
@@ -120,7 +121,7 @@ def _timings(tensorrt: TensorRT, target: Target, config: Any) -> Any:
     """Measured times of earlier builds on this GPU; None ahead of time, when nothing is measured."""
     if target.gpu is None:
         return None
-    cache = config.create_timing_cache(own_bytes(_timings_path(tensorrt, target.gpu)))
+    cache = config.create_timing_cache(own_bytes(_timings_name(tensorrt, target.gpu)))
     # One of another version or driver is refused, and begun anew.
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         cache = config.create_timing_cache(b"")
@@ -130,9 +131,9 @@ def _timings(tensorrt: TensorRT, target: Target, config: Any) -> Any:
 
 def _keep_timings(tensorrt: TensorRT, target: Target, cache: Any) -> None:
     if cache is not None and target.gpu is not None:
-        keep_bytes(_timings_path(tensorrt, target.gpu), bytes(cache.serialize()))
+        keep_bytes(_timings_name(tensorrt, target.gpu), bytes(cache.serialize()))
 
 
-def _timings_path(tensorrt: TensorRT, gpu: Gpu) -> Any:
+def _timings_name(tensorrt: TensorRT, gpu: Gpu) -> str:
     name = re.sub(r"\W+", "-", gpu.name)
-    return cache_folder() / "timings" / f"{tensorrt.flavour}-{tensorrt.version}-{name}.cache"
+    return f"timings/{tensorrt.flavour}-{tensorrt.version}-{name}.cache"

@@ -14,14 +14,14 @@ from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import Manifest
 
 from .cuda import Gpu, find_gpu
-from .engine_key import Key, Profile, Shape, beside, differences, read_key, sha256
-from .local_engines import remember
+from .engine_key import NATIVE, RTX, Key, Profile, Shape, beside, differences, read_key, sha256
+from .local_engines import built_here, remember
 from .onnx_file import checked_metadata
 from .tensorrt_backend import TensorRtSession
-from .tensorrt_build import build, choose_target, described
+from .tensorrt_build import Target, build, choose_target, described
 from .tensorrt_graph import Graph, read_graph
 from .tensorrt_layers import EngineError, check_layers, read_layers
-from .tensorrt_module import NATIVE, RTX, TensorRT, installed
+from .tensorrt_module import TensorRT, installed
 from .tensorrt_parity import agreement
 
 
@@ -49,6 +49,14 @@ class Made:
     news: str
 
 
+def builder(wishes: Wishes, device: str = "auto") -> tuple[TensorRT, Target]:
+    """The TensorRT that builds, and what for; InputError where that cannot be had here, UsageError as
+    `choose_target`."""
+    gpu, cause = _gpu_here(device)
+    tensorrt = _flavour(wishes, gpu)
+    return tensorrt, choose_target(tensorrt, gpu or cause, wishes.capabilities)
+
+
 def make_engine(
     onnx: Path, engine: Path, bounds: Mapping[str, Any], wishes: Wishes | None = None, *,
     name: str | None = None, device: str = "auto",
@@ -64,21 +72,22 @@ def make_engine(
     data = onnx.read_bytes()
     manifest = Manifest.from_metadata(checked_metadata(onnx, data))
     name = name or onnx.name
-    gpu, cause = _gpu_here(device)
-    tensorrt = _flavour(wishes, gpu)
-    target = choose_target(tensorrt, gpu or cause, wishes.capabilities)
+    tensorrt, target = builder(wishes, device)
+    gpu = None if target.gpu is None else target.gpu.name
     graph, profile = _graph(data, manifest, wishes, onnx)
     _check_graph(graph, manifest, onnx)
-    before = read_key(engine) if engine.is_file() and beside(engine).is_file() else None
+    before = own_key(engine)
     reasons: list[str] = []
     if before is not None:
         reasons = differences(
-            before, flavour=tensorrt.flavour, version=tensorrt.version, capabilities=target.capabilities,
-            gpu=None if target.gpu is None else target.gpu.name, onnx_sha256=sha256(data), profile=profile,
+            before, flavour=tensorrt.flavour, version=tensorrt.version, gpu=gpu,
+            capabilities=target.capabilities, onnx_sha256=sha256(data), profile=profile,
             workspace_mib=wishes.workspace_mib,
         )  # fmt: skip
         if sha256(engine.read_bytes()) != before.engine_sha256:
             reasons.append("it is not the file that its key is of")
+        elif not built_here(before.engine_sha256):
+            reasons.append("it was not built here by you, and would not be loaded")
         if not reasons:
             return Made(before, f"{engine} fits already: built by {tensorrt} for {target}")
     print(f"building {engine} by {tensorrt} for {target}, frames of {profile}", file=sys.stderr)
@@ -89,9 +98,9 @@ def make_engine(
     check_layers(found, manifest.precision, str(target))
     key = Key(
         engine_sha256=sha256(serialized), onnx=name, onnx_sha256=sha256(data), flavour=tensorrt.flavour,
-        version=tensorrt.version, gpu=None if target.gpu is None else target.gpu.name,
-        capabilities=target.capabilities, precision=manifest.precision, profile=profile,
-        workspace_mib=wishes.workspace_mib, layers={**found.counts, "unread": len(found.unread)}, bounds=bounds,
+        version=tensorrt.version, gpu=gpu, capabilities=target.capabilities, precision=manifest.precision,
+        profile=profile, workspace_mib=wishes.workspace_mib,
+        layers={**found.counts, "unread": len(found.unread)}, bounds=bounds,
         manifest=_for_profile(manifest, profile),
     )  # fmt: skip
     if target.gpu is not None:
@@ -102,6 +111,16 @@ def make_engine(
     if not remember(key.engine_sha256, engine):
         news += "; the user's cache cannot be written to, so it loads with --trust-engine only"
     return Made(key, news)
+
+
+def own_key(engine: Path) -> Key | None:
+    """The key of an engine that is there; None: there is no engine, or none with a key that can be read."""
+    if not engine.is_file():
+        return None
+    try:
+        return read_key(engine)
+    except InputError:
+        return None
 
 
 def rebuilt(engine: Path, key: Key, reasons: Sequence[str], device: str) -> Made:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,9 @@ def bytes_at_the_border(model: onnx.ModelProto) -> None:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 names[index] = renamed.get(name, name)
-        if node.op_type == "Cast" and node.attribute[0].i == TensorProto.UINT8:
-            node.attribute[0].i = TensorProto.FLOAT
+        for attribute in node.attribute:
+            if (node.op_type, attribute.name, attribute.i) == ("Cast", "to", TensorProto.UINT8):
+                attribute.i = TensorProto.FLOAT
     # The types of what is between were inferred before.
     del graph.value_info[:]
     for name in inputs:
@@ -91,7 +93,7 @@ def bytes_at_the_border(model: onnx.ModelProto) -> None:
 
 
 def _convolutions(model: onnx.ModelProto, kinds: Mapping[str, str]) -> dict[str, Convolution]:
-    sizes = {entry.name: _product(entry.dims) for entry in model.graph.initializer}
+    sizes = {entry.name: math.prod(entry.dims) for entry in model.graph.initializer}
     producers = {output: node for node in model.graph.node for output in node.output}
     found = {}
     for node in model.graph.node:
@@ -101,13 +103,6 @@ def _convolutions(model: onnx.ModelProto, kinds: Mapping[str, str]) -> dict[str,
                 weights = producers[weights].input[0]
             found[node.name] = Convolution(kinds[node.name].split()[0], sizes[weights])
     return found
-
-
-def _product(dims: Iterable[int]) -> int:
-    result = 1
-    for size in dims:
-        result *= size
-    return result
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:

@@ -83,7 +83,11 @@ def _precision(line: str, weights: int) -> str | None:
     inputs, _, constants = body.partition("Constants: [")
     taken = _tensors(inputs)
     kept = [tensor for tensor in _tensors(constants) if tensor[0] >= weights]
-    kind = max(kept)[1] if kept else _in_words(line) or (taken[0][1] if taken else None)
+    kind = (
+        max(kept, key=lambda tensor: (tensor[0], tensor[1] or ""))[1]
+        if kept
+        else _in_words(line) or (taken[0][1] if taken else None)
+    )
     if kind == "int8" and taken and taken[0][1] != "int8":
         return taken[0][1]
     return kind

@@ -9,8 +9,8 @@ from typing import Any
 
 from depdis_deploy.command import InputError
 
-# Only TensorRT-RTX builds for GPUs that are not there.
-NATIVE, RTX = "tensorrt", "tensorrt_rtx"
+from .engine_key import FLAVOURS, NATIVE, RTX
+
 _OLDEST, _FIRST_UNKNOWN = (10, 0), (12, 0)
 
 
@@ -34,7 +34,7 @@ class TensorRT:
         return {f"{match[1]}.{match[2]}": members[name] for name, match in found.items() if match}
 
 
-def installed(flavours: Sequence[str] = (NATIVE, RTX)) -> TensorRT:
+def installed(flavours: Sequence[str] = FLAVOURS) -> TensorRT:
     """The first of `flavours` that can be imported; InputError says what to install where there is none."""
     causes = []
     for flavour in flavours:

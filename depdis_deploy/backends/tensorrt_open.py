@@ -36,6 +36,8 @@ def open_engine(path: Path, device: str, *, trusted: bool) -> TensorRtSession:
         made = rebuilt(path, key, reasons, device)
         warnings.warn(made.news, RuntimeWarning, stacklevel=4)
         data, key = checked(path, trusted=True)
+        if key.engine_sha256 != made.key.engine_sha256:
+            raise InputError(f"{path}: another process has replaced the engine just built: it is not loaded")
         tensorrt = installed([key.flavour])
     return TensorRtSession(path, data, key, tensorrt, gpu)
 

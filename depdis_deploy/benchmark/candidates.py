@@ -80,11 +80,11 @@ def reference_of(file: ModelFile, files: Iterable[ModelFile]) -> ModelFile | Non
         if (
             given.network == file.network
             and given.manifest.precision == "fp32"
-            and given.path.suffix in _ENGINES
+            and given.path.suffix.lower() in _ENGINES
         ):
             return given
     for path in sorted(file.path.parent.iterdir()):
-        if path.suffix not in _ENGINES:
+        if path.suffix.lower() not in _ENGINES:
             continue
         try:
             found = _read(path)

@@ -120,8 +120,8 @@ class Running:
 
 def runs_for(seconds: float, one_call_s: float) -> int:
     """How many calls fit into the time given, in whole rounds."""
-    fit = min(MOST_RUNS, max(FEWEST_RUNS, int(seconds / max(one_call_s, 1e-6))))
-    return math.ceil(fit / ROUNDS) * ROUNDS
+    fit = max(FEWEST_RUNS, min(MOST_RUNS, seconds / max(one_call_s, 1e-6)))
+    return math.ceil(int(fit) / ROUNDS) * ROUNDS
 
 
 def batches(inputs: Sequence[NDArray[np.uint8]], batch: int) -> list[NDArray[np.uint8]]:

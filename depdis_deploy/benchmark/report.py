@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import statistics
 from collections.abc import Sequence
 from importlib import metadata
@@ -84,10 +85,10 @@ def advice(rows: Sequence[Row]) -> str:
     _, best = min(held, key=lambda pair: pair[0])
     candidate = best.candidate
     assert candidate.file is not None
-    words = f"--device cpu --engine {candidate.engine}" + (
-        " --precision bf16" if candidate.asked == "bf16" else ""
-    )
-    return f"fastest within its export's bounds: depdis-infer VIDEO --model {candidate.file.path} {words}"
+    words = ["--model", str(candidate.file.path), "--device", "cpu", "--engine", candidate.engine]
+    if candidate.asked == "bf16":
+        words += ["--precision", "bf16"]
+    return f"fastest within its export's bounds: depdis-infer VIDEO {shlex.join(words)}"
 
 
 def busy() -> str:
@@ -157,7 +158,7 @@ def _record(row: Row) -> dict[str, Any]:
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
     """Median, quartiles and extremes, so that a busy machine shows."""
-    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+    quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return {
         "runs": len(values), "median": round(quartiles[1], 3), "lower_quartile": round(quartiles[0], 3),
         "upper_quartile": round(quartiles[2], 3), "least": round(min(values), 3), "most": round(max(values), 3),

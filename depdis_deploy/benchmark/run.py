@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +51,8 @@ class Options:
         if self.out.suffix != ".json":
             raise UsageError(f"--out {self.out}: expected a name that ends in .json")
         for path in (self.out, self.out.with_suffix(".png")):
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder: give another --out")
             if path.exists() and not self.exist_ok:
                 raise UsageError(f"{path} exists: give another --out, or --exist-ok to replace it")
         if not self.out.parent.is_dir():
@@ -60,8 +60,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Measure and report; 0 where at least one row was timed and none failed for want of anything but a part of
-    this machine, 1 where none was timed.
+    """Measure and report; 0 where at least one row was timed, 1 where none was.
 
     InputError, UsageError: nothing was measured. KeyboardInterrupt, Terminated: what was measured is reported.
     """
@@ -97,7 +96,7 @@ class _Work:
         self.options, self.files, self.rows, self.images = options, files, rows, images
         self.size, self.batch, self.interruption = size, batch, interruption
         self.running: list[tuple[Running, float]] = []
-        self._true: dict[tuple[str, Any], list[Outputs] | str] = {}
+        self._true: dict[tuple[str, tuple[int, int] | None, int], list[Outputs] | str] = {}
 
     def make_ready(self) -> None:
         """Load, compare and warm up each row's session; a row that cannot be had says why."""
@@ -139,13 +138,13 @@ class _Work:
         """What the fp32 file gives for the same pictures, or why that is not to be had."""
         file = row.candidate.file
         assert file is not None
-        key = (file.network, (row.size, row.batch, file.manifest.resize.kind == "stretch"))
+        key = (file.network, row.size, row.batch)
         if key not in self._true:
             fp32 = reference_of(file, self.files)
             if fp32 is None:
                 self._true[key] = "no fp32 file of the same checkpoint given or beside it: not compared"
             else:
-                engine = "openvino" if fp32.path.suffix == ".xml" else "onnxruntime"
+                engine = "openvino" if fp32.path.suffix.lower() == ".xml" else "onnxruntime"
                 try:
                     candidate = Candidate(fp32, engine, "cpu", "auto", "fp32")
                     self._true[key] = Running(
@@ -218,4 +217,5 @@ def _report(options: Options, rows: Sequence[Row], source: Path) -> None:
     machine = record["machine"]
     title = f"{machine['processor']}, {threads} thread{'s' * (threads > 1)} of {machine['cores']} cores"
     draw_chart(rows, title, options.out.with_suffix(".png"))
-    print(f"{options.out}, {options.out.with_suffix('.png')}", file=sys.stderr)
+    if not options.quiet:
+        say(f"{options.out}, {options.out.with_suffix('.png')}")

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from depdis_deploy.backends.engine_key import beside
 from depdis_deploy.backends.onnx_file import checked_metadata
-from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, make_engine
+from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, builder, make_engine, own_key
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import Manifest
@@ -38,6 +37,7 @@ def from_checkpoint(
 
     export: writes the verified ONNX file of that precision to a path.
     """
+    builder(wishes)  # what is missing is said before the long export
     with written_whole(onnx) as temporary:
         export(temporary)
         made = make_engine(temporary, engine, asdict(BOUNDS[precision]), wishes, name=onnx.name)
@@ -45,13 +45,17 @@ def from_checkpoint(
 
 
 def check_engine(engine: Path, *, exist_ok: bool) -> None:
-    """UsageError for a name of another form, and for a file there that is no engine of ours."""
+    """UsageError for a name of another form, and for something there that is no engine of ours."""
     if engine.suffix != ".engine":
         raise UsageError(f"with --trt the output's name ends in .engine, got {engine.name}")
     if not engine.parent.is_dir():
         raise InputError(f"{engine.parent} is not a folder: make it first or give another -o")
-    if engine.exists() and not beside(engine).is_file() and not exist_ok:
-        raise UsageError(f"{engine} exists and has no key: give another -o, or --exist-ok to replace it")
+    if engine.is_dir():
+        raise UsageError(f"{engine} is a folder: give another -o")
+    if engine.exists() and own_key(engine) is None and not exist_ok:
+        raise UsageError(
+            f"{engine} exists and has no key that can be read: give another -o, or --exist-ok to replace it"
+        )
 
 
 def _report(engine: Path, made: Made) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from depdis_deploy.backends.onnx_precision import precisions as precisions
 
 if TYPE_CHECKING:
     import onnx
@@ -55,15 +54,8 @@ def layer_names(model: onnx.ModelProto) -> dict[str, str]:
 
 def weight_sizes(model: onnx.ModelProto) -> dict[str, int]:
     """Node name -> number of weights, of each convolution of a folded graph."""
-    sizes = {entry.name: _product(entry.dims) for entry in model.graph.initializer}
+    sizes = {entry.name: math.prod(entry.dims) for entry in model.graph.initializer}
     return {node.name: sizes[node.input[1]] for node in model.graph.node if node.op_type == "Conv"}
-
-
-def _product(dims: Iterable[int]) -> int:
-    result = 1
-    for size in dims:
-        result *= size
-    return result
 
 
 def around_layers(model: onnx.ModelProto) -> set[str]:

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .layers import around_layers, precisions
+from depdis_deploy.backends.onnx_precision import precisions
+
+from .layers import around_layers
 
 if TYPE_CHECKING:
     import onnx

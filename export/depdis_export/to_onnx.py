@@ -13,6 +13,7 @@ import onnxscript.optimizer
 import torch
 
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.sizes import LONGEST_SIDE
 from depdis_training.network import Network
 
 from .deployable import Deployable, output_names
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 OPSET = 18
 # Smaller initializers (biases, batch-norm statistics) stay in fp32: they weigh nothing and lose most.
 _HALF_FROM_DIMENSIONS = 2
-_LONGEST_SIDE = 8192
 
 
 def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelProto:
@@ -37,7 +37,7 @@ def build(deployable: Deployable, manifest: Manifest, batch: int) -> onnx.ModelP
     frames = torch.zeros((2 if manifest.dynamic else batch, rule.height, rule.width, 3), dtype=torch.uint8)
     dynamic = None
     if manifest.dynamic:
-        most = max(1, _LONGEST_SIDE // rule.multiple)
+        most = max(1, LONGEST_SIDE // rule.multiple)
         rows, columns = torch.export.Dim("rows", min=1, max=most), torch.export.Dim("columns", min=1, max=most)
         dynamic = {
             "frames": {

@@ -140,9 +140,11 @@ def test_a_gpu_alone_is_asked_of_the_engines_that_take_one(make: Make) -> None:
 def test_wrong_words_end_it_before_anything_is_measured(make: Make, drive: Path, tmp_path: Path) -> None:
     model = make("m.onnx")
     (tmp_path / "taken.png").touch()
+    (tmp_path / "folder.json").mkdir()
     for words, says in (
         ({"out": tmp_path / "x.txt"}, r"ends in \.json"), ({"out": tmp_path / "taken.json"}, "--exist-ok"),
         ({"device": "gpu"}, "GPU's number"), ({"imgsz": "640"}, "640x320"),
+        ({"out": tmp_path / "folder.json", "exist_ok": True}, "is a folder"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=says):
             run(options(drive, model, **words))
@@ -181,20 +183,20 @@ def test_agreement_of_maps_with_truth_at_hand() -> None:
 
 def test_how_often_and_in_which_batches() -> None:
     assert runs_for(0.0, 1.0) == FEWEST_RUNS
-    assert runs_for(10.0, 1e-9) == MOST_RUNS
+    assert runs_for(10.0, 1e-9) == runs_for(float("inf"), 1.0) == MOST_RUNS
     assert runs_for(5.0, 0.42) % ROUNDS == 0
     three = [np.full((1, 1, 3), index, np.uint8) for index in range(3)]
     assert [pair[:, 0, 0, 0].tolist() for pair in batches(three, 2)] == [[0, 1], [2, 0]]
 
 
 def test_the_fastest_that_held_its_bounds_is_recommended(make: Make) -> None:
-    files = model_files([make("m.onnx", held=False)])
+    files = model_files([make("my model.onnx", held=False)])
     rows = [Row(candidate, OK) for candidate in candidates(files, "cpu")[:2]]
     for row, found in zip(rows, ([9.0, 10.0, 30.0], [2.0]), strict=True):
         row.milliseconds = row.cpu_milliseconds = found
     assert rows[0].ms == 10.0
     assert [row.gate for row in rows] == ["held", "missed"]
-    assert "--engine onnxruntime" in advice(rows)
+    assert advice(rows).endswith(f"--model '{files[0].path}' --device cpu --engine onnxruntime")
     assert "100.0" in table(rows)
     spread = as_record(rows)["rows"][0]["ms_per_image"]
     assert (spread["median"], spread["least"], spread["most"]) == (10.0, 9.0, 30.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,18 +11,19 @@ from typing import Any
 
 import host_cuda
 import numpy as np
+import onnx
 import pytest
 from calling import infer
 from numpy.typing import NDArray
 from tiny_model import manifest, write_tiny_model
 
-from depdis_deploy import Predictor
+from depdis_deploy import Predictor, triton
 from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_engine, tensorrt_open
 from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
 from depdis_deploy.backends.onnxruntime_backend import OnnxRuntimeSession
 from depdis_deploy.backends.tensorrt_engine import make_engine, rebuilt
-from depdis_deploy.backends.tensorrt_graph import Convolution, Graph
+from depdis_deploy.backends.tensorrt_graph import Convolution, Graph, bytes_at_the_border
 from depdis_deploy.backends.tensorrt_layers import EngineError, check_layers, read_layers
 from depdis_deploy.backends.tensorrt_module import TensorRT, installed
 from depdis_deploy.backends.tensorrt_parity import measured, street_frames
@@ -90,8 +92,34 @@ class TestTrust:
         (tmp_path / "file").touch()
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
         assert not local_engines.remember("0" * 64, tmp_path / "x.engine")
-        local_engines.keep_bytes(tmp_path / "file" / "timings", b"x")
-        assert local_engines.own_bytes(tmp_path / "file" / "timings") == b""
+        local_engines.keep_bytes("timings", b"x")
+        assert local_engines.own_bytes("timings") == b""
+        assert not local_engines.built_here("0" * 64)
+
+    def test_without_a_home_nothing_is_kept_and_nothing_believed(
+        self, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_CACHE_HOME", "cache")  # there, but of this folder, not of the user
+        assert not local_engines.built_here(sha256(engine.read_bytes()))
+        assert not local_engines.remember("0" * 64, engine)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"onnx": 5}, {"onnx": None}, {"engine_sha256": None}, {"flavour": "other"}, {"gpu": 3},
+            {"capabilities": 8}, {"capabilities": [8]}, {"precision": []}, {"workspace_mib": "all"},
+            {"layers": [1]}, {"parity": "good"}, {"bounds": []}, {"bounds": {"mean": True}}, {"manifest": {}},
+            {"profile": {"min": [1, 2, 3]}}, {"profile": {"min": [0, 32, 32, 3]}},
+        ],
+    )  # fmt: skip
+    def test_a_key_that_was_edited_is_refused_in_one_line(self, changes: dict[str, Any], engine: Path) -> None:
+        found = json.loads(beside(engine).read_text())
+        if "profile" in changes:
+            changes = {"profile": {**found["profile"], **changes["profile"]}}
+        beside(engine).write_text(json.dumps({**found, **changes}))
+        with pytest.raises(InputError, match="not a key of depdis-export"):
+            open_session(engine)
 
     def test_a_changed_engine_and_a_missing_or_foreign_key(self, engine: Path) -> None:
         data = engine.read_bytes()
@@ -211,6 +239,31 @@ def test_precisions_are_read_as_tensorrt_10_writes_them_too() -> None:
         check_layers(read_layers("", graph), "fp16", "an A10")
 
 
+def test_a_layer_with_constants_of_an_unknown_type_is_read() -> None:
+    tensor = "{{ Name: w, Dimensions: [9], Datatype: {} }}"
+    taken = (
+        f"Inputs: [ {tensor.format('Half')} ], Constants: [ {tensor.format('FP8')}, {tensor.format('Half')} ]"
+    )
+    line = f"LayerType: conv, {taken}, Outputs: [], Metadata: [ONNX Layer: a]"
+    assert read_layers(line, {"a": Convolution("fp16", 9)}).counts == {"fp16": 1}
+
+
+def test_a_cast_is_told_by_its_attributes_name() -> None:
+    """Of operator set 19 on a cast also says whether it saturates, before what it is to."""
+    kinds = onnx.TensorProto
+    cast = onnx.helper.make_node("Cast", ["middle"], ["labels"], saturate=1, to=kinds.UINT8)
+    assert cast.attribute[0].name == "saturate"
+    ends = [
+        onnx.helper.make_tensor_value_info(name, kind, [1])
+        for name, kind in (("frames", kinds.UINT8), ("labels", kinds.UINT8))
+    ]
+    first = onnx.helper.make_node("Cast", ["frames"], ["middle"], to=kinds.FLOAT)
+    model = onnx.helper.make_model(onnx.helper.make_graph([first, cast], "g", ends[:1], ends[1:]))
+    bytes_at_the_border(model)
+    to = [attribute.i for node in model.graph.node for attribute in node.attribute if attribute.name == "to"]
+    assert to == [kinds.FLOAT, kinds.FLOAT, kinds.FLOAT, kinds.UINT8]
+
+
 class TestParity:
     def test_frames_are_of_a_street_and_differ(self) -> None:
         frames = street_frames((3, 32, 64, 3))
@@ -306,6 +359,14 @@ class TestSession:
         self.engines.clear()
         assert runtime.memory == {}
 
+    def test_device_memory_is_given_back_where_the_host_has_none(
+        self, runtime: host_cuda.Runtime, engine: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runtime, "cudaMallocHost", lambda size: (2, 0), raising=False)
+        with pytest.raises(InputError, match="cudaMallocHost: error 2"):
+            open_session(engine).run(street_frames((1, 32, 64, 3)))
+        assert runtime.memory == {}
+
     def test_each_thread_has_a_context_of_its_own(
         self, runtime: host_cuda.Runtime, engine: Path, model: Path
     ) -> None:
@@ -320,6 +381,16 @@ class TestSession:
     def test_frames_outside_the_profile(self, runtime: host_cuda.Runtime, engine: Path) -> None:
         with pytest.raises(InputError, match="frames of 1x16x16 to 2x64x64, best at 1x64x32, got 1x128x64"):
             open_session(engine).run(np.zeros((1, 64, 128, 3), np.uint8))
+
+    def test_triton_gets_batches_as_large_as_the_engine_takes(
+        self, runtime: host_cuda.Runtime, engine: Path, tmp_path: Path
+    ) -> None:
+        folder = triton.write_repository(engine, tmp_path / "repository")
+        assert "max_batch_size: 2\n" in (folder / "config.pbtxt").read_text()
+        assert (folder / "1" / "model.plan").read_bytes() == engine.read_bytes()
+        beside(engine).write_text(key(engine.read_bytes(), flavour="tensorrt_rtx").to_json())
+        with pytest.raises(InputError, match="this one is of tensorrt_rtx"):
+            triton.write_repository(engine, tmp_path / "other")
 
     def test_an_engine_that_tensorrt_refuses(self, runtime: host_cuda.Runtime, engine: Path) -> None:
         engine.write_bytes(b"no engine")
@@ -395,10 +466,32 @@ class TestRebuilding:
             Predictor(engine)
         assert read_key(engine).gpu == "NVIDIA L4"
         Predictor(engine)  # without a word
+        engine.write_bytes(b"of somebody else")
+        beside(engine).write_text(key(b"of somebody else").to_json())
+        with pytest.raises(InputError, match="not built here by you"):
+            Predictor(engine)
+        self.make(here)
+        Predictor(engine)
         here.unlink()
         self.gpu = Gpu(0, "NVIDIA A10", "8.6")
         with pytest.raises(InputError, match=r"not 8.6; .*street.onnx is not beside it"):
             Predictor(engine)
+
+    def test_one_that_is_swapped_behind_the_build_is_not_loaded(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.make(here)
+        self.gpu = Gpu(0, "NVIDIA L4", "8.9")
+
+        def swapped(engine: Path, *words: Any) -> tensorrt_engine.Made:
+            made = rebuilt(engine, *words)
+            engine.write_bytes(b"of somebody else")
+            beside(engine).write_text(key(b"of somebody else").to_json())
+            return made
+
+        monkeypatch.setattr(tensorrt_open, "rebuilt", swapped)
+        with pytest.warns(RuntimeWarning, match="again"), pytest.raises(InputError, match="has replaced"):
+            Predictor(here.with_suffix(".engine"))
 
 
 def test_cudas_own_words_are_in_the_message() -> None:

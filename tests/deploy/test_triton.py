@@ -120,7 +120,7 @@ def test_engines_and_int8_have_their_place(schema: ModuleType, free: Path) -> No
     """A configuration for an engine, as made of what its session would say."""
     session = open_session(free, "cpu", 1)
     said = replace(manifest(), precision="int8")
-    made = triton.signature(session, said)
+    made = triton.signature(session, said, 3)
     kinds = {}
     for suffix in (".onnx", ".engine"):
         found = text_format.Parse(triton.config("m", suffix, made, said), schema.ModelConfig())
@@ -145,6 +145,30 @@ def test_nothing_is_replaced_unasked(free: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model of a Triton repository"):
         triton.write_repository(free, repository, name="own", exist_ok=True)
     assert (repository / "own" / "thesis.txt").exists()
+    (repository / "link").symlink_to(folder)
+    with pytest.raises(UsageError, match="no model of a Triton repository"):
+        triton.write_repository(free, repository, name="link", exist_ok=True)
+    with pytest.raises(UsageError, match="no name for a model"):
+        triton.write_repository(free, repository, name='a" }')
+
+
+def test_what_was_there_stays_where_the_new_cannot_take_its_place(
+    free: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = triton.write_repository(free, tmp_path / "repository")
+    (folder / "2").mkdir()
+    rename = Path.rename
+
+    def refusing(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(InputError, match="No space left"):
+        triton.write_repository(free, tmp_path / "repository", exist_ok=True)
+    assert [path.name for path in folder.parent.iterdir()] == ["free"]
+    assert (folder / "2").is_dir()
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, free: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,11 +250,22 @@ class TestKey:
         assert "it is not the file that its key is of" in self.again(engine)
 
     def test_a_file_that_is_no_engine_of_ours_is_replaced_only_when_told_to(self, engine: Path) -> None:
-        beside(engine).unlink()
         words = (engine.with_suffix(".onnx"), "--trt", "--compute-capability", CAPABILITY)
-        assert isinstance(export(*words).exception, UsageError)
-        assert export(*words, "--exist-ok").exit_code == 0
-        assert read_key(engine).engine_sha256 == sha256(engine.read_bytes())
+        for text in ("notes", None):
+            if text is None:
+                beside(engine).unlink()
+            else:
+                beside(engine).write_text(text)
+            assert isinstance(export(*words).exception, UsageError)
+            assert export(*words, "--exist-ok").exit_code == 0
+            assert read_key(engine).engine_sha256 == sha256(engine.read_bytes())
+
+    def test_one_that_fits_but_was_not_built_here_is_built_here(
+        self, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another's"))
+        assert "it was not built here by you" in self.again(engine)
+        assert built_here(read_key(engine).engine_sha256)
 
     def test_another_onnx_file_of_the_name(self, engine: Path, small: dict[str, Path]) -> None:
         key = read_key(engine)
@@ -283,6 +294,11 @@ def test_checkpoint_goes_to_the_form_for_tensorrt(
     assert (asked[0].name, asked[0].target) == ("fp16", "tensorrt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.engine", "m.engine.json", "m.onnx"]
     assert isinstance(export(checkpoint, *words).exception, UsageError)
+    asked.clear()
+    other = (checkpoint, "--trt", "-o", tmp_path / "n.engine", "--compute-capability")
+    assert isinstance(export(*other, "1.0").exception, InputError)
+    assert isinstance(export(*other, "ampere").exception, UsageError)
+    assert not asked  # nothing was exported in vain
 
 
 def test_an_onnx_file_needs_no_torch(tmp_path: Path) -> None:
@@ -321,9 +337,11 @@ main()
         ([BUNDLED_MODEL, "--trt", "--min", "64x64", "--max", "32x64"], UsageError, "have to rise"),
         ([BUNDLED_MODEL, "--trt", "--max", "100x64"], UsageError, "multiples of 32"),
         (["last.pt", "--workspace", "64"], UsageError, "are for --trt"),
+        ([BUNDLED_MODEL, "--trt", "--precision", "int4"], UsageError, "--precision takes"),
+        ([BUNDLED_MODEL, "--trt", "--triton", "r"], UsageError, "--triton and --compute-capability"),
         (["none.onnx", "--trt"], InputError, "no such model file"),
         ([BUNDLED_MODEL, "--trt", "--compute-capability", "1.0"], InputError, "but for 7.5"),
-        ([BUNDLED_MODEL, "--trt", "--compute-capability", "ampere"], InputError, "numbers such as 8.6"),
+        ([BUNDLED_MODEL, "--trt", "--compute-capability", "ampere"], UsageError, "numbers such as 8.6"),
     ],
 )
 def test_wrong_words(words: list[object], error: type[Exception], says: str, tmp_path: Path) -> None:

@@ -258,6 +258,10 @@ class TestCommand:
         with pytest.raises(UsageError, match="640x320"):
             parse_size(size)
 
+    def test_refuses_a_size_that_no_memory_holds(self) -> None:
+        with pytest.raises(UsageError, match="at most 8192 pixels"):
+            parse_size("100000x64")
+
     def test_size_with_and_without_batch(self) -> None:
         assert parse_size("640x320") == (None, 640, 320)
         assert parse_size("4x640x320") == (4, 640, 320)

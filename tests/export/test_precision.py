@@ -17,14 +17,15 @@ from typer.testing import CliRunner
 from depdis_deploy import Predictor
 from depdis_deploy.backends import open_session
 from depdis_deploy.backends.cpu import features
+from depdis_deploy.backends.onnx_precision import precisions
 from depdis_deploy.backends.openvino_backend import OpenVinoSession
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.predictor import BUNDLED_MODEL
 from depdis_export import cli, exporting, lowering, precision, quantize, sensitivity, verify
 from depdis_export.bounds import BOUNDS
 from depdis_export.deployable import Deployable, output_names
-from depdis_export.layers import between_layers, folded, layer_names, precisions
+from depdis_export.layers import between_layers, folded, layer_names
 from depdis_export.streets import own_frames, street_frames, street_truth
 from depdis_export.to_onnx import build
 from depdis_training.checkpoint import read_checkpoint
@@ -395,10 +396,29 @@ def test_street_truth_is_in_the_models_classes() -> None:
         (["--calibrate", "x"], "--calibrate is for"),
         (["--for", "tensorflow"], "--for takes"),
         (["-o", "m.xml", "--for", "tensorrt", "--precision", "int8"], "needs an .onnx"),
-        (["-o", "m.engine"], "ends in .onnx or .xml"),
+        (["-o", "m.engine"], "or in .engine with --trt"),
+        (["--trt", "--for", "onnxruntime"], "--for onnxruntime and --trt exclude each other"),
+        (["--calibration-pictures", "4"], "--calibration-pictures is for"),
+        (["--keep-float", "stem"], "--keep-float is for"),
+        (["--imgsz", "2x64x64", "--batch", "3"], "differ"),
+        (["--imgsz", "64"], "--imgsz takes"),
+        (["--min", "64x64"], "are for --trt"),
     ],
 )
 def test_wrong_words(words: list[str], says: str) -> None:
     done = CliRunner().invoke(cli.app, [str(TRAINED), *words])
     assert isinstance(done.exception, UsageError)
     assert says in str(done.exception)
+
+
+def test_what_is_not_there_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    for words in (
+        (tmp_path / "none.pt",), (tmp_path,), (TRAINED, "-o", tmp_path / "none" / "m.onnx"),
+        (TRAINED, "-o", tmp_path / "m.onnx", "--precision", "int8", "--calibrate", tmp_path / "none"),
+    ):  # fmt: skip
+        done = CliRunner().invoke(cli.app, [str(word) for word in words])
+        assert isinstance(done.exception, InputError)
+        assert done.stderr == ""
+    (tmp_path / "m.onnx").mkdir()
+    words = [str(TRAINED), "-o", str(tmp_path / "m.onnx"), "--exist-ok"]
+    assert "is a folder" in str(CliRunner().invoke(cli.app, words).exception)

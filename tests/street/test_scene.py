@@ -102,11 +102,14 @@ def test_source_and_target_share_part_of_their_colours() -> None:
 def test_a_course_bends_and_climbs_smoothly() -> None:
     course = Course(bend_start=10.0, curvature=0.01, slope_limit=0.3, climb_start=5.0, climb=0.05)
     z = np.linspace(-20.0, 200.0, 2201)
-    slope = np.gradient(course.offset(z), z)
+    points = course.points(np.stack([0 * z, 0 * z, z], 1))
+    slope = np.gradient(points[:, 0], z)
     assert np.allclose(slope, [course.slope(float(at)) for at in z], atol=2e-3)
     assert slope.max() == pytest.approx(0.3, abs=1e-6)
-    assert np.all(course.height(z[z <= 5]) == 0)
-    assert np.all(np.abs(np.diff(course.height(z), 2)) < 1e-4)
+    assert np.all(points[z <= 5, 1] == 0)
+    assert np.all(np.abs(np.diff(points[:, 1], 2)) < 1e-4)
+    for at, (x, y, _) in zip(z[::100], points[::100], strict=True):
+        assert (course.offset(float(at)), course.height(float(at))) == pytest.approx((x, y), abs=1e-12)
 
 
 def test_many_quads_at_once_equal_the_builders_own() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from depdis_training.street.formats import FORMATS
 from depdis_training.street.writer import StreetSet, write_street
 
 ROOT = Path(__file__).parents[2]
+PATHS = f"{ROOT}:{ROOT / 'training'}"
 SIZE = (96, 64)
 
 
@@ -146,11 +148,41 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: bytes) -
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_set_being_written_is_refused(whole: Path) -> None:
-    with (whole / "street.finished").open("a") as held:
+def test_processes_that_begin_at_once_make_one_set(whole: Path, tmp_path: Path) -> None:
+    both = [started(tmp_path / "set") for _ in range(2)]
+    logs = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], logs
+    assert digests(tmp_path / "set") == digests(whole)
+
+
+def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(whole, root)
+    with (root / "street.finished").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="being written by another process"):
-            write(whole)
+        waiting, interrupted = started(root), started(root)
+        for process in (waiting, interrupted):
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(f"{root}: another process is at work on it; waiting")
+        interrupted.send_signal(signal.SIGINT)
+        assert interrupted.communicate()[1] == ""
+        assert interrupted.returncode == 130
+        assert waiting.poll() is None
+        with pytest.raises(InputError, match="holds another street set"):  # for that nobody has to wait
+            write(root, seed=6)
+    log = waiting.communicate()[1]
+    assert (waiting.returncode, "waiting" in log) == (0, False)  # it was said once
+    assert digests(root) == digests(whole)
+
+
+def started(root: Path) -> subprocess.Popen[str]:
+    """`depdis-data street` making the set of `whole` in a process of its own."""
+    options = ("--pictures=3", "--size=96x64", "--domain=random", "--layout=synthia", "--seed=5", "--workers=1")
+    code = "from depdis_training.data_cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "street", root, *options], env={**os.environ, "PYTHONPATH": PATHS},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -192,7 +224,7 @@ np.savez(sys.argv[1], image=drawn.image, labels=drawn.labels, depth_m=drawn.dept
 
 
 def _run(code: str, path: Path, changes: dict[str, str]) -> dict[str, np.ndarray]:
-    environment = {**os.environ, **changes, "PYTHONPATH": f"{ROOT}:{ROOT / 'training'}"}
+    environment = {**os.environ, **changes, "PYTHONPATH": PATHS}
     file = path.with_suffix(".npz")
     done = subprocess.run([sys.executable, "-c", code, file], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

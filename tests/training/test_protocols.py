@@ -17,7 +17,8 @@ from depdis_training.street.writer import write_street
 SIZE = (96, 64)
 # A network and lengths of seconds in place of the real ones; all else is the configuration's.
 SMALL = (
-    "network.backbone=efficientnet_lite0", "network.start=scratch", "input.width=96", "input.height=64",
+    "network.backbone=efficientnet_lite0", "network.start=scratch", "network.after=null",
+    "input.width=96", "input.height=64",
     "training.iterations=2", "training.batch=1", "training.validation_pictures=1", "self_training.iterations=2",
     "self_training.batch=1", "mixtures.pictures=3", "mixtures.per_class=200", "labels.confidence=0.05",
 )  # fmt: skip

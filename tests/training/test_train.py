@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import tiny_config
+from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
 from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint
@@ -43,6 +43,22 @@ def _equal(one: Path, other: Path) -> bool:
     )
     assert len(mine) > 300
     return mine.keys() == theirs.keys() and all(torch.equal(mine[key], theirs[key]) for key in mine)
+
+
+def test_a_run_goes_on_from_another_that_is_made_before_it(tmp_path, blocks, capfd):
+    short = ("training.iterations=3", "self_training.rounds=0", "target=null", "variant=source_branches")
+    shorter = TINY.replace("iterations: 24", "iterations: 4")
+    (tmp_path / "first.yaml").write_text("variant: source_branches" + shorter)
+    config = tiny_config(tmp_path, blocks, *short, f"network.after={tmp_path / 'first.yaml'}")
+    _run(config, tmp_path / "run")
+    before = tmp_path / "run-before" / "weights.safetensors"
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["network"]["init"] == str(before)
+    given = tiny_config(tmp_path, blocks, *short, f"network.init={before}")
+    _run(given, tmp_path / "given")
+    assert _equal(tmp_path / "run" / "stage1" / "last.pt", tmp_path / "given" / "stage1" / "last.pt")
+    capfd.readouterr()
+    _run(config, tmp_path / "run")
+    assert capfd.readouterr().err.count("this run is finished") == 2
 
 
 def test_a_run_learns_and_leaves_everything_behind(finished_run):

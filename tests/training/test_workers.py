@@ -59,6 +59,7 @@ def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks
     train(one, tmp_path / "one", tmp_path / "data")
     ended = _two_processes(tmp_path, blocks, tmp_path / "two", SETTINGS)
     assert ended.stderr.count("run folder:") == 1  # the first speaks for both
+    assert ended.stderr.count("from here: stage 1") == 1
     assert (tmp_path / "two" / "scores.json").exists()
     mine, theirs = (
         read_checkpoint(tmp_path / name / "stage1" / "last.pt").network.state_dict() for name in ("one", "two")

@@ -78,8 +78,8 @@ def relative_depth(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 def abs_rel(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """|Rel| itself, tamed: averaged over valid elements, 0 when none is. Arguments as of `relative_depth`.
 
-    What is too far is as there. What is too near costs 1 - exp(e), which is |Rel|, and a tenth of -e, so that
-    the gradient does not vanish where it is many times too near. Where it cannot be known which of two
+    What is too far is as there. What is too near costs nine tenths of 1 - exp(e), its |Rel|, and one of -e,
+    so that the gradient does not vanish where it is many times too near. Where it cannot be known which of two
     distances a pixel has, this takes the nearer more often than `relative_depth`, and learns more slowly from
     a bad start, for which it is meant to follow that one.
     """

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from depdis_deploy.command import InputError, UsageError
 
-from .adaptation import AdaptationLearner
+from .adaptation import AdaptationLearner, Pair
 from .batch_statistics import reestimated
 from .checkpoint import round_to_half, write_weights
+from .config import load_config
 from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
 from .methods import DEFAULT_VARIANT, VARIANTS, Method
+from .mixing import mixed
 from .network import Network
 from .own_camera import decided
 from .parts import Parts, make_manifest, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
-from .run_folder import Run, write_json
+from .run_folder import WEIGHTS, Run, write_json
 from .scoring import class_view
 from .settings import Config
 from .speech import say
@@ -27,8 +29,6 @@ from .statistics import count_classes
 from .training_stage import PairBatches, Surroundings, TrainingStage, together
 from .workers import Workers, join_workers
 
-# Self-training is a training of the segmentation alone, on labels of the target.
-_ON_LABELS = {"method": "depdis", "variant": "source_only"}
 STAGES = ("statistics", "stage1", "labels", "self-training")
 
 
@@ -39,6 +39,8 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     """
     if until is not None and until not in STAGES:
         raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
+    if config.network.after is not None and config.network.init is None:
+        config = _after_another(config, config.network.after, folder, cache)
     workers = join_workers()
     run = Run(folder, config)
     config = run.config
@@ -56,6 +58,20 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         run.begin()
     workers.wait()
     Experiment(run, data, cache, workers).carry_out(until)
+
+
+def _after_another(config: Config, name: str, folder: Path, cache: Path) -> Config:
+    """The configuration with the result of `name` to start from, whose run is carried out if it is not done."""
+    own = {key: getattr(config, key) for key in ("seed", "source", "target", "validation", "input", "augment")}
+    before = folder.resolve().with_name(f"{folder.name}-before")
+    train(load_config(name).model_copy(update=own), before, cache)
+    network = config.network.model_copy(update={"init": str(before / WEIGHTS)})
+    return config.model_copy(update={"network": network})
+
+
+def _second_stage(source: bool) -> dict[str, str]:
+    """Self-training is of the segmentation alone, on labels of the target; with the source, of all branches."""
+    return {"method": "depdis", "variant": "source_branches" if source else "source_only"}
 
 
 def _check_start(config: Config) -> None:
@@ -102,7 +118,7 @@ class Experiment:
             raise UsageError(
                 f"{self.config.name} makes no labels: self_training.rounds, the variant or the target"
             )
-        if self.workers.count == 1 and not last.exists():
+        if not last.exists():
             self._say_how_long(rounds)
         if until != "labels" or self.config.network.init is None or last.exists():
             network = self._stage1(network)
@@ -140,13 +156,14 @@ class Experiment:
             return lambda: self.parts.learner(copy.deepcopy(self.network), method, 10, 1.0, frozen)
 
         alone = [pair._replace(target=None) for pair in both]
-        on_labels = learner(recipe_method(self.config.model_copy(update=_ON_LABELS)))
+        on_labels = learner(recipe_method(self.config.model_copy(update=_second_stage(settings.source))))
+        passes = [*alone, *alone] if settings.source else alone
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
             pictures = rounds * self.config.labels.share * len(target)
             works += [
                 Work("labels", round(pictures / training.batch), on_labels, alone, share=1 / 3),
-                Work("self-training", rounds * settings.iterations, on_labels, alone),
+                Work("self-training", rounds * settings.iterations, on_labels, passes),
             ]
         say(forecast(works))
 
@@ -191,11 +208,14 @@ class Experiment:
                 self.cache, batches, num_classes=len(self.parts.taxonomy), pictures=len(labelled)
             )
             weights = self.parts.class_weights(counts, settings.class_weights)
-        accumulate, update = self.config.training.accumulate, _ON_LABELS
-        pairs = [PairBatches(batches, None, accumulate, self.workers)]
+        accumulate = self.config.training.accumulate
+        source = PairBatches(self.source_batches, None, accumulate, self.workers)
+        pairs: list[Callable[[int], Sequence[Pair]]] = [PairBatches(batches, None, accumulate, self.workers)]
+        if settings.mix:
+            pairs = [mixed(pairs[0], source, share=settings.mix, seed=self.config.seed + number)]
         if settings.source:
-            update = {"method": "depdis", "variant": "source_branches"}
-            pairs.append(PairBatches(self.source_batches, None, accumulate, self.workers))
+            pairs.append(source)
+        update = _second_stage(settings.source)
         method = recipe_method(self.config.model_copy(update=update), self.around.distribution, weights)
         start = self.parts.empty_network(self.method)  # an average of weights is no network to train
         start.load_state_dict(network.state_dict())

@@ -15,6 +15,7 @@ from .hardware import fast_precision
 from .settings import Config
 
 SNAPSHOTS = ("last.pt", "best.pt")
+WEIGHTS = "weights.safetensors"  # what a finished run delivers
 
 
 class Run:
@@ -23,7 +24,7 @@ class Run:
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder = folder
-        self.weights, self.scores = folder / "weights.safetensors", folder / "scores.json"
+        self.weights, self.scores = folder / WEIGHTS, folder / "scores.json"
         self.mixtures, self.counts = folder / "mixtures.json", folder / "class_counts.json"
         self.config = self._resolved(config)
 

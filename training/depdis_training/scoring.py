@@ -131,7 +131,7 @@ def exported_model(path: Path) -> tuple[Model, Manifest]:
     """
     from depdis_deploy import Predictor
 
-    predictor = Predictor(path, "auto" if path.suffix == ".engine" else "cpu")
+    predictor = Predictor(path, "auto" if path.suffix.lower() == ".engine" else "cpu")
     outputs = predictor.manifest.outputs
 
     def predict(picture: NDArray[np.uint8]) -> Maps:

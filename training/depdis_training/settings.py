@@ -54,11 +54,14 @@ class Network(Section):
     model, `scratch` random weights, `file` means that `init` has to name one.
 
     init: a file to start from instead: a checkpoint, or the backbone's ImageNet weights.
+    after: a configuration whose result this goes on from where there is no `init`. It is run before, in a
+        folder beside this run's, with this one's seed, data, input and views.
     """
 
     backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
     start: Literal["package", "bundled", "scratch", "file"] = "package"
     init: str | None = None
+    after: str | None = None
 
 
 class Input(Section):
@@ -252,7 +255,8 @@ class SelfTraining(Section):
 
     rounds: of labelling and training; 0: stage 1 alone, whatever the variant. rate: factor on the
     optimizer's rates. source: every step has passes on the source too, with its losses for all branches; not
-    in the paper, whose second stage sees the target alone.
+    in the paper, whose second stage sees the target alone. mix: the share of the target's pictures into which
+    half of a source picture's classes are pasted (`mixing.py`); not in the paper.
     """
 
     rounds: int = Field(default=1, ge=0)
@@ -263,6 +267,7 @@ class SelfTraining(Section):
     colour: float = Field(default=0.0, ge=0, lt=1)
     frozen_statistics: bool = False
     source: bool = False
+    mix: float = Field(default=0.0, ge=0, le=1)
 
 
 class Verdict(Section):

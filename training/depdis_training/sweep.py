@@ -31,7 +31,7 @@ def sweep(
     """Carry out the runs in folders of `parent`, unfinished ones from where they were; compare what came out.
 
     jobs: runs at a time; None: one a GPU, or as many as the cores have room for with `threads` each.
-    Each run's log is `output.log` beside its folder's own files. Street data is made before, since all share
+    Each run's log is `RUN.log` beside its folder. Street data is made before, since all share
     it. InputError at the end names the runs that failed; the others are compared all the same.
     """
     from .experiment_data import open_experiment
@@ -41,38 +41,15 @@ def sweep(
         open_experiment(config, data, uses_target=recipe_method(config).uses_target)
     places = _places(jobs, threads)
     say(f"{len(runs)} runs, {places.qsize()} at a time; their logs are {parent}/RUN.log")
-    running: set[subprocess.Popen[bytes]] = set()
-    lock = threading.Lock()
-
-    def carry_out(name: str) -> int:
-        place = places.get()
-        folder = parent / name
-        parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(parent / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(runs[name].plain()), encoding="utf-8")
-        command = [
-            sys.executable, "-m", "depdis_training.sweep", str(parent / f"{name}.json"), str(folder), str(data),
-            stage or "",
-        ]  # fmt: skip
-        try:
-            with (parent / f"{name}.log").open("ab") as log:
-                process = subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, **place})
-                with lock:
-                    running.add(process)
-                status = process.wait()
-            say(f"{name}: " + ("done" if status == 0 else f"FAILED ({_last_line(parent / f'{name}.log')})"))
-            return status
-        finally:
-            places.put(place)
-
+    parent.mkdir(parents=True, exist_ok=True)
+    processes = _Processes(parent, data, stage, places)
     with ThreadPoolExecutor(places.qsize()) as pool:
-        futures = {name: pool.submit(carry_out, name) for name in runs}
+        futures = {name: pool.submit(processes.carry_out, name, config) for name, config in runs.items()}
         try:
             failed = [name for name, future in futures.items() if future.result() != 0]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
-                process.terminate()
+            processes.stop()
             raise
     for name in runs:
         if name not in failed:
@@ -86,6 +63,49 @@ def sweep(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command goes on"
         )
     return results
+
+
+class _Processes:
+    """The runs' processes, each in a place of `places` while it lasts; threads start them."""
+
+    def __init__(
+        self, parent: Path, data: Path, stage: str | None, places: queue.Queue[dict[str, str]]
+    ) -> None:
+        self._parent, self._data, self._stage, self._places = parent, data, stage, places
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock, self._stopped = threading.Lock(), False
+
+    def carry_out(self, name: str, config: Config) -> int:
+        """Wait for a place and for the run's end there; its exit status."""
+        place = self._places.get()
+        file, log = self._parent / f"{name}.json", self._parent / f"{name}.log"
+        try:
+            with written_whole(file) as temporary:
+                temporary.write_text(json.dumps(config.plain()), encoding="utf-8")
+            status = self._start(file, self._parent / name, log, place).wait()
+            say(f"{name}: " + ("done" if status == 0 else f"FAILED ({_last_line(log)})"))
+            return status
+        finally:
+            self._places.put(place)
+
+    def _start(self, file: Path, folder: Path, log: Path, place: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable, "-m", "depdis_training.sweep", str(file), str(folder), str(self._data),
+            self._stage or "",
+        ]  # fmt: skip
+        with self._lock, log.open("ab") as output:
+            process = subprocess.Popen(command, stderr=output, stdout=output, env={**os.environ, **place})
+            self._running.add(process)
+            if self._stopped:  # in the moment in which all were told to end
+                process.terminate()
+        return process
+
+    def stop(self) -> None:
+        """Tell all that run, and that are just being started, to end."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.terminate()
 
 
 def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class PairBatches:
         ]
 
 
-def together(*batches: PairBatches) -> Callable[[int], list[Pair]]:
+def together(*batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], list[Pair]]:
     """The pairs of each of several batches in one step."""
     return lambda step: [pair for one in batches for pair in one(step)]
 

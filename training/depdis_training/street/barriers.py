@@ -42,7 +42,11 @@ def _shifted(line: Line, distance: float) -> Line:
     along[1:-1] = line[2:] - line[:-2]
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
     along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
-    return line + np.stack([-along[:, 1], along[:, 0]], axis=1) * distance
+    along *= distance
+    moved = line.copy()
+    moved[:, 0] -= along[:, 1]
+    moved[:, 1] += along[:, 0]
+    return moved
 
 
 def _slab(builder: Builder, line: Line, low: float, high: float, thick: float, material: Material) -> None:

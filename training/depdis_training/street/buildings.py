@@ -10,6 +10,7 @@ import numpy as np
 
 from depdis_training.street.classes import BUILDING
 from depdis_training.street.fronts import Facade, add_shop, add_windows, facade_material, glass_material
+from depdis_training.street.geometry import cross
 from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.surfaces import box, quads, rectangles
@@ -71,8 +72,8 @@ def _pitched_roof(
         gables = [[(s * x, height, 0.0), (s * x, height, -depth), (s * x, ridge, -depth / 2)] for s in (-1, 1)]
     quads(builder, slopes, roof)
     for gable in gables:
-        corners = np.asarray(gable)
-        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        corners = np.array(gable, np.float64)
+        normal = cross(corners[1] - corners[0], corners[2] - corners[0])
         normal = normal / np.linalg.norm(normal)
         uv = np.stack([corners[:, 0] + corners[:, 2], corners[:, 1]], 1)
         builder.triangles(corners, [[0, 1, 2]], wall, uv=uv, normals=np.repeat(normal[None], 3, 0))

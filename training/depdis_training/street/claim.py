@@ -1,10 +1,11 @@
-"""A folder of generated data held by one process: what it is of, and what of it is finished."""
+"""A folder of generated data held by one process at a time: what it is of, and what of it is finished."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from typing import IO
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_training.speech import say
 
 _DESCRIPTION = "street.json"
 _FINISHED = "street.finished"  # a line for each finished picture: its stem and its focal length in pixels
+# The description while it is being written, as `written_whole` names it.
+_BEGUN = re.compile(r"\.street\.\d+\.part\.json")
 # What only writes files; a change of it changes no picture.
 _NOT_GENERATOR = ("claim.py", "writer.py", "formats.py", "drive_writer.py")
 
@@ -51,31 +55,44 @@ class Claim:
 
 @contextmanager
 def claimed(root: Path, description: Mapping[str, object]) -> Iterator[Claim]:
-    """Hold a folder for this process alone.
+    """Hold a folder for this process alone; while another one holds it this waits, and says so once.
 
     An empty or missing folder becomes one of this description; one that holds the same is taken up again; any
-    other is refused with InputError, as is one that another process holds.
+    other is refused with InputError, at once.
     """
     wanted = json.loads(json.dumps({**description, "generator": generator_version()}))
-    same_generator = True
-    if (root / _DESCRIPTION).exists():
-        same_generator = _compared(root, wanted)
-    elif root.exists() and any(root.iterdir()):
-        raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
-    else:
-        write_files(root, {_DESCRIPTION: (json.dumps(wanted, indent=1) + "\n").encode()})
+    _compared(root, wanted)
+    root.mkdir(parents=True, exist_ok=True)
     with (root / _FINISHED).open("a+", encoding="utf-8") as finished:
-        try:
-            fcntl.flock(finished, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{root} is being written by another process; wait for it to end") from None
+        _wait_for(finished, root)
+        found = _compared(root, wanted)
+        if found is None:
+            write_files(root, {_DESCRIPTION: (json.dumps(wanted, indent=1) + "\n").encode()})
         for left in root.rglob(".*.part.*"):
             left.unlink()
-        yield Claim(root, finished, same_generator)
+        yield Claim(root, finished, same_generator=found is None or found)
 
 
-def _compared(root: Path, wanted: Mapping[str, object]) -> bool:
-    """Whether the folder's set is also of the same generator; InputError where it is not the wanted one."""
+def _wait_for(finished: IO[str], root: Path) -> None:
+    """Lock the folder's list; a signal whose handler raises, such as Ctrl-C, ends the wait."""
+    try:
+        fcntl.flock(finished, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"{root}: another process is at work on it; waiting until it is done")
+        fcntl.flock(finished, fcntl.LOCK_EX)
+
+
+def _compared(root: Path, wanted: Mapping[str, object]) -> bool | None:
+    """Whether the folder's set is also of the same generator; None: it holds none yet.
+
+    InputError where it holds another set, or something else.
+    """
+    # Looked at in this order, since another process may just be beginning here.
+    names = {path.name for path in root.iterdir()} if root.exists() else set()
+    if not (root / _DESCRIPTION).exists():
+        if any(name != _FINISHED and not _BEGUN.fullmatch(name) for name in names):
+            raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
+        return None
     try:
         found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]

@@ -32,8 +32,8 @@ def write_drive(
     """Write drive.mp4 (H.264), labels/000000.png ... (8-bit palette, indices into the 16 classes) and
     depth/000000.png ... (16 bit, centimetres, 65535 the sky).
 
-    An interrupted drive is begun anew by the same call; a finished one is left as it is. InputError: `root`
-    holds something else or another drive.
+    An interrupted drive is begun anew by the same call; a finished one is left as it is; one that another
+    process writes is waited for. InputError: `root` holds something else or another drive.
     """
     if domain not in DOMAINS:
         raise UsageError(f"a drive's domain is one of {', '.join(DOMAINS)}, got {domain!r}")

@@ -31,8 +31,8 @@ def drive(
         camera = dataclasses.replace(
             start,
             z=z,
-            x=start.x + 0.25 * math.sin(0.5 * time_s) + float(course.offset(z)),
-            y=start.y + 0.012 * math.sin(7.0 * time_s) + float(course.height(z)),
+            x=start.x + 0.25 * math.sin(0.5 * time_s) + course.offset(z),
+            y=start.y + 0.012 * math.sin(7.0 * time_s) + course.height(z),
             yaw=start.yaw + 0.02 * math.sin(0.45 * time_s) + math.atan(course.slope(z)),
             pitch=start.pitch + 0.002 * math.sin(5.0 * time_s),
         )

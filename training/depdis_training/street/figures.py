@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from depdis_training.street.geometry import cross
 from depdis_training.street.mesh import Builder, Material, Rgb
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.shapes import Floats, ellipsoids, sweep
@@ -114,7 +115,7 @@ def _forward(joints: Joints) -> Floats:
     """Forwards for the trunk: perpendicular to the line of the shoulders, and to the spine."""
     across = joints.shoulder[1] - joints.shoulder[0]
     spine = joints.neck - joints.hips
-    forward = np.cross(across, spine)
+    forward = cross(across, spine)
     return np.asarray(forward / np.linalg.norm(forward))
 
 
@@ -165,7 +166,7 @@ def _arm(builder: Builder, joints: Joints, outfit: Outfit, side: int, size: floa
     cap = shoulder + inwards * 0.3 + np.array([0.0, 0.012 * size, 0.0])
     path = np.stack([cap, shoulder, shoulder * 0.55 + elbow * 0.45, elbow, elbow * 0.5 + wrist * 0.5, wrist])
     radii = np.array([0.03, 0.058, 0.056, 0.05, 0.045, 0.036]) * size * outfit.bulk
-    bent = np.cross(elbow - shoulder, hand - elbow)
+    bent = cross(elbow - shoulder, hand - elbow)
     facing = bent if float(np.linalg.norm(bent)) > 1e-3 else np.array([0.0, 0.0, 1.0])
     cut = 6 if outfit.sleeves else 3
     sweep(builder, path[:cut], radii[:cut], outfit.top, sides=sides, facing=facing)

@@ -43,6 +43,14 @@ def _upright(row: Floats) -> None:
 
 
 @kernel
+def cross(a: Floats, b: Floats) -> Floats:
+    """The cross product (3,) of two vectors."""
+    out = np.empty(3)
+    cross_into(out, a[0], a[1], a[2], b[0], b[1], b[2])
+    return out
+
+
+@kernel
 def crosses(a: Floats, b: Floats) -> Floats:
     """Cross products (N, 3) of rows."""
     out = np.empty(a.shape)
@@ -110,6 +118,39 @@ def ribbon_rows(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats, Faces]:
             t = i + j * (count - 1)
             faces[t, 0], faces[t, 1], faces[t, 2] = i, (i + 1 if j == 0 else count + i + 1), count + i + 1 - j
     return vertices, normals, length, faces
+
+
+@kernel
+def wall_rows(low: Floats, high: Floats) -> tuple[Floats, Floats, Floats, Faces]:
+    """An upright strip between lines (N, 3): vertices, normals (2 N, 3), uv (2 N, 2), faces.
+
+    u: length along the lower line, v: height above it.
+    """
+    vertices, normals, length, faces = ribbon_rows(low, high)
+    count = len(low)
+    uv = np.zeros((2 * count, 2))
+    for i in range(count):
+        uv[i, 0] = uv[count + i, 0] = length[i]
+        uv[count + i, 1] = high[i, 1] - low[i, 1]
+    return vertices, normals, uv, faces
+
+
+@kernel
+def faces_ahead(
+    vertices: Floats, faces: Faces, material: Faces, place: Floats, forward: Floats, least: float
+) -> tuple[Faces, Faces]:  # fmt: skip
+    """Faces (T, 3) and materials (T,) of those with a corner more than `least` ahead of a place (3,)."""
+    ahead = np.empty(len(vertices), np.bool_)
+    for i in range(len(vertices)):
+        distance = (vertices[i, 0] - place[0]) * forward[0] + (vertices[i, 2] - place[2]) * forward[2]
+        ahead[i] = distance > least
+    kept, kept_material, count = np.empty_like(faces), np.empty_like(material), 0
+    for t in range(len(faces)):
+        if ahead[faces[t, 0]] or ahead[faces[t, 1]] or ahead[faces[t, 2]]:
+            kept[count, 0], kept[count, 1], kept[count, 2] = faces[t, 0], faces[t, 1], faces[t, 2]
+            kept_material[count] = material[t]
+            count += 1
+    return kept[:count], kept_material[:count]
 
 
 @kernel

@@ -110,7 +110,9 @@ def _along(z0: float, z1: float, fine: float = 0.0) -> NDArray[np.float64]:
 
 
 def _line(x: NDArray[np.float64] | float, y: float, z: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([np.broadcast_to(x, z.shape), np.full(z.shape, y), z], axis=1)
+    points = np.empty((len(z), 3))
+    points[:, 0], points[:, 1], points[:, 2] = x, y, z
+    return points
 
 
 def _kerb_line(side: Side, block: Block, z: NDArray[np.float64]) -> NDArray[np.float64]:

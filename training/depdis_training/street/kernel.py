@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config
+from numba.core.cpu import CPUTargetOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,9 +39,10 @@ def kernel(function: Function) -> Function:
 def inner(function: Function) -> Function:
     """`kernel` for what other kernels call for every sample and allocates nothing.
 
-    Its arrays are not reference-counted: that is atomic arithmetic, and took longer than most bodies.
+    Its arrays are not reference-counted: that is atomic arithmetic, and took longer than most bodies. numba has
+    no public option for it; one without the private one counts, and computes the same.
     """
-    return _compiled(function, _nrt=False)
+    return _compiled(function, **({"_nrt": False} if hasattr(CPUTargetOptions, "_nrt") else {}))
 
 
 def _compiled(function: Function, **options: bool) -> Function:

@@ -7,8 +7,9 @@ and faces +z. Texture coordinates (u, v) are metres on the surface, so that a pa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,18 +78,15 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh of several, their materials side by side."""
     if not meshes:
         return Builder().build()
-    vertex_start = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    material_start = np.cumsum([0, *(len(mesh.materials) for mesh in meshes)])
+    vertices = [mesh.vertices for mesh in meshes]
+    faces_each = [len(mesh.faces) for mesh in meshes]
+    material_start = np.repeat(_starts([mesh.materials for mesh in meshes]), faces_each)
     return Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate(vertices),
         np.concatenate([mesh.normals for mesh in meshes]),
         np.concatenate([mesh.uv for mesh in meshes]),
-        np.concatenate(
-            [mesh.faces + np.int32(start) for mesh, start in zip(meshes, vertex_start, strict=False)]
-        ),
-        np.concatenate(
-            [mesh.face_material + np.int32(start) for mesh, start in zip(meshes, material_start, strict=False)]
-        ),
+        np.concatenate([mesh.faces for mesh in meshes]) + np.repeat(_starts(vertices), faces_each)[:, None],
+        np.concatenate([mesh.face_material for mesh in meshes]) + material_start,
         tuple(material for mesh in meshes for material in mesh.materials),
     )
 
@@ -101,26 +99,21 @@ class Builder:
     _normals: list[NDArray[np.float64]] = field(default_factory=list)
     _uv: list[NDArray[np.float64]] = field(default_factory=list)
     _faces: list[NDArray[np.int32]] = field(default_factory=list)
-    _face_material: list[NDArray[np.int32]] = field(default_factory=list)
+    _surface_material: list[int] = field(default_factory=list)
     _materials: dict[Material, int] = field(default_factory=dict)
     _last: tuple[Material | None, int] = (None, 0)
-    _count: int = 0
 
     def triangles(
         self, vertices: ArrayLike, faces: ArrayLike, material: Material, *, uv: ArrayLike, normals: ArrayLike
     ) -> None:
         """Any surface: vertices and normals (V, 3), uv (V, 2), faces (T, 3) into them."""
-        points = np.asarray(vertices, np.float64)
-        corners = np.asarray(faces, np.int32)
-        self._vertices.append(points)
+        self._vertices.append(np.asarray(vertices, np.float64))
         self._normals.append(np.asarray(normals, np.float64))
         self._uv.append(np.asarray(uv, np.float64))
-        self._faces.append(corners + np.int32(self._count))
+        self._faces.append(np.asarray(faces, np.int32))
         if material is not self._last[0]:  # hashing one takes longer than most surfaces
             self._last = material, self._materials.setdefault(material, len(self._materials))
-        index = self._last[1]
-        self._face_material.append(np.full(len(corners), index, np.int32))
-        self._count += len(points)
+        self._surface_material.append(self._last[1])
 
     def quad(self, a: Point, b: Point, c: Point, d: Point, material: Material) -> None:
         """A flat quadrilateral, corners in order; u runs along a-b and v along a-d, both from 0 at a."""
@@ -256,11 +249,22 @@ class Builder:
 
     def build(self) -> Mesh:
         """The mesh of everything added so far."""
+        if not self._faces:
+            return Mesh(
+                np.empty((0, 3)), np.empty((0, 3)), np.empty((0, 2)), np.empty((0, 3), np.int32),
+                np.empty(0, np.int32), (),
+            )  # fmt: skip
+        faces_each = [len(faces) for faces in self._faces]
         return Mesh(
-            np.concatenate([np.empty((0, 3)), *self._vertices]),
-            np.concatenate([np.empty((0, 3)), *self._normals]),
-            np.concatenate([np.empty((0, 2)), *self._uv]),
-            np.concatenate([np.empty((0, 3), np.int32), *self._faces]),
-            np.concatenate([np.empty(0, np.int32), *self._face_material]),
+            np.concatenate(self._vertices),
+            np.concatenate(self._normals),
+            np.concatenate(self._uv),
+            np.concatenate(self._faces) + np.repeat(_starts(self._vertices), faces_each)[:, None],
+            np.repeat(np.array(self._surface_material, np.int32), faces_each),
             tuple(self._materials),
         )
+
+
+def _starts(pieces: Sequence[Sized]) -> NDArray[np.int32]:
+    """Where each piece begins when they lie one after the other."""
+    return np.array([0, *accumulate(map(len, pieces[:-1]))], np.int32)

@@ -45,7 +45,7 @@ def near_wall(stage: Stage) -> None:
     wide = stage.uniform(1.0, 3.0)
     _pavement(stage, builder, x0 - 3.0, x1 + 3.0, wide)
     meshes = [builder.build(), *_before(stage, x0, x1, min(wide, away - 0.9))]
-    ground = float(stage.course.height(z))
+    ground = stage.course.height(z)
     stage.still.extend(mesh.placed(x, z, y=ground, yaw=yaw) for mesh in meshes)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.street.geometry import crosses
 from depdis_training.street.mesh import Builder, Material, Mesh, Rgb
 from depdis_training.street.palette import Palette, pick
 from depdis_training.street.shapes import Floats, boxes, ellipsoids, revolved, sweep, tubes
@@ -136,9 +137,9 @@ def _patches(
     unit = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     tilted = unit + rng.normal(0.0, 0.45, (count, 3))
     tilted /= np.linalg.norm(tilted, axis=1, keepdims=True)
-    right = np.cross(tilted, [0.31, 0.94, 0.13])
+    right = crosses(tilted, np.tile([0.31, 0.94, 0.13], (count, 1)))
     right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-6)
-    up = np.cross(right, tilted)
+    up = crosses(right, tilted)
     points_each = 6
     angle = np.arange(points_each) * (2 * math.pi / points_each) + rng.uniform(0, 1, (count, 1))
     reach = sizes[:, None] * rng.uniform(0.35, 1.25, (count, points_each))
@@ -262,9 +263,9 @@ def _bare(
         turn = rng.uniform(0, 2 * math.pi, len(roots))[:, None] + np.arange(children) * (2 * math.pi / children)
         turn = (turn + rng.normal(0.0, 0.4, turn.shape)).reshape(-1)
         parent = np.repeat(heading, children, 0)
-        side = np.cross(parent, rng.normal(0, 1, (number, 3)))
+        side = crosses(parent, rng.normal(0, 1, (number, 3)))
         side /= np.linalg.norm(side, axis=1, keepdims=True)
-        around = np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * np.cross(parent, side)
+        around = np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * crosses(parent, side)
         open_angle = rng.uniform(0.35, 1.0, (number, 1)) * (spread + 0.15 * depth)
         direction = parent * np.cos(open_angle) + around * np.sin(open_angle) + [0.0, 0.16, 0.0]
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -296,14 +297,14 @@ def _twigs(
     end = start + _unit(along + rng.normal(0.0, 0.45, start.shape) + [0.0, 0.1, 0.0]) * (
         rng.uniform(0.05, 0.14, (len(start), 1)) * tall
     )
-    width = np.cross(end - start, rng.normal(0.0, 1.0, start.shape))
+    width = crosses(end - start, rng.normal(0.0, 1.0, start.shape))
     width = _unit(width) * (0.0016 * tall * (1.0 if detail > 0.6 else 1.8))
     corners = np.stack([start - width, start + width, end], 1)
     faces = np.arange(3 * len(start), dtype=np.int32).reshape(-1, 3)
-    normals = np.repeat(_unit(np.cross(width, end - start)), 3, 0)
+    normals = np.repeat(_unit(crosses(width, end - start)), 3, 0)
     builder.triangles(corners.reshape(-1, 3), faces, fine, uv=corners.reshape(-1, 3)[:, :2], normals=normals)
     normal = rng.normal(0.0, 1.0, tips.shape) * [1.0, 0.35, 1.0]
-    right = _unit(np.cross(heading, normal))
+    right = _unit(crosses(heading, normal))
     size = 0.085 * tall * rng.uniform(0.7, 1.3, (len(tips), 1)) * (1.0 if detail > 0.6 else 1.3)
     twigs = Material(
         VEGETATION, colour, holes="twigs", coverage=float(rng.uniform(0.2, 0.42)),

@@ -6,13 +6,13 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from depdis_training.street.appearance import Appearance, appearance_for
 from depdis_training.street.built import build_up
 from depdis_training.street.cameras import View, draw_camera
 from depdis_training.street.close_up import close_up
 from depdis_training.street.fixtures import furnish
+from depdis_training.street.geometry import faces_ahead
 from depdis_training.street.greenery import plant_trees
 from depdis_training.street.ground import build_ground, draw_grounds
 from depdis_training.street.layout import Layout, draw_layout
@@ -90,7 +90,7 @@ def populate(stage: Stage, layout: Layout, domain: Domain) -> None:
 def _culled(mesh: Mesh, camera: Camera, behind: float = 14.0) -> Mesh:
     """Without the triangles that lie wholly further than `behind` metres behind the camera."""
     forward = np.array([np.sin(camera.yaw), 0.0, np.cos(camera.yaw)])
-    ahead: NDArray[np.bool_] = (mesh.vertices - np.array([camera.x, 0.0, camera.z])) @ forward > -behind
-    first, second, third = mesh.faces.T
-    keep = ahead[first] | ahead[second] | ahead[third]
-    return dataclasses.replace(mesh, faces=mesh.faces[keep], face_material=mesh.face_material[keep])
+    faces, material = faces_ahead(
+        mesh.vertices, mesh.faces, mesh.face_material, np.array([camera.x, 0.0, camera.z]), forward, -behind
+    )
+    return dataclasses.replace(mesh, faces=faces, face_material=material)

@@ -62,13 +62,13 @@ class Stage:
 
     def sees(self, x: float, z: float, radius: float) -> bool:
         """Whether an object at street coordinates may show."""
-        return self.view.sees(x + float(self.course.offset(z)), z, radius)
+        return self.view.sees(x + self.course.offset(z), z, radius)
 
     def detail(self, x: float, z: float) -> float:
         """How finely an object there is worth building: 1 near, 0.2 far."""
         if self.moving:  # the camera will come nearer
             z = max(0.0, z - 40.0)
-        distance = self.view.distance(x + float(self.course.offset(z)), z)
+        distance = self.view.distance(x + self.course.offset(z), z)
         return 1.0 if distance < 14 else 0.6 if distance < 32 else 0.3
 
     def stocked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from depdis_training.street.geometry import ribbon_rows
+from depdis_training.street.geometry import ribbon_rows, wall_rows
 from depdis_training.street.mesh import Builder, Material
 
 
@@ -39,11 +39,15 @@ def rectangles(
     x0: ArrayLike, x1: ArrayLike, y0: ArrayLike, y1: ArrayLike, z: ArrayLike
 ) -> NDArray[np.float64]:  # fmt: skip
     """Upright rectangles facing +z as corners (N, 4, 3); the arguments broadcast."""
-    left, right, low, high, depth = np.broadcast_arrays(
-        *(np.asarray(a, np.float64) for a in (x0, x1, y0, y1, z))
-    )
-    corners = [(left, low, depth), (right, low, depth), (right, high, depth), (left, high, depth)]
-    return np.stack([np.stack([c.ravel() for c in corner], -1) for corner in corners], axis=1)
+    sides = [np.asarray(a, np.float64) for a in (x0, x1, y0, y1, z)]
+    left, right, low, high, depth = sides
+    corners = np.empty((*np.broadcast(*sides).shape, 4, 3))
+    corners[..., 0, 0] = corners[..., 3, 0] = left
+    corners[..., 1, 0] = corners[..., 2, 0] = right
+    corners[..., 0, 1] = corners[..., 1, 1] = low
+    corners[..., 2, 1] = corners[..., 3, 1] = high
+    corners[..., 2] = depth[..., None]
+    return corners.reshape(-1, 4, 3)
 
 
 def plan_ribbon(builder: Builder, near: ArrayLike, far: ArrayLike, material: Material) -> None:
@@ -56,9 +60,7 @@ def plan_ribbon(builder: Builder, near: ArrayLike, far: ArrayLike, material: Mat
 
 def wall_ribbon(builder: Builder, low: ArrayLike, high: ArrayLike, material: Material) -> None:
     """An upright strip between two polylines (N, 3); u: length along the lower one, v: height."""
-    a, b = np.ascontiguousarray(low, np.float64), np.ascontiguousarray(high, np.float64)
-    vertices, normals, length, faces = ribbon_rows(a, b)
-    uv = np.zeros((len(vertices), 2))
-    uv[: len(a), 0] = uv[len(a) :, 0] = length
-    uv[len(a) :, 1] = b[:, 1] - a[:, 1]
+    vertices, normals, uv, faces = wall_rows(
+        np.ascontiguousarray(low, np.float64), np.ascontiguousarray(high, np.float64)
+    )
     builder.triangles(vertices, faces, material, uv=uv, normals=normals)

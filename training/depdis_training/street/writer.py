@@ -76,7 +76,8 @@ def write_street(
     """Write a generated set at `root` in a real set's layout, or go on with one that was interrupted.
 
     A picture depends on domain, seed, index and size alone, so workers (None: one a core) change nothing.
-    InputError: `root` holds something else, a set of another description, or is being written already.
+    While another process writes there this waits, and then goes on from what that one left. InputError: `root`
+    holds something else, or a set of another description.
     """
     street_set = StreetSet(
         domain=domain, layout=layout, pictures=pictures, size=size, seed=seed, split=split
