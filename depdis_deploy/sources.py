@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,7 +220,10 @@ def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Sourc
 
 
 def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
-    """The frames of one source, every `stride`-th of a video's. InputError: it cannot be read."""
+    """The frames of one source, every `stride`-th of a video's; of a live one the newest each time.
+
+    InputError: it cannot be read.
+    """
     if source.kind == "picture":
         from .pictures import read_picture
 
@@ -228,9 +232,19 @@ def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
     from .clip import open_clip
 
     with open_clip(source, stride=stride) as clip:
-        yield from clip
+        yield from _newest(clip) if source.live else clip
         if clip.damage:
             raise InputError(clip.damage)
+
+
+def _newest(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames that are read meanwhile; one that has not been taken gives way to the next."""
+    from .patience import Never
+    from .pipeline import ReadAhead
+
+    with closing(ReadAhead(frames, 1, drop=True)) as ahead:
+        while (frame := ahead.get(Never())) is not None:
+            yield frame
 
 
 def open_sources(
