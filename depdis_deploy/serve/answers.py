@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from depdis_deploy.command import UsageError
 from depdis_deploy.job import PANELS
@@ -113,7 +116,10 @@ def encoded(prediction: Prediction, asked: Wanted) -> bytes:
     if asked.form == PNG:
         return prediction.encoded(asked.outputs[0], asked.panel)
     if asked.form == NPZ:
-        return prediction.encoded("npz")
+        # As it is: its floats shrink by a quarter, in several times the time of the prediction.
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **prediction.arrays())
+        return buffer.getvalue()
     maps = {name: _embedded(prediction, name, asked.panel) for name in asked.outputs}
     return (json.dumps(described(prediction) | ({"maps": maps} if maps else {})) + "\n").encode()
 

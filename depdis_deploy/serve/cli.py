@@ -45,7 +45,7 @@ def serve(
         ),
     ] = None,
     max_mib: Annotated[int, typer.Option(min=1, help="Of one request's body, in MiB.")] = 32,
-    max_megapixels: Annotated[float, typer.Option(min=0.1, max=128, help="Of one picture.")] = 34.0,
+    max_megapixels: Annotated[float, typer.Option(min=0.1, max=128, help="Of one picture.")] = 16.0,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a request must have arrived, and its answer moved.")
     ] = 20.0,

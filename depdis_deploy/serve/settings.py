@@ -10,8 +10,8 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import UsageError
 
 KEY_VARIABLE = "DEPDIS_API_KEY"
-# 8K, four times a 4K camera; with all maps of its size such a picture takes some 700 MB on its way.
-MAX_PIXELS = 34_000_000
+# Twice 4K. On its way such a picture takes 160 MB for JSON, 600 MB for a quad, 800 MB for its maps as arrays.
+MAX_PIXELS = 16_000_000
 MAX_BYTES = 32 * 2**20
 _MOST_WORKERS = 8
 _GPU_WORKERS = 2  # one is copied for while the other is computed
