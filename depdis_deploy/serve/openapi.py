@@ -66,7 +66,7 @@ def _predict(manifest: Manifest, settings: Settings) -> dict[str, Any]:
     picture = {"schema": {"type": "string", "format": "binary"}}
     return {
         "summary": "A picture in; labels, depth and density out.",
-        "description": f"The body is the picture's own bytes: JPEG, PNG, WebP, BMP or TIFF, at most "
+        "description": f"The body is the picture's own bytes: JPEG, PNG, WebP or BMP, at most "
         f"{settings.max_bytes:,} bytes and {settings.max_pixels:,} pixels. `Accept` chooses the form. A PNG's "
         f"values are ({units}); an NPZ's are metres and shares of 1, on the picture's pixels.",
         "parameters": [

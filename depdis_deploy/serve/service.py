@@ -16,8 +16,9 @@ from .refusal import Refusal
 from .settings import Settings
 from .workers import Workers
 
-# What browsers and cameras send. Pillow reads many more, each of which would be open to whoever sends.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+# What browsers and cameras send. Pillow reads many more, each of which would be open to whoever sends; and the
+# library that reads TIFF writes its complaints to stderr, into the log.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 @dataclass(frozen=True)
