@@ -82,7 +82,10 @@ class Recording:
         self._origin, self._size = pts, size
         # Times instead of numbers: what a run before a power cut has left is not written over.
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        self.stem = self.record = self._names.claim(f"{self.base}_{now}")
+        self.stem = self._names.claim(f"{self.base}_{now}")
+        while any((self.job.folder / f"{self.stem}{end}").exists() for end in (".mp4", ".part.mp4", ".ndjson")):
+            self.stem = self._names.claim(f"{self.base}_{now}")
+        self.record = self.stem
 
     def _hand_over(self, end_pts: int) -> None:
         """Let a thread finish the segment, since frames do not wait meanwhile."""

@@ -128,6 +128,39 @@ def test_segments_play_alone_and_survive_a_kill(tmp_path: Path, model: Path, ser
     assert frames == sorted(set(frames))
 
 
+@pytest.mark.long
+def test_memory_threads_and_files_stay_while_a_stream_comes_and_goes(
+    tmp_path: Path, model: Path, server: RtspServer
+) -> None:
+    out = tmp_path / "out"
+    words = (server.address, "--model", model, "--outdir", out, "--segment", "1s", "--quiet")
+
+    def taken(process: subprocess.Popen[str]) -> tuple[int, int, int]:
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        )
+        files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+        return int(status["VmRSS"].split()[0]), int(status["Threads"]), files
+
+    def segments() -> int:
+        return len(list(out.glob("*Z.mp4")))
+
+    with start_infer(*words) as process:
+        wait_for(lambda: segments() >= 8, process)
+        memory, threads, files = taken(process)
+        # the clip ends and begins anew by itself, too
+        for number in range(4):
+            server.kill()
+            server.start()
+            wait_for(lambda wanted=8 * (number + 2): segments() >= wanted, process)  # type: ignore[misc]
+        later = taken(process)
+        process.send_signal(signal.SIGINT)
+        ended(process, 130)
+    assert later[0] < 1.05 * memory
+    assert later[1] <= threads + 1
+    assert later[2] <= files + 2
+
+
 def test_a_lost_stream_is_given_up_after_the_time_asked_for(
     tmp_path: Path, model: Path, server: RtspServer
 ) -> None:
