@@ -103,8 +103,7 @@ async def _predict(service: Service, request: Request) -> Response:
 async def _served(service: Service, request: Request, data: bytes, asked: Wanted) -> Served:
     """The answer, unless the client leaves first: then what has not begun is not done."""
     work = service.workers.submit(partial(service.work, data, asked, time.perf_counter()))
-    # The body has been read, so the only message that can come is that the client has left.
-    leaving = asyncio.ensure_future(request.receive())
+    leaving = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -113,6 +112,12 @@ async def _served(service: Service, request: Request, data: bytes, asked: Wanted
         return work.result()
     finally:
         leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _refused(request: Request, error: Exception) -> Response:
