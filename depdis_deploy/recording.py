@@ -81,10 +81,9 @@ class Recording:
             self._hand_over(pts - self._origin)
         self._origin, self._size = pts, size
         # Times instead of numbers: what a run before a power cut has left is not written over.
-        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        self.stem = self._names.claim(f"{self.base}_{now}")
-        while any((self.job.folder / f"{self.stem}{end}").exists() for end in (".mp4", ".part.mp4", ".ndjson")):
-            self.stem = self._names.claim(f"{self.base}_{now}")
+        # Milliseconds keep those of one second in their order.
+        now = datetime.now(UTC)
+        self.stem = self._names.claim(f"{self.base}_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z")
         self.record = self.stem
 
     def _hand_over(self, end_pts: int) -> None:
