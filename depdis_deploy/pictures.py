@@ -34,11 +34,12 @@ class TooLarge(InputError):
     """A picture of more pixels than are taken."""
 
 
-def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """A picture file as (H, W, 3) uint8 RGB, upright.
 
-    EXIF orientation is applied; transparency lies on white; 16-bit levels become 8-bit ones; CMYK, grey and
-    palettes become RGB. InputError in one line for anything that is no whole, single, sensibly sized picture.
+    max_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies
+    on white; 16-bit levels become 8-bit ones; CMYK, grey and palettes become RGB. InputError in one
+    line for anything that is no whole, single, sensibly sized picture.
     """
     path = Path(path)
     if not path.exists():
@@ -47,7 +48,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise InputError(f"{path}: expected a picture file, got a folder or device")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a picture")
-    return _read(path, path)
+    return _read(path, path, max_pixels)
 
 
 def decode_picture(

@@ -12,7 +12,7 @@ from clips import level, make_clip, write_picture
 
 from depdis_deploy.command import InputError
 from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
-from depdis_deploy.sources import Frame, Source, _newest, find_sources, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
 
 
 def found(*words: object) -> list[tuple[str, str, str | None]]:
@@ -189,3 +189,12 @@ def test_a_program_that_is_slow_gets_the_newest_frame_of_a_live_source() -> None
     assert next(frames).index == 9
     over.set()
     assert list(frames) == []
+
+
+def test_the_bundled_clip_is_a_drive_of_eight_seconds() -> None:
+    from depdis_deploy.clip import VideoFile
+
+    with VideoFile(str(BUNDLED_CLIP)) as clip:
+        assert (clip.rate, clip.total, clip.size) == (25, 200, (640, 320))
+        times = [frame.time_s for frame in clip]
+    assert times == [pytest.approx(index / 25) for index in range(200)]

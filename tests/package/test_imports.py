@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "numpy", "cv2", "PIL", "av", "onnxruntime", "onnx", "torch", "numba", "sklearn", "scipy", "pydantic",
-    "lightning_fabric", "tensorboard", "starlette", "uvicorn", "prometheus_client",
+    "lightning_fabric", "tensorboard", "starlette", "uvicorn", "prometheus_client", "gradio",
 )  # fmt: skip
 COMMANDS = {
     "depdis-infer": "depdis_deploy.cli",
@@ -21,6 +21,7 @@ COMMANDS = {
     "depdis-train": "depdis_training.train_cli",
     "depdis-evaluate": "depdis_training.evaluate_cli",
     "depdis-export": "depdis_export.cli",
+    "depdis-demo": "depdis_demo.cli",
 }
 WITHOUT_TRAINING = """
 import sys
@@ -40,7 +41,10 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'training'}:{ROOT / 'export'}", "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'training'}:{ROOT / 'export'}:{ROOT / 'demo'}",
+            "PATH": "/usr/bin:/bin",
+        },
     )
 
 

@@ -30,23 +30,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 
 def test_holds_the_packages_typed(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
-    for package in ("depdis_deploy", "depdis_training", "depdis_export"):
+    for package in ("depdis_deploy", "depdis_training", "depdis_export", "depdis_demo"):
         assert f"{package}/__init__.py" in names
         assert f"{package}/py.typed" in names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"depdis_deploy", "depdis_training", "depdis_export"}
+    assert tops == {"depdis_deploy", "depdis_training", "depdis_export", "depdis_demo"}
 
 
 def test_holds_every_tracked_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
     # hatchling leaves out what git ignores, without a word
     names = set(wheel.namelist())
-    for folder in ("depdis_deploy", "training/depdis_training", "export/depdis_export"):
+    for folder in ("depdis_deploy", "training/depdis_training", "export/depdis_export", "demo/depdis_demo"):
         tracked = subprocess.run(
             ["git", "ls-files", folder], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout.split("\n")
         for path in filter(None, tracked):
             if (ROOT / path).exists():
-                assert path.removeprefix("training/").removeprefix("export/") in names
+                assert path.removeprefix("training/").removeprefix("export/").removeprefix("demo/") in names
 
 
 def test_holds_configs_model_and_clip(wheel: zipfile.ZipFile) -> None:

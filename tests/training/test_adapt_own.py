@@ -83,6 +83,10 @@ def test_a_broken_result_is_refused_and_the_start_delivered(refused):
     assert all(torch.equal(delivered[name], value) for name, value in start.items())
     assert not all(torch.equal(result[name], value) for name, value in start.items())
     assert cv2.imread(str(refused / "before_after.png")).shape[1] == 3 * 480
+    apart = {path.name: cv2.imread(str(path)) for path in (refused / "before_after").iterdir()}
+    assert set(apart) >= {"0_picture.png", "0_start.png", "0_result.png"}
+    assert len(apart) % 3 == 0
+    assert not np.array_equal(apart["0_start.png"], apart["0_result.png"])
 
 
 @pytest.mark.timeout(900)

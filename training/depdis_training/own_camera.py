@@ -16,7 +16,7 @@ from depdis_deploy.colours import label_colours
 from depdis_deploy.command import InputError
 from depdis_deploy.legends import class_legend, draw, title
 from depdis_deploy.manifest import Manifest
-from depdis_deploy.pictures import write_rgb
+from depdis_deploy.pictures import write_labels, write_rgb
 from depdis_deploy.taxonomy import Taxonomy
 
 from .data.part import Part
@@ -55,7 +55,11 @@ def decided(
 
 
 def write_sheet(path: Path, pictures: Dataset, start: Network, result: Network, manifest: Manifest) -> None:
-    """Some pictures of the target, each beside the classes that start and result see in it, and a legend."""
+    """Some pictures of the target, each beside the classes that start and result see in it, and a legend.
+
+    The same, each in a file of its own, in a folder beside the sheet: `0_picture.png`, `0_start.png` and
+    `0_result.png` (labels in the palette), `1_...`.
+    """
     models = [torch_model(network, manifest, next(network.parameters()).device) for network in (start, result)]
     chosen = np.unique(np.linspace(0, len(pictures) - 1, SHEET_PICTURES).round().astype(int))
     rows = []
@@ -64,6 +68,12 @@ def write_sheet(path: Path, pictures: Dataset, start: Network, result: Network, 
         before, after = (model(image).labels for model in models)
         rows.append((image, before, after))
     write_rgb(path, before_after(rows, manifest.taxonomy))
+    folder = path.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for number, (image, *labels) in enumerate(rows):
+        write_rgb(folder / f"{number}_picture.png", image)
+        for name, seen in zip(("start", "result"), labels, strict=True):
+            write_labels(folder / f"{number}_{name}.png", seen, manifest.taxonomy)
 
 
 def before_after(

@@ -1,0 +1,1 @@
+"""The demo: street pictures and videos in a browser, by the runtime's public API."""

@@ -1,0 +1,173 @@
+"""One adaptation to a visitor's clip: `depdis-train street --target` as a process, watched from outside."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from depdis_deploy.command import InputError
+from depdis_deploy.progress import duration
+
+# What the command says when a part of its work begins, and what a visitor reads of it; in their order.
+PHASES = (
+    ("street", "Drawing labelled streets to learn from"),
+    ("classes", "Counting"),
+    ("stage1", "Learning to see your pictures as the streets (1 of 2)"),
+    ("labels", "Labelling your pictures where it is sure"),
+    ("self-training-1", "Learning from those labels (2 of 2)"),
+    ("verdict", "Comparing before and after"),
+    ("model", "Writing the adapted model"),
+)
+_ORDER = {key: number for number, (key, _) in enumerate(PHASES)}
+_COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
+_FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
+_NEEDED = ("depdis_training", "depdis_export", "torch", "onnx", "onnxscript")
+_KILL_AFTER_S = 30.0
+_LAST_WORDS_S = 5.0
+
+
+def missing() -> str | None:
+    """Why nothing can be adapted here, as a sentence; None where it can."""
+    if all(importlib.util.find_spec(name) is not None for name in _NEEDED):
+        return None
+    return (
+        "Adapting needs the training on the machine that serves this page: pip install 'depdis-deploy[export]'."
+    )
+
+
+class Adaptation:
+    """A run in `folder`/run; `start`, look at `progress` until `done`, then at `result`.
+
+    cache: where generated streets are kept from one adaptation to the next.
+    """
+
+    def __init__(
+        self, clip: Path, folder: Path, cache: Path, settings: Sequence[str], *, threads: int
+    ) -> None:  # fmt: skip
+        self.clip, self.run = clip, folder / "run"
+        options = [word for setting in ("training.log_every=1", *settings) for word in ("--set", setting)]
+        self._command = [
+            sys.executable, "-m", "depdis_training.train_cli", "street", "--target", str(clip),
+            "--out", str(self.run), "--data", str(cache), "--threads", str(threads), *options,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[str] | None = None
+        self._phase, self._count, self._forecast = PHASES[0][0], (0, 0), ""
+        self._last_line = ""
+        self._begun = time.monotonic()
+        self.cancelled = False
+
+    def start(self) -> None:
+        """Begin, in a process group of its own, so that its end can be that of all it started."""
+        self._begun = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        self._listener = threading.Thread(target=self._listen, name="adaptation", daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        with self._process.stderr as said:
+            for line in said:
+                self._heard(line.strip())
+
+    def _heard(self, line: str) -> None:
+        if not line:
+            return
+        self._last_line = line
+        forecast = _FORECAST.match(line)
+        if forecast:
+            self._forecast = forecast[1]
+        name = line.partition(":")[0]
+        if name in _ORDER and _ORDER[name] >= _ORDER[self._phase]:
+            if name != self._phase:
+                self._count = (0, 0)
+            self._phase = name
+        count = _COUNT.match(line)
+        if count and count[1] == self._phase:
+            self._count = (int(count[2]), int(count[3]))
+
+    def cancel(self) -> None:
+        """Ask it to end; what does not end within half a minute is killed."""
+        self.cancelled = True
+        process = self._process
+        if process is not None and process.poll() is None:
+            self._signal(signal.SIGTERM)
+            late = threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,))
+            late.daemon = True
+            late.start()
+
+    def end(self) -> None:
+        """See that nothing is at work any more."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            self.cancel()
+        process.wait()
+        self._listener.join(_LAST_WORDS_S)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                return
+
+    def done(self, wait_s: float) -> bool:
+        """Wait at most so long; whether it has ended."""
+        assert self._process is not None
+        try:
+            self._process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def progress(self) -> dict[str, Any]:
+        """What it does, how far that is, how far the whole is (0..1), since when, and its own forecast."""
+        done, total = self._steps()
+        part = done / total if total else 0.0
+        return {
+            "doing": dict(PHASES)[self._phase], "done": done, "total": total,
+            "whole": round((_ORDER[self._phase] + min(1.0, part)) / len(PHASES), 3),
+            "since": duration(time.monotonic() - self._begun), "forecast": self._forecast,
+        }  # fmt: skip
+
+    def _steps(self) -> tuple[int, int]:
+        """Of the phase; a training's come from its log, which has a line for each step."""
+        log = self.run / self._phase / "log.jsonl"
+        if self._phase not in ("stage1", "self-training-1") or not log.exists():
+            return self._count
+        lines = log.read_text("utf-8").count("\n")
+        return max(lines, self._count[0]), self._count[1] or self._iterations()
+
+    def _iterations(self) -> int:
+        config = json.loads((self.run / "config.json").read_text("utf-8"))
+        part = config["training" if self._phase == "stage1" else "self_training"]
+        return int(part["iterations"])
+
+    def result(self) -> dict[str, Any]:
+        """verdict (as `verdict.json`), model (its file), pictures (a folder).
+
+        InputError: it failed, in the command's words.
+        """
+        verdict, model = self.run / "verdict.json", self.run / "model.onnx"
+        assert self._process is not None
+        if self._process.returncode or not (verdict.exists() and model.exists()):
+            said = self._last_line.removeprefix("error: ") or f"exit status {self._process.returncode}"
+            raise InputError(f"the adaptation failed: {said}")
+        found = json.loads(verdict.read_text("utf-8"))
+        return {"verdict": found, "model": model, "pictures": self.run / "before_after"}

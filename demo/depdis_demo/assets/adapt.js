@@ -1,0 +1,94 @@
+// The Adapt tab: bring a clip, follow the work, cancel it, compare before and after, read the verdict, download.
+depdis.adapt = ({ element, trigger, props, upload, watch }) => {
+  const { parts, make, say } = depdis;
+  const part = parts(element);
+  const { limits, missing, shorter } = props.value;
+
+  part.time.textContent = shorter
+    ? "This server was started with settings of its own for it, so how long it takes is shown once it has begun."
+    : "It takes about 6 minutes of one processor core, and 40 seconds more the first time; a forecast is shown once it has begun. One clip is adapted at a time, and one more can wait.";
+  if (missing) {
+    part.bringing.hidden = true;
+    say(part.say, missing);
+  }
+  const begin = (file) => {
+    say(part.say, `Opening ${file.name} …`, "busy");
+    part.result.hidden = true;
+    trigger("started", file);
+  };
+  depdis.bring(element, part, { limits, upload, sent: begin });
+  part.cancel.addEventListener("click", () => {
+    part.cancel.disabled = true;
+    part.cancel.textContent = "Stopping …";
+    trigger("stopped", {});
+  });
+
+  // --- before and after
+  const slide = () => {
+    part.after.style.clipPath = `inset(0 0 0 ${part.split.value}%)`;
+    part.edge.style.left = `${part.split.value}%`;
+  };
+  depdis.divider(part.edge, part.split, slide);
+  const view = (pair) => {
+    part.before.src = pair.before;
+    part.after.src = pair.after;
+    slide();
+  };
+
+  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+  const words = (verdict) => {
+    const { start, result } = verdict;
+    const gain = (result.in_look - start.in_look + result.retained - start.retained) / 2;
+    if (verdict.delivered === "result") {
+      return `The adapted model is better by ${signed(gain)} points on the streets that stand in for yours. That is what you download.`;
+    }
+    if (verdict.agreement < 55) {
+      return `The adapted model sees other things in your pictures than the one before (they agree in ${verdict.agreement.toFixed(0)} %), which cannot be trusted. You download the model it began with.`;
+    }
+    return `The adapted model is not better (${signed(gain)} points on the streets that stand in for yours). You download the model it began with, unchanged.`;
+  };
+  const result = (value) => {
+    const { verdict, pairs } = value;
+    say(part.say, "");
+    part.headline.textContent = verdict.delivered === "result" ? "Adapted" : "Not better: the model stays as it was";
+    part.verdict.textContent = words(verdict);
+    const row = (name, key) => make("tr", {}, make("th", { scope: "row", text: name }),
+      make("td", { text: verdict.start[key].toFixed(1) }), make("td", { text: verdict.result[key].toFixed(1) }));
+    part.figures.replaceChildren(row("in your pictures' look", "in_look"), row("as they are", "retained"),
+      make("tr", {}, make("th", { scope: "row", text: "agreement on your pictures" }), make("td"), make("td", { text: `${verdict.agreement.toFixed(0)} %` })));
+    part.model.href = value.model;
+    part.model.textContent = `Download the model (ONNX, ${value.megabytes} MB)`;
+    part.views.replaceChildren(...pairs.map((pair, index) => make("button", {
+      type: "button", class: "dd-link", text: `picture ${index + 1}`, onclick: () => view(pair),
+    })));
+    view(pairs[0]);
+  };
+
+  watch("value", () => {
+    const value = props.value;
+    const busy = ["waiting", "working"].includes(value.state);
+    part.bringing.hidden = busy;
+    part.work.hidden = !busy;
+    part.result.hidden = value.state !== "result";
+    if (!busy || !value.stopping) {
+      part.cancel.disabled = false;
+      part.cancel.textContent = "Cancel";
+    }
+    if (busy) say(part.say, "");
+    if (value.state === "waiting") {
+      part.doing.textContent = "Another clip is at work. Yours is next.";
+      part.bar.removeAttribute("value");
+      part.count.textContent = part.since.textContent = part.forecast.textContent = "";
+    }
+    if (value.state === "working") {
+      part.doing.textContent = value.doing;
+      part.bar.value = value.whole;
+      part.count.textContent = value.total ? `${value.done} of ${value.total}` : "";
+      part.since.textContent = `for ${value.since}`;
+      part.forecast.textContent = value.forecast ? `learning takes about ${value.forecast}` : "";
+    }
+    if (value.state === "empty") say(part.say, "Cancelled. Your clip and all that was made of it are deleted.");
+    if (value.state === "error") say(part.say, value.text, "error");
+    if (value.state === "result") result(value);
+  });
+};

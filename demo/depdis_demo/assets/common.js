@@ -1,0 +1,161 @@
+// What the tabs share: finding parts, saying things, and the ways in which a file gets here.
+window.depdis = (() => {
+  const parts = (element) =>
+    new Proxy({}, { get: (_, name) => element.querySelector(`[data-part="${name}"]`) });
+
+  const make = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "text") made.textContent = value;
+      else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (value === true) made.setAttribute(name, "");
+      else if (value !== false && value != null) made.setAttribute(name, value);
+    }
+    made.append(...children);
+    return made;
+  };
+
+  // kind: plain, busy or error. An error interrupts a screen reader, the others do not.
+  const say = (line, text, kind = "plain") => {
+    line.textContent = text;
+    line.dataset.kind = kind;
+    line.hidden = !text;
+    line.setAttribute("role", kind === "error" ? "alert" : "status");
+  };
+
+  const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+  const visible = (element) => element.offsetParent !== null;
+
+  const image = (source) =>
+    new Promise((resolve, reject) => {
+      const loading = new Image();
+      loading.onload = () => resolve(loading);
+      loading.onerror = () => reject(new Error("the picture did not arrive"));
+      loading.src = source;
+    });
+
+  const cameraFault = (error) => {
+    if (!navigator.mediaDevices) return "The browser gives cameras only to pages of this computer or over https.";
+    if (error.name === "NotAllowedError") return "The camera was not allowed. Allow it in the browser's address bar.";
+    if (error.name === "NotFoundError") return "There is no camera here. Choose a file.";
+    return `The camera could not be started (${error.message}).`;
+  };
+
+  const openCamera = async (video, wide = 1280) => {
+    if (!navigator.mediaDevices) throw new Error("no media devices");
+    const size = { width: { ideal: wide }, facingMode: { ideal: "environment" } };
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: size, audio: false });
+    await video.play();
+  };
+
+  const closeCamera = (video) => {
+    for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+    video.srcObject = null;
+  };
+
+  const snapshot = (video, wide, type = "image/jpeg", quality = 0.9) => {
+    const canvas = document.createElement("canvas");
+    const scale = Math.min(1, wide / video.videoWidth);
+    canvas.width = Math.round(video.videoWidth * scale);
+    canvas.height = Math.round(video.videoHeight * scale);
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    return new Promise((resolve) => canvas.toBlob(resolve, type, quality));
+  };
+
+  // Files that are chosen, dropped or pasted go to the server, then `sent({path, name})` is called.
+  const bring = (element, part, { limits, upload, sent, paste = false }) => {
+    const send = async (file) => {
+      if (!file) return;
+      if (file.size > limits.megabytes * 1e6) {
+        const size = Math.round(file.size / 1e6);
+        say(part.say, `${file.name} has ${size} MB; at most ${limits.megabytes} MB are taken here.`, "error");
+        return;
+      }
+      if (file.size === 0) {
+        say(part.say, `${file.name} is empty: it has 0 bytes.`, "error");
+        return;
+      }
+      say(part.say, `Sending ${file.name} …`, "busy");
+      try {
+        const { path } = await upload(file);
+        sent({ path, name: file.name });
+      } catch (error) {
+        say(part.say, `${file.name} could not be sent (${error.message ?? error}). Try it again.`, "error");
+      }
+    };
+    part.file.addEventListener("change", () => {
+      send(part.file.files[0]);
+      part.file.value = "";
+    });
+    for (const name of ["dragenter", "dragover"]) {
+      part.drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        part.drop.dataset.over = "true";
+      });
+    }
+    for (const name of ["dragleave", "drop"]) {
+      part.drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        delete part.drop.dataset.over;
+      });
+    }
+    part.drop.addEventListener("drop", (event) => send(event.dataTransfer.files[0]));
+    if (paste) {
+      document.addEventListener("paste", (event) => {
+        const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
+        if (file && visible(element)) send(file);
+      });
+    }
+    return send;
+  };
+
+  // A divider that is dragged by its handle or moved by a range input below; `moved` draws what is at its sides.
+  const divider = (edge, range, moved) => {
+    let dragging = false;
+    range.addEventListener("input", moved);
+    edge.addEventListener("pointerdown", (event) => {
+      dragging = true;
+      edge.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    edge.addEventListener("pointermove", (event) => {
+      if (!dragging) return;
+      const box = edge.parentElement.getBoundingClientRect();
+      range.value = (100 * (event.clientX - box.left)) / box.width;
+      moved();
+    });
+    edge.addEventListener("pointerup", () => (dragging = false));
+  };
+
+  const download = (source, name) => {
+    const anchor = make("a", { href: source, download: name });
+    document.body.append(anchor);
+    anchor.click();
+    anchor.remove();
+  };
+
+  // The model that is chosen above the tabs; there is nothing to choose where only one is offered.
+  const model = () => document.querySelector(".dd-model input")?.value ?? "";
+
+  // A colour bar with its ticks and unit, from `scales` of the server.
+  const bar = (scale) => {
+    const stops = scale.colours.filter((_, index) => index % 15 === 0).map((colour) => `rgb(${colour.join()})`);
+    const ticks = scale.ticks.map(([place, text], index) =>
+      make("span", {
+        style: `left:${100 * place}%`, text,
+        "data-edge": index === 0 ? "first" : index === scale.ticks.length - 1 ? "last" : false,
+      }),
+    );
+    return make("div", { class: "dd-bar" },
+      make("i", { style: `background:linear-gradient(90deg, ${stops.join()})` }),
+      make("div", { class: "dd-ticks" }, ...ticks),
+      make("div", { class: "dd-unit", text: scale.unit }),
+    );
+  };
+
+  return {
+    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, divider, download,
+    model, bar,
+  };
+})();

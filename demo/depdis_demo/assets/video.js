@@ -1,0 +1,86 @@
+// The Video tab: bring a video, watch the work, cancel it, play the result beside its strip chart, download.
+depdis.video = ({ element, trigger, props, upload, watch }) => {
+  const { parts, say } = depdis;
+  const part = parts(element);
+  const { limits, palette } = props.value;
+  let name = "";
+  let move = () => {};
+
+  const panel = () => element.querySelector("input[name=dd-panel]:checked").value;
+  const begin = (file) => {
+    name = file.name ?? name;
+    say(part.say, `Opening ${name} …`, "busy");
+    part.result.hidden = true;
+    part.player.removeAttribute("src");
+    trigger("started", { ...file, panel: panel() });
+  };
+  depdis.bring(element, part, { limits, upload, sent: begin });
+  part.example.addEventListener("click", () => begin({ example: true, name: "Generated drive" }));
+  part.cancel.addEventListener("click", () => {
+    part.cancel.disabled = true;
+    trigger("stopped", {});
+  });
+  element.querySelectorAll("input[name=dd-panel]").forEach((choice) => {
+    choice.addEventListener("change", () => !part.result.hidden && begin({ again: true }));
+  });
+  part.player.addEventListener("timeupdate", () => move(part.player.currentTime));
+
+  const working = (value) => {
+    const of = value.total ? ` of ${value.total}` : "";
+    part.frames.textContent = `${value.frames}${of} frames`;
+    part.rate.textContent = value.rate ? `${value.rate} a second` : "";
+    part.left.textContent = value.left ? `${value.left} left` : "";
+    if (value.total) part.bar.value = value.frames / value.total;
+    else part.bar.removeAttribute("value");
+  };
+  const end = (value) => {
+    const step = value.frames > 1 ? value.series.times.at(-1) / (value.series.times.length - 1 || 1) : 0;
+    return Math.max(0.1, (value.series.times.at(-1) ?? 0) + step);
+  };
+  const chart = (value, whole) => {
+    if (!value.series?.times.length) return;
+    const series = { ...value.series, whole };
+    const share = whole || !value.total ? 1 : Math.min(1, value.frames / value.total);
+    const seek = whole ? (seconds) => { part.player.currentTime = seconds; } : null;
+    move = depdis.chart.draw(part.chart, series, palette, end(value) / share, seek);
+  };
+  const result = (value) => {
+    say(part.say, "");
+    part.player.style.aspectRatio = `${value.size[0]} / ${value.size[1]}`;
+    part.player.src = value.files.video;
+    part.title.textContent = name;
+    const kept = value.total && value.frames < value.total ? `the first ${value.frames} of ${value.total} frames` : `${value.frames} frames`;
+    part.how.textContent = `${kept}, ${value.rate} a second${value.cancelled ? ", cancelled by you" : ""}`;
+    part.note.textContent = value.note;
+    part.note.hidden = !value.note;
+    const stem = name.replace(/\.[^.]*$/, "").replaceAll(" ", "_").toLowerCase();
+    part.video.href = value.files.video;
+    part.video.download = `${stem}_depdis.mp4`;
+    part.lines.href = value.files.lines ?? "";
+    part.lines.download = `${stem}.ndjson`;
+    chart(value, true);
+  };
+
+  watch("value", () => {
+    const value = props.value;
+    const busy = ["waiting", "working"].includes(value.state);
+    part.bringing.hidden = busy;
+    part.work.hidden = !busy;
+    part.cancel.disabled = false;
+    part.result.hidden = value.state !== "result";
+    part.charting.hidden = !["working", "result"].includes(value.state);
+    if (value.state === "waiting") {
+      say(part.say, "");
+      working({ frames: 0 });
+      part.frames.textContent = value.ahead === 1 ? "1 video is before yours" : `${value.ahead} videos are before yours`;
+    }
+    if (value.state === "working") {
+      say(part.say, "");
+      working(value);
+      chart(value, false);
+    }
+    if (value.state === "empty") say(part.say, "Cancelled before it began.");
+    if (value.state === "error") say(part.say, value.text, "error");
+    if (value.state === "result") result(value);
+  });
+};

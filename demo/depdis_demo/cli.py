@@ -1,0 +1,79 @@
+"""`depdis-demo`: the page in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from depdis_deploy import command
+
+EXAMPLE = """
+Example: depdis-demo --model my_camera.onnx --port 8080
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EXAMPLE)
+def demo(
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An exported model to choose beside the bundled one; repeatable.", show_default=False
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
+    host: Annotated[
+        str, typer.Option(help="The address to serve on; 0.0.0.0 lets others reach it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 7860,
+    auth: Annotated[
+        str | None, typer.Option(metavar="NAME:PASSWORD", help="Ask visitors for it.", show_default=False)
+    ] = None,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Of a file that is sent here.")] = 100,
+    max_megapixels: Annotated[float, typer.Option(help="Of a picture, or of a video's frames.")] = 40.0,
+    max_seconds: Annotated[float, typer.Option(help="Of a video.")] = 120.0,
+    max_waiting: Annotated[int, typer.Option(min=0, help="Visitors that may wait for their turn.")] = 8,
+    adapt_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="A setting for each adaptation, as depdis-train --set; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Serve the demo: pictures, videos and the camera, adapting, and what it all means."""
+    command.raise_on_sigterm()
+    from .app import serve
+    from .limits import Limits
+    from .settings import Settings
+
+    serve(
+        Settings(
+            models=tuple(model or ()), device=device, host=host, port=port, auth=_name_and_password(auth),
+            limits=Limits(
+                megabytes=max_megabytes, megapixels=max_megapixels, seconds=max_seconds, waiting=max_waiting
+            ),
+            adapt=tuple(adapt_set or ()),
+        )
+    )  # fmt: skip
+
+
+def _name_and_password(auth: str | None) -> tuple[str, str] | None:
+    if auth is None:
+        return None
+    name, colon, password = auth.partition(":")
+    if not (name and colon and password):
+        raise command.UsageError("--auth takes NAME:PASSWORD")
+    return name, password
+
+
+def main() -> None:
+    """The console command."""
+    command.run(app)
+
+
+if __name__ == "__main__":
+    main()

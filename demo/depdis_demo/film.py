@@ -1,0 +1,122 @@
+"""One video of one visitor, through what `depdis-infer` does, in a thread that can be watched and stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from depdis_deploy.backends.cpu import cores
+from depdis_deploy.command import InputError, one_line
+from depdis_deploy.infer_video import infer_video
+from depdis_deploy.interruption import Interruption
+from depdis_deploy.job import Job, Options
+from depdis_deploy.progress import duration
+from depdis_deploy.sources import Source
+
+from .series import Series
+
+if TYPE_CHECKING:
+    from depdis_deploy import Predictor
+
+_MOST_WORKERS = 8
+
+
+class _WatchedJob(Job):
+    """A job that keeps what it has to say, and each frame's line."""
+
+    def __init__(self, options: Options, predictor: Predictor, folder: Path, stop: Interruption) -> None:
+        super().__init__(options, predictor, folder, min(cores(), _MOST_WORKERS), stop)
+        self.said: list[str] = []
+        self.series = Series()
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    def fault(self, text: str) -> None:
+        self.faults += 1
+        self.said.append(text)
+
+    def record(self, stem: str, line: str) -> None:
+        super().record(stem, line)
+        self.series.add(line)
+
+
+class Film:
+    """A video at work: `start`, look at `progress` until it is `done`, then at `files`.
+
+    most_seconds: where it stops, for a file whose header says less than it holds.
+    """
+
+    def __init__(
+        self, predictor: Predictor, source: Path, folder: Path, panel: str, most_seconds: float
+    ) -> None:
+        self.source, self.folder, self.most_seconds = source, folder, most_seconds
+        self.stop = Interruption()
+        options = Options(panel=panel, save=("video", "json"), quiet=True)
+        self.job = _WatchedJob(options, predictor, folder, self.stop)
+        self.error: BaseException | None = None
+        self.cancelled = self.too_long = False
+        self._thread = threading.Thread(target=self._run, name="film", daemon=True)
+        self._begun = time.monotonic()
+        self.total: int | None = None
+        self.size = (0, 0)
+
+    def start(self) -> None:
+        """Begin; returns at once. InputError: the file cannot be read."""
+        from depdis_deploy.clip import VideoFile
+
+        with VideoFile(str(self.source)) as clip:
+            self.total, self.size = clip.total, clip.size
+        self._begun = time.monotonic()
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            infer_video(self.job, Source("video", str(self.source)), "result", "result")
+        except Exception as error:  # handed to the one who waits
+            self.error = error
+        finally:
+            self.job.records.close()
+
+    def cancel(self) -> None:
+        """Stop after the frames under way; what is done is kept."""
+        self.cancelled = True
+        self.stop.stopped.set()
+
+    def done(self, wait_s: float) -> bool:
+        """Wait at most so long; whether it has ended."""
+        if self.job.series.seconds > self.most_seconds and not self.stop.stopped.is_set():
+            self.too_long = True
+            self.stop.stopped.set()
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        """See that nothing is at work any more."""
+        self.stop.stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def progress(self) -> dict[str, Any]:
+        """Frames done, all of them (None: not known), frames a second, time left in words, series so far."""
+        elapsed, frames = time.monotonic() - self._begun, self.job.frames
+        rate = frames / elapsed if elapsed > 0 else 0.0
+        left = None
+        if self.total and rate > 0:
+            left = duration(max(0, self.total - frames) / rate)
+        return {
+            "frames": frames, "total": self.total, "rate": round(rate, 1), "left": left,
+            "series": self.job.series.charted(),
+        }  # fmt: skip
+
+    def files(self) -> dict[str, Path]:
+        """`video` and `lines`, as far as there are any. InputError: nothing came out."""
+        found = {"video": self.folder / "result.mp4", "lines": self.folder / "result.ndjson"}
+        found = {kind: path for kind, path in found.items() if path.exists()}
+        if "video" not in found:
+            if self.error is not None:
+                raise InputError(one_line(self.error))
+            raise InputError("nothing was done before it was cancelled")
+        return found

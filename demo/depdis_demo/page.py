@@ -1,0 +1,108 @@
+"""The page: one tab for each thing to do, each an HTML part with a script of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from .about_answers import AboutAnswers
+from .adapt_answers import AdaptAnswers
+from .live_answers import LiveAnswers
+from .picture_answers import PictureAnswers
+from .room import Room
+from .video_answers import VideoAnswers
+
+if TYPE_CHECKING:
+    from gradio.blocks import Blocks
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js", "live.js", "adapt.js", "about.js")
+TITLE = "depdis: street pictures understood"
+_HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+
+
+def build(room: Room) -> Blocks:
+    """The page of a room; `launch` (app.py) serves it."""
+    page: Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
+        gr.HTML(html_template=_asset("head.html"), apply_default_css=False, js_on_load=None)
+        model = _model_choice(room)
+        about = AboutAnswers(room)
+        with gr.Tabs(overflow_behavior="wrap"):
+            with gr.Tab("Picture"):
+                _picture(PictureAnswers(room, about.pictures), model)
+            with gr.Tab("Video"):
+                _video(room, model)
+            with gr.Tab("Live"):
+                live = LiveAnswers(room)
+                _part("live", live.first(), (), [live.frame])
+            with gr.Tab("Adapt"):
+                _adapt(room)
+            with gr.Tab("About"):
+                _part("about", about.first(), (), [about.density])
+        page.unload(room.left)
+    return page
+
+
+def head() -> str:
+    """What goes into the page's head: the scripts, as they are in their files."""
+    return "<script>" + "\n".join(_asset(name) for name in SCRIPTS) + "</script>"
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text("utf-8")
+
+
+def _model_choice(room: Room) -> gr.Dropdown:
+    names = room.models.names
+    return gr.Dropdown(
+        names, value=names[0], label="Model", visible=len(names) > 1, interactive=True, elem_classes="dd-model"
+    )
+
+
+def _part(
+    name: str, value: dict[str, Any], events: tuple[str, ...], functions: list[Callable[..., Any]]
+) -> gr.HTML:
+    """The part called `name`: its template, and its script with all that Gradio gives to one.
+
+    Gradio offers a part's own events where their names stand in its script.
+    """
+    return gr.HTML(
+        value=value, html_template=_asset(f"{name}.html"), apply_default_css=False,
+        js_on_load=f"depdis.{name}({{element, trigger, props, server, upload, watch}}); // {events}",
+        elem_id=f"dd-{name}", elem_classes="dd-tab",
+        server_functions=[_function(one) for one in functions],
+    )  # fmt: skip
+
+
+def _function(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function around a method, which takes no mark such as Gradio puts on what a page may call."""
+
+    def called(asked: Any) -> Any:
+        return method(asked)
+
+    called.__name__ = method.__name__
+    return called
+
+
+def _picture(answers: PictureAnswers, model: gr.Dropdown) -> None:
+    part = _part("picture", answers.first(), ("chosen",), [answers.download])
+    # another picture may be chosen while one is looked at
+    part.chosen(answers.chosen, model, part, trigger_mode="multiple", **_HIDDEN)
+
+
+def _video(room: Room, model: gr.Dropdown) -> None:
+    answers = VideoAnswers(room)
+    part = _part("video", answers.first(), ("started", "stopped"), [])
+    part.started(answers.started, model, part, **_HIDDEN)
+    part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)
+
+
+def _adapt(room: Room) -> None:
+    answers = AdaptAnswers(room)
+    part = _part("adapt", answers.first(), ("started", "stopped"), [])
+    part.started(answers.started, None, part, **_HIDDEN)
+    part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)

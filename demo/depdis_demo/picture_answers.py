@@ -1,0 +1,122 @@
+"""What the Picture tab asks, answered."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.pictures import read_picture
+
+from . import examples
+from .limits import check_size, plain
+from .picture import DOWNLOADS, hexadecimal, scales, url, view_of
+from .room import Room
+from .turns import BUSY, Busy
+from .visitors import Visitor
+
+if TYPE_CHECKING:
+    from depdis_deploy import Prediction
+
+_THUMB = (320, 180)
+
+
+class PictureAnswers:
+    """Of visitors' pictures the files they sent are kept, for the downloads, and nothing else."""
+
+    def __init__(self, room: Room, pictures: dict[str, str]) -> None:
+        self.room, self._pictures = room, pictures
+        self._tokens: dict[str, Visitor] = {}
+        self._lock = threading.Lock()
+
+    def first(self) -> dict[str, Any]:
+        """What the tab shows before anything was chosen."""
+        return {
+            "state": "empty", "serial": 0, "limits": {"megabytes": self.room.limits.megabytes},
+            "scales": scales(), "downloads": DOWNLOADS, "examples": self._thumbs(), "pictures": self._pictures,
+        }  # fmt: skip
+
+    def _thumbs(self) -> list[dict[str, str]]:
+        from PIL import Image
+
+        shared = self.room.visitors.results / "examples"
+        shared.mkdir(exist_ok=True)
+        for key in examples.TITLES:
+            with Image.open(examples.picture(key)) as picture:
+                picture.resize(_THUMB, Image.Resampling.LANCZOS).save(shared / f"{key}.jpg", quality=85)
+        return [
+            {"key": key, "title": title, "thumb": url(shared / f"{key}.jpg")}
+            for key, title in examples.TITLES.items()
+        ]
+
+    def chosen(self, model: str, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        """A picture was brought, or an example was clicked."""
+        asked: dict[str, Any] = event._data
+        visitor, name = self.room.visitor(request), str(asked.get("name") or "picture")
+        path = Path(str(asked.get("path") or ""))
+        try:
+            folder = visitor.fresh("picture")
+            if asked.get("example"):
+                path = examples.picture(str(asked["example"]))
+            else:
+                path = self.room.visitors.uploaded(str(path), folder)
+            check_size(path, self.room.limits)
+            with self.room.pictures.turn():
+                prediction = self._predicted(path, model)
+                shown = view_of(prediction, folder)
+        except Busy:
+            return self._said(BUSY, asked)
+        except (InputError, UsageError, MemoryError, KeyError) as error:
+            return self._said(plain(error, path, name), asked)
+        except Exception:
+            return self._said(self.room.wrong(), asked)
+        visitor.picture = (path, name, model)
+        about = self._about(prediction, visitor, name)
+        return {**self._answer("result", asked), "name": name, **shown, **about}
+
+    def _predicted(self, path: Path, model: str) -> Prediction:
+        image = read_picture(path, max_pixels=self.room.limits.pixels)
+        return self.room.models.get(model)(image)
+
+    def _about(self, prediction: Prediction, visitor: Visitor, name: str) -> dict[str, Any]:
+        token = secrets.token_urlsafe(16)
+        with self._lock:
+            self._tokens = {
+                key: one for key, one in self._tokens.items() if one is not visitor and not one.gone.is_set()
+            }
+            self._tokens[token] = visitor
+        palette = prediction.manifest.taxonomy.palette
+        height, width = prediction.image.shape[:2]
+        return {
+            "token": token, "stem": Path(name).stem, "names": list(prediction.names),
+            "colours": [hexadecimal(colour) for colour in palette],
+            "how": f"{width} × {height} pixels, network {prediction.speed['inference']:.0f} ms",
+        }  # fmt: skip
+
+    def download(self, asked: dict[str, str]) -> dict[str, str]:
+        """Make a file of the picture shown last: its address and its name, or an error's sentence."""
+        with self._lock:
+            visitor = self._tokens.get(asked.get("token", ""))
+        kind = asked.get("kind", "")
+        if visitor is None or visitor.picture is None or kind not in DOWNLOADS:
+            return {"error": "This picture is gone; choose it again."}
+        path, name, model = visitor.picture
+        try:
+            with self.room.pictures.turn():
+                folder = visitor.fresh("download")
+                (made,) = self._predicted(path, model).save_as(folder, Path(name).stem, [kind])
+        except Busy:
+            return {"error": BUSY}
+        except (ValueError, OSError) as error:
+            return {"error": plain(error, path, name)}
+        return {"url": url(made), "name": made.name}
+
+    def _said(self, text: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return {**self._answer("error", asked), "text": text}
+
+    def _answer(self, state: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"state": state, "serial": self.room.serial(), "asked": asked.get("asked")}

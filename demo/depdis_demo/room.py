@@ -1,0 +1,46 @@
+"""What all tabs and visitors share: models, limits, files, and whose turn it is."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+
+import gradio as gr
+
+from depdis_deploy.backends.cpu import cores
+
+from .models import Models
+from .settings import Settings
+from .turns import Turns
+from .visitors import Visitor, Visitors
+
+
+class Room:
+    """Made once, when the server starts; InputError and UsageError as the models raise them."""
+
+    def __init__(self, settings: Settings, visitors: Visitors) -> None:
+        self.settings, self.limits = settings, settings.limits
+        self.models = Models(settings.models, settings.device)
+        self.visitors = visitors
+        waiting = settings.limits.waiting
+        self.pictures = Turns(max(1, cores()), waiting)
+        self.videos = Turns(1, waiting)
+        self.adaptations = Turns(1, 1)
+        self._serial = itertools.count(1)
+
+    def serial(self) -> int:
+        """A number that differs in every answer, since the page shows only answers that differ."""
+        return next(self._serial)
+
+    def wrong(self) -> str:
+        """What to tell a visitor of the error being handled, which nobody foresaw; all of it goes to stderr."""
+        traceback.print_exc()
+        return "Something went wrong here; the server's log says what. Try it again, or with another file."
+
+    def visitor(self, request: gr.Request) -> Visitor:
+        """Who asks."""
+        return self.visitors.of(request.session_hash)
+
+    def left(self, request: gr.Request) -> None:
+        """A page was closed."""
+        self.visitors.leave(request.session_hash)

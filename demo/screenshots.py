@@ -1,0 +1,136 @@
+"""Make the pictures of the demo that the docs show: python demo/screenshots.py [--all FOLDER]
+
+Starts the demo, drives it in Chromium (apt-get install chromium) and writes docs/demo_*.jpg. With --all
+every tab is written at 1440, 768 and 390 pixels, light and dark, as PNG into a folder, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+DOCS = Path(__file__).parents[1] / "docs"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+TABS = ("Picture", "Video", "Live", "Adapt", "About")
+PATIENCE_MS = 180_000
+_WIDE = 1000  # of a picture in the docs
+
+
+def main() -> None:
+    """The docs' pictures, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    with served() as address, sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        if options.all:
+            for_looking(browser, address, options.all)
+        else:
+            for_docs(browser, address)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of a demo that runs within the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "depdis_demo.cli", "--port", port]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        yield process.stderr.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def opened(browser: Browser, address: str, width: int, *, dark: bool) -> Page:
+    """A new visitor's page with an example in its Picture tab."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_role("button", name="High street").click()
+    page.get_by_role("heading", name="High street").wait_for()
+    return page
+
+
+def go(page: Page, tab: str) -> None:
+    """To a tab, with something in it to be seen."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    if tab == "About":
+        page.wait_for_selector("[data-painted]")
+    if tab == "Video":
+        page.get_by_role("button", name="Try a generated drive").click()
+        page.get_by_role("link", name="Download the video").wait_for()
+        page.eval_on_selector("#dd-video video", "player => { player.currentTime = 3 }")
+    page.wait_for_timeout(800)
+
+
+def for_looking(browser: Browser, address: str, folder: Path) -> None:
+    """Every tab at every width, light and dark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for width in (1440, 768, 390):
+        for dark in (False, True):
+            page = opened(browser, address, width, dark=dark)
+            for tab in TABS:
+                go(page, tab)
+                page.screenshot(
+                    path=folder / f"{tab.lower()}_{width}_{'dark' if dark else 'light'}.png", full_page=True
+                )
+            page.context.close()
+
+
+def for_docs(browser: Browser, address: str) -> None:
+    """demo_picture (light), demo_video (dark), demo_about (light), demo_phone (both)."""
+    light, dark = (opened(browser, address, 1280, dark=look) for look in (False, True))
+    light.mouse.move(0, 0)
+    keep(light.screenshot(full_page=True), "demo_picture")
+    go(dark, "Video")
+    keep(dark.screenshot(full_page=True), "demo_video")
+    go(light, "About")
+    light.set_viewport_size({"width": 1280, "height": 1180})
+    light.evaluate("scrollTo(0, 0)")
+    keep(light.screenshot(), "demo_about")
+    phones = [
+        Image.open(io.BytesIO(opened(browser, address, 390, dark=look).screenshot(full_page=True)))
+        for look in (False, True)
+    ]
+    height = min(1500, *(phone.height for phone in phones))
+    both = Image.new("RGB", (2 * 390 + 40, height), "white")
+    for place, phone in enumerate(phones):
+        both.paste(phone.convert("RGB"), (place * 430, 0))
+    both.save(DOCS / "demo_phone.jpg", quality=80, optimize=True, progressive=True)
+
+
+def keep(png: bytes, name: str) -> None:
+    """A screenshot as a small JPEG in the docs."""
+    with Image.open(io.BytesIO(png)) as shot:
+        size = (_WIDE, round(_WIDE * shot.height / shot.width))
+        small = shot.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        small.save(DOCS / f"{name}.jpg", quality=82, optimize=True, progressive=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Where and how far a class usually is: the mixtures in a model's manifest, evaluated without torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .command import UsageError
+from .manifest import Manifest
+
+_LOG_2_PI = math.log(2 * math.pi)
+
+
+def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int, int]) -> NDArray[np.float32]:
+    """How usual it is for a class to stand at each place of a picture at one depth: eq. 5, in 0..1.
+
+    depth_m: metres of the model's canonical camera. size: (width, height) of the map. Returns (height, width)
+    float32. Places are spread over the mixtures' grid so that the corners of both lie on each other.
+    UsageError: no such class, a depth that is not positive, or a model without mixtures or their grid.
+    """
+    fields = manifest.density
+    if fields is None or not fields.get("grid"):
+        raise UsageError("this model does not say its mixtures")
+    if name not in manifest.taxonomy.names:
+        raise UsageError(f"no class {name!r}; the classes are {', '.join(manifest.taxonomy.names)}")
+    if not depth_m > 0:
+        raise UsageError(f"a depth is above 0 metres, got {depth_m:g}")
+    index = manifest.taxonomy.index(name)
+    weights, means, variances = (
+        np.asarray(fields[key][index], np.float64) for key in ("weights", "means", "variances")
+    )  # (K,), (K, 3), (K, 3)
+    variances = variances.copy()
+    variances[:, 2] = np.maximum(variances[:, 2], float(fields.get("variance_floor", 0.0)))
+    rows, columns = fields["grid"]
+    width, height = size
+    x, y = np.linspace(0, columns - 1, width), np.linspace(0, rows - 1, height)
+    inverse = 65536 / (100 * depth_m + 1)
+    with np.errstate(divide="ignore"):
+        log_p = np.log(weights) - 0.5 * (np.log(variances).sum(-1) + 3 * _LOG_2_PI)  # (K,)
+    log_p -= 0.5 * (inverse - means[:, 2]) ** 2 / variances[:, 2]
+    across = -0.5 * (x - means[:, :1]) ** 2 / variances[:, :1]  # (K, width)
+    down = -0.5 * (y - means[:, 1:2]) ** 2 / variances[:, 1:2]  # (K, height)
+    p = np.exp(log_p[:, None, None] + down[:, :, None] + across[:, None, :]).sum(0)
+    return np.asarray(-np.expm1(-float(fields.get("scale", 1e6)) * p), np.float32)

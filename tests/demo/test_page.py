@@ -1,0 +1,131 @@
+"""The page as a whole: visitors apart, nothing leaves the machine, every width, both looks, accessibility."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browsing import Opener, pixels, serving, tab, wait_until
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+TABS = ("Picture", "Video", "Live", "Adapt", "About")
+
+
+def test_two_visitors_at_once_see_only_their_own(
+    open_page: Opener, film: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    one, other = open_page(), open_page()
+    paths = [tmp_path / "one.png", tmp_path / "other.png"]
+    for path, image in zip(paths, (film[0], film[-1]), strict=True):
+        Image.fromarray(image).save(path)
+    one.get_by_label("Choose a picture").set_input_files(paths[0])
+    other.get_by_label("Choose a picture").set_input_files(paths[1])
+    for page, name, image in ((one, "one.png", film[0]), (other, "other.png", film[-1])):
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+        page.get_by_label("Opacity").fill("0")
+        assert np.abs(pixels(page, "#dd-picture canvas[data-part=canvas]").astype(int) - image).mean() < 6
+    assert one.get_by_text("other.png").count() == other.get_by_text("one.png", exact=True).count() == 0
+
+
+def status(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_files_are_served_to_who_has_their_address_until_the_page_is_closed(
+    open_page: Opener, server: str
+) -> None:
+    page = open_page()
+    with page.expect_response(lambda response: "values.gz" in response.url) as waiting:
+        page.get_by_role("button", name="Dusk").click()
+    expect(page.get_by_role("heading", name="Dusk")).to_be_visible()
+    address = waiting.value.url
+    assert status(address) == 200
+    file = Path(address.split("file=")[1])
+    for foreign in (file.parent, file.parent.parent, "/etc/passwd", Path(__file__), file.parents[3]):
+        assert status(f"{server}gradio_api/file={foreign}") == 403
+    page.close()
+    wait_until(lambda: not file.exists(), "the files of a page that was closed to be deleted")
+    assert status(address) == 403
+    assert not file.parent.parent.exists()
+
+
+def test_the_server_fetches_nothing_and_takes_no_body_that_no_page_sends(server: str) -> None:
+    for foreign in ("http://127.0.0.1/", "https://example.org/a.png", "HTTPS://example.org", "ftp://a", "../x"):
+        assert status(f"{server}gradio_api/file={foreign}") == 403
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server).netloc)
+    connection.putrequest("POST", "/gradio_api/component_server")
+    connection.putheader("Content-Length", "5000000")
+    connection.endheaders()
+    assert connection.getresponse().status == 413  # before any of it was sent
+    connection.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_tab_fits_its_width(open_page: Opener, width: int, dark: bool) -> None:
+    page = open_page(width, dark=dark)
+    page.get_by_role("button", name="Fog").click()
+    expect(page.get_by_role("heading", name="Fog")).to_be_visible()
+    ground = page.evaluate("getComputedStyle(document.querySelector('.gradio-container')).backgroundColor")
+    assert (sum(int(part) for part in ground[4:-1].split(",")) < 200) == dark
+    for name in TABS:
+        tab(page, name)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} pixels wide"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_serious_fault(open_page: Opener, dark: bool) -> None:
+    page = open_page(dark=dark)
+    page.get_by_role("button", name="Fog").click()
+    expect(page.get_by_role("heading", name="Fog")).to_be_visible()
+    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    for name in TABS:
+        tab(page, name)
+        if name == "About":
+            page.wait_for_selector("[data-painted]")
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        serious = [
+            (fault["id"], fault["impact"], [node["html"][:120] for node in fault["nodes"]])
+            for fault in found["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], f"{name}: {json.dumps(serious, indent=1)}"
+
+
+def test_tabs_are_reached_and_changed_by_the_keyboard(page: Page) -> None:
+    page.get_by_role("tab", name="Picture").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Try a generated drive")).to_be_visible()
+
+
+def test_a_model_of_the_command_line_can_be_chosen_and_a_password_asked(
+    open_page: Opener, tmp_path: Path
+) -> None:
+    from depdis_deploy.predictor import BUNDLED_MODEL
+
+    shutil.copy(BUNDLED_MODEL, tmp_path / "mine.onnx")
+    with serving("--model", str(tmp_path / "mine.onnx")) as served:
+        page = open_page(address=served.address)
+        expect(page.get_by_label("Model")).to_have_value("mine.onnx")
+        tab(page, "About")
+        expect(page.locator("#dd-about dl")).to_contain_text("mine.onnx in")
+        tab(page, "Picture")
+        page.get_by_role("button", name="Dusk").click()
+        expect(page.get_by_role("heading", name="Dusk")).to_be_visible()
+        page.context.close()  # before its server, whose end it would take for a fault

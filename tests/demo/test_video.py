@@ -1,0 +1,124 @@
+"""The Video tab as a person uses it: bring a film, watch it being made, cancel, play it, download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+from browsing import tab
+from playwright.sync_api import Page, expect
+
+from depdis_deploy.sources import BUNDLED_CLIP
+
+PLAYER = "#dd-video video"
+
+
+def frames_in(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def saved(page: Page, name: str, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name=name).click()
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+@pytest.mark.timeout(600)
+def test_a_real_film_is_made_with_progress_plays_and_is_charted(
+    page: Page, bikes: Path, tmp_path: Path
+) -> None:
+    tab(page, "Video")
+    page.get_by_label("Choose a video").set_input_files(bikes)
+    expect(page.get_by_text("of 250 frames").first).to_be_visible()
+    expect(page.get_by_text("a second").first).to_be_visible()
+    expect(page.get_by_text("left", exact=False).first).to_be_visible()
+    expect(page.get_by_role("heading", name="bikes.mp4")).to_be_visible()
+    expect(page.get_by_text("250 frames,")).to_be_visible()
+
+    page.eval_on_selector(PLAYER, "player => player.play()")
+    page.wait_for_function(f"document.querySelector('{PLAYER}').currentTime > 0.4")
+    assert page.eval_on_selector(PLAYER, "player => [player.videoWidth, player.videoHeight]") == [640, 272]
+
+    lines = [
+        json.loads(line) for line in saved(page, "Download the figures", tmp_path).read_text().splitlines()
+    ]
+    assert len(lines) == 250
+    assert frames_in(saved(page, "Download the video", tmp_path)) == 250
+
+    chart = page.get_by_role("region", name="Over time")
+    cars = [
+        line["classes"]["car"]["nearest_depth_m"] for line in lines if line["classes"]["car"]["share"] >= 0.001
+    ]
+    others = [
+        line["classes"][name]["nearest_depth_m"]
+        for line in lines
+        for name in ("bus", "motorcycle", "bicycle")
+        if line["classes"][name]["share"] >= 0.001
+    ]
+    expect(chart).to_contain_text(f"vehicle: nearest {min(cars + others):.1f} m")
+    assert chart.locator("polygon").count() >= 8
+    page.eval_on_selector(PLAYER, "player => player.pause()")
+    chart.locator(".dd-areas").scroll_into_view_if_needed()
+    box = chart.locator(".dd-areas").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)
+    page.wait_for_function(f"Math.abs(document.querySelector('{PLAYER}').currentTime - 5) < 0.3")
+
+
+def test_cancelling_keeps_what_is_done_and_another_panel_makes_it_anew(page: Page, tmp_path: Path) -> None:
+    whole = frames_in(BUNDLED_CLIP)
+    tab(page, "Video")
+    page.get_by_role("radio", name="Four views").check()
+    page.get_by_role("button", name="Try a generated drive").click()
+    expect(page.locator("#dd-video polygon").first).to_be_visible()
+    page.get_by_role("button", name="Cancel and keep what is done").click()
+    expect(page.get_by_text(f"of {whole} frames, ").or_(page.get_by_text("cancelled by you"))).to_be_visible()
+    kept = frames_in(saved(page, "Download the video", tmp_path))
+    assert 1 <= kept < whole
+    expect(page.get_by_text(f"the first {kept} of {whole} frames")).to_be_visible()
+    page.wait_for_function(f"document.querySelector('{PLAYER}').readyState >= 1")
+    with av.open(str(BUNDLED_CLIP)) as clip:
+        width, height = clip.streams.video[0].width, clip.streams.video[0].height
+    size = page.eval_on_selector(PLAYER, "player => [player.videoWidth, player.videoHeight]")
+    assert size == [2 * width, 2 * height]
+
+
+@pytest.fixture
+def long_film(tmp_path: Path) -> Path:
+    """20 seconds, at one small frame a second."""
+    import numpy as np
+
+    path = tmp_path / "long.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), index, np.uint8), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
+def test_what_is_no_video_or_too_long_gets_a_plain_sentence(
+    page: Page, long_film: Path, tmp_path: Path
+) -> None:
+    tab(page, "Video")
+    (tmp_path / "notes.mp4").write_text("dear diary")
+    (tmp_path / "playlist.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for path, sentence in (
+        (tmp_path / "notes.mp4", "notes.mp4: not a video that can be read"),
+        (tmp_path / "playlist.mp4", "playlist.mp4: not a video that can be read"),
+        (tmp_path / "empty.mp4", "empty.mp4 is empty"),
+        (long_film, "long.mp4: 20 seconds are too long; videos of up to 12 seconds are taken here"),
+    ):
+        page.get_by_label("Choose a video").set_input_files(path)
+        expect(page.get_by_role("alert").filter(has_text=path.name)).to_contain_text(sentence)
+    page.get_by_role("button", name="Try a generated drive").click()
+    expect(page.get_by_role("button", name="Cancel and keep what is done")).to_be_visible()
+    page.get_by_role("button", name="Cancel and keep what is done").click()
