@@ -44,14 +44,15 @@ def infer_video(job: Job, source: Source, stem: str, record: str) -> None:
     InputError: it cannot be read. Unwritable: the results cannot be written.
     """
     options = job.options
-    # A file's duration is counted by its own stamps.
-    over = Until(job.interruption.stopped, options.duration_s if source.live else None)
+    over = Until(job.interruption.stopped)
     patience = Patience(options.retry_s, over, job.note)
     try:
         clip = open_clip(source, stride=options.stride, patience=patience)
     except OSError as error:
         raise InputError(f"{source.label}: {error.strerror or one_line(error)}") from None
     with clip:
+        if source.live:  # a file's duration is counted by its own stamps
+            over.begin(options.duration_s)
         recording = Recording(job, clip, stem, record, live=source.live)
         run = _Run(job, clip, recording, over)
         try:

@@ -30,6 +30,10 @@ class Until:
 
     def __init__(self, flag: Flag, seconds: float | None = None) -> None:
         self._flag = flag
+        self.begin(seconds)
+
+    def begin(self, seconds: float | None) -> None:
+        """Count the seconds from now on."""
         self._end = math.inf if seconds is None else time.monotonic() + seconds
 
     def is_set(self) -> bool:
