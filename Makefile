@@ -49,7 +49,9 @@ $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 # Of Triton's client only the schema of its configuration is read; it asks for older packages than the rest does.
+# Of Cityscapes' scripts only the scorer is used, which needs pyquaternion; the rest of them asks for matplotlib.
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	$(PIP) install --no-deps -c constraints.txt tritonclient
+	$(PIP) install --no-deps -c constraints.txt cityscapesscripts pyquaternion
 	@touch $@ $(VENV)/.ready-run $(VENV)/.ready-demo

@@ -28,10 +28,11 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.checkpoint import load_network, read_checkpoint
 from depdis_training.config import load_config
 from depdis_training.data.samples import Sample
+from depdis_training.models import torch_model
 from depdis_training.network import Network
 from depdis_training.parts import bundled_weights
 from depdis_training.pipeline import train
-from depdis_training.scoring import score, torch_model
+from depdis_training.scoring import score
 from depdis_training.settings import Config
 from depdis_training.verdict import Figures, Verdict, judge
 

@@ -23,7 +23,8 @@ from depdis_deploy.files import written_whole
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, Taxonomy
 from depdis_training.data import open_dataset
 from depdis_training.depth_distribution import DepthDistribution
-from depdis_training.scoring import exported_model, score
+from depdis_training.models import exported_model
+from depdis_training.scoring import score
 from depdis_training.street.writer import write_street
 
 ABOUT = (

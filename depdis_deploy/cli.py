@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -66,18 +67,44 @@ def infer(
             show_default="the model's canonical camera",
         ),
     ] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="End after this time: 90, 45s, 10m, 1h30m.", show_default="never")
+    ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a camera: begin new files after this time, such as 10m.", show_default="one file"
+        ),
+    ] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a camera: how long a lost one is tried again, or no.", show_default="without end"
+        ),
+    ] = None,
+    stdout: Annotated[
+        bool,
+        typer.Option("--stdout", help="NDJSON to stdout, a line at once; files only of what --save names."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> int:
     """Segment street pictures and videos, with depth in metres and a density of how usual that depth is."""
     command.raise_on_sigterm()
+    from .durations import parse_duration
     from .infer import run
     from .job import Options
+
+    def seconds(text: str | None, option: str) -> float | None:
+        return None if text is None else parse_duration(text, option)
 
     return run(
         Options(
             sources=tuple(sources or ()), model=model, device=device, outdir=outdir, exist_ok=exist_ok,
             batch=batch, stride=stride, save=tuple(save or ()), panel=panel, camera_fov=camera_fov, quiet=quiet,
             engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
+            duration_s=seconds(duration, "--duration"), segment_s=seconds(segment, "--segment"),
+            retry_s=math.inf if retry is None else 0.0 if retry == "no" else parse_duration(retry, "--retry"),
+            stdout=stdout,
         )
     )  # fmt: skip
 

@@ -16,6 +16,8 @@ from .sources import Frame, Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .patience import Patience
+
 MAX_PIXELS = 67_108_864  # 8192 x 8192: above 8K video, below what exhausts a small machine
 # A file that names other files or addresses (a playlist called .mp4) must not make the decoder open them.
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
@@ -47,13 +49,16 @@ class Clip(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-def open_clip(source: Source, *, stride: int = 1) -> Clip:
-    """A video file, a camera or a stream. InputError: it cannot be opened or holds no video."""
+def open_clip(source: Source, *, stride: int = 1, patience: Patience | None = None) -> Clip:
+    """A video file, a camera or a stream. InputError: it cannot be opened or holds no video.
+
+    patience: with a camera or stream that is lost; None: without end.
+    """
     if source.kind == "video":
         return VideoFile(source.location, stride=stride)
     from .live import Camera, NetworkStream
 
-    return (Camera if source.kind == "camera" else NetworkStream)(source, stride=stride)
+    return (Camera if source.kind == "camera" else NetworkStream)(source, patience, stride=stride)
 
 
 def video_stream(container: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from .backends.cpu import cores
 from .command import InputError, UsageError, one_line
@@ -53,8 +54,13 @@ def run(options: Options) -> int:
         note("depth is in metres of the model's canonical camera; give yours by --camera-fov DEGREES")
     if options.outdir is not None:
         refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
+    if options.segment_s is not None and not any(source.live for source in sources):
+        raise UsageError("--segment is for cameras and streams; a file's video is one file")
     kept = options.outdir is not None and options.outdir.exists()
-    folder = make_folder(options.outdir, exist_ok=options.exist_ok)
+    if options.stdout and options.kinds(picture=False) == {"json"}:
+        kept, folder = True, Path()  # nothing will lie there
+    else:
+        folder = make_folder(options.outdir, exist_ok=options.exist_ok)
     entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
     with interruptible() as interruption:
         job = Job(options, predictor, folder, workers, interruption)

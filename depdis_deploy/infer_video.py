@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from .clip import Clip, open_clip
 from .command import InputError, one_line
 from .job import Job, Unwritable
+from .patience import Patience, Until
 from .pipeline import ReadAhead
+from .prediction import as_line
 from .progress import Progress
+from .recording import Recording
 from .sources import Frame, Source
 from .stages import Stages
-from .video import VideoWriter, even_size, to_yuv
+from .video import even_size, to_yuv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +31,10 @@ if TYPE_CHECKING:
 @dataclass
 class _Done:
     pts: int
-    line: str | None = None
+    arrived_s: float | None
+    record: dict[str, Any] | None = None
     yuv: NDArray[np.uint8] | None = None
+    size: tuple[int, int] = (0, 0)
     stages: Stages = field(default_factory=Stages)
 
 
@@ -36,53 +43,74 @@ def infer_video(job: Job, source: Source, stem: str, record: str) -> None:
 
     InputError: it cannot be read. Unwritable: the results cannot be written.
     """
+    options = job.options
+    over = Until(job.interruption.stopped)
+    patience = Patience(options.retry_s, over, job.note)
     try:
-        clip = open_clip(source, stride=job.options.stride)
+        clip = open_clip(source, stride=options.stride, patience=patience)
     except OSError as error:
         raise InputError(f"{source.label}: {error.strerror or one_line(error)}") from None
     with clip:
-        run = _Run(job, clip, stem, record)
+        if source.live:  # a file's duration is counted by its own stamps
+            over.begin(options.duration_s)
+        recording = Recording(job, clip, stem, record, live=source.live)
+        run = _Run(job, clip, recording, over)
         try:
             run.frames(source)
         except (OSError, av.error.FFmpegError) as error:
-            raise Unwritable(run.after_failure(error)) from None
+            raise Unwritable(recording.after_failure(error)) from None
         finally:
-            run.finish()
+            recording.finish(clip.end_pts if run.whole else None)
         if clip.damage and not job.interruption.stopped.is_set():
             job.fault(clip.damage)
 
 
 class _Run:
-    def __init__(self, job: Job, clip: Clip, stem: str, record: str) -> None:
-        self.job, self.clip, self.stem, self.record = job, clip, stem, record
+    """whole: all frames of a file were read, up to its own end."""
+
+    def __init__(self, job: Job, clip: Clip, recording: Recording, over: Until) -> None:
+        self.job, self.clip, self.recording, self.over = job, clip, recording, over
         self.kinds = job.options.kinds(picture=False)
         self.files = self.kinds - {"video", "json"}
-        self.writer: VideoWriter | None = None
-        self.pts = 0
-        self.ended = False
+        self.whole = False
         self._size: dict[str, tuple[int, int]] = {}
+        self._ages = Ages()
 
     def frames(self, source: Source) -> None:
-        """Until the end, an interruption, or an error."""
-        job = self.job
+        """Until the end, an interruption, the end of the time asked for, or an error."""
+        job, live = self.job, source.live
         name = Path(source.location).name if source.kind == "video" else source.label
         progress = Progress(name, self.clip.total, unit="frames", quiet=job.options.quiet)
         reading = Stages()
-        frames = reading.clocked(self.clip, "decode")
-        ahead = ReadAhead(frames, 2 * job.workers * job.options.batch, drop=source.live)
+        frames = reading.clocked(self.clip if live else self._within_duration(), "decode")
+        # Of a live source the newest frame alone waits, and no work is taken on that no worker is free for.
+        depth = job.options.batch if live else 2 * job.workers * job.options.batch
+        ahead = ReadAhead(frames, depth, drop=live)
+        under_way = job.workers if live else 2 * job.workers
         try:
-            for group in job.in_order(ahead, self._batch):
+            for group in job.in_order(ahead, self._batch, under_way=under_way, over=self.over):
                 for done in group:
                     self._write(done)
-                    progress.advance()
-            self.ended = not job.interruption.stopped.is_set()
+                    progress.advance(note=self._ages.newest)
+            self.whole = self.whole and not live and not self.over.is_set()
         finally:
             job.stages.add(reading)
             progress.close()
             if self.files:
-                job.written.update((f"{self.stem}_{kind}/", None) for kind in sorted(self.files))
+                job.written.update((f"{self.recording.base}_{kind}/", None) for kind in sorted(self.files))
         if ahead.dropped:
             job.note(f"{name}: {ahead.dropped} frames passed over to keep up with the source")
+        if self._ages.count:
+            job.note(f"{name}: {self._ages}")
+
+    def _within_duration(self) -> Iterator[Frame]:
+        """A file's frames up to --duration."""
+        duration_s = self.job.options.duration_s
+        for frame in self.clip:
+            if duration_s is not None and (frame.time_s or 0.0) >= duration_s:
+                return
+            yield frame
+        self.whole = True
 
     def _batch(self, frames: Sequence[Frame]) -> list[_Done]:
         """In a worker: predict, draw, save what has a file of its own."""
@@ -90,61 +118,56 @@ class _Run:
         results = []
         predictions = job.predictor.predict(frames, outputs=job.outputs(self.kinds))
         for frame, prediction in zip(frames, predictions, strict=True):
-            done = _Done(frame.pts or 0)
+            done = _Done(frame.pts or 0, frame.arrived_s)
             done.stages.add_milliseconds(prediction.speed)
             if "video" in self.kinds:
                 with done.stages.timed("draw"):
                     panel = prediction.plot(job.options.panel)
-                    # A source that changes its size midway is scaled to the first one's.
-                    done.yuv = to_yuv(panel, self._size.setdefault("video", even_size(panel)))
+                    done.size = even_size(panel)
+                    if not self.recording.segmented:
+                        # A source that changes its size midway is scaled to the first one's.
+                        done.size = self._size.setdefault("video", done.size)
+                    done.yuv = to_yuv(panel, done.size)
             if self.files:
                 with done.stages.timed("save"):
-                    prediction.save_frame(job.folder, self.stem, self.files, job.options.panel)
+                    prediction.save_frame(job.folder, self.recording.base, self.files, job.options.panel)
             if "json" in self.kinds:
-                done.line = prediction.to_json()
+                done.record = prediction.record()
             results.append(done)
         return results
 
     def _write(self, done: _Done) -> None:
-        if done.yuv is not None:
-            with done.stages.timed("encode"):
-                self._encode(done.yuv, done.pts)
-        if done.line is not None:
-            self.job.record(self.record, done.line)
+        line = None
+        if done.record is not None:
+            if done.arrived_s is not None:
+                done.record |= self._ages.measured(done.arrived_s)
+            line = as_line(done.record)
+        with done.stages.timed("save" if done.yuv is None else "encode"):
+            self.recording.add(done.pts, done.yuv, done.size, line)
         self.job.count(done.stages)
 
-    def _encode(self, yuv: NDArray[np.uint8], pts: int) -> None:
-        if self.writer is None:
-            self.writer = VideoWriter(
-                self.job.folder / f"{self.stem}.mp4", self._size["video"], time_base=self.clip.time_base,
-                rate=self.clip.rate, aspect=self.clip.aspect, threads=max(1, self.job.workers // 2),
-            )  # fmt: skip
-        self.writer.write(yuv, pts)
-        self.pts = pts
 
-    def _end_pts(self) -> int:
-        """When the last frame written ends: the source's own end, unless the run ended before it."""
-        if self.ended:
-            return self.clip.end_pts
-        return self.pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
+class Ages:
+    """How old the results of a live source are when they are written. newest: of the last one, in words."""
 
-    def after_failure(self, error: OSError | av.error.FFmpegError) -> str:
-        """Close what cannot be written any further, and say what is kept."""
-        text = self.job.unwritable(error)
-        writer, self.writer = self.writer, None
-        if writer is not None:
-            text += f"; the first {writer.abandon()} frames play in {writer.part}"
-        return text
+    def __init__(self) -> None:
+        self.count = 0
+        self.newest = ""
+        self._sum_ms = self._most_ms = 0.0
 
-    def finish(self) -> None:
-        """Make the final video of the frames done."""
-        if self.writer is None:
-            return
-        try:
-            self.writer.close()
-            lost = self.writer.finish(self._end_pts(), self.clip.audio, audio_start_s=self.clip.start_s)
-        except (OSError, av.error.FFmpegError) as error:
-            raise Unwritable(self.after_failure(error)) from None
-        self.job.written[self.writer.path.name] = None
-        if lost is not None:
-            self.job.note(f"note: {lost}")
+    def measured(self, arrived_s: float) -> dict[str, str | float]:
+        """`received` (UTC) and `age_ms` of a frame that came when the monotonic clock showed `arrived_s`."""
+        age_s = time.monotonic() - arrived_s
+        self.count += 1
+        self._sum_ms += 1000 * age_s
+        self._most_ms = max(self._most_ms, 1000 * age_s)
+        self.newest = f"{1000 * age_s:.0f} ms old"
+        received = datetime.now(UTC) - timedelta(seconds=age_s)
+        return {
+            "received": received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "age_ms": round(1000 * age_s, 1),
+        }
+
+    def __str__(self) -> str:
+        mean_ms = self._sum_ms / max(1, self.count)
+        return f"results were {mean_ms:.0f} ms old in the mean, {self._most_ms:.0f} ms at most"

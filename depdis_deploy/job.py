@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .command import InputError, UsageError, one_line
 from .interruption import Interruption
-from .outputs import BRANCH_KINDS, KINDS, Records
+from .outputs import BRANCH_KINDS, KINDS, Records, StandardOutput
+from .patience import Flag
 from .pipeline import ReadAhead, in_order
 from .progress import duration, say
 from .stages import Stages
@@ -50,6 +52,10 @@ class Options:
     precision: str = "auto"
     threads: int | None = None
     trust_engine: bool = False
+    duration_s: float | None = None
+    segment_s: float | None = None
+    retry_s: float = math.inf
+    stdout: bool = False
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.save if kind not in KINDS]
@@ -62,7 +68,9 @@ class Options:
 
     def kinds(self, *, picture: bool) -> frozenset[str]:
         """What to write for a picture or for a video; a picture's `video` is its overlay."""
-        chosen = set(self.save) or {"video", "json"}
+        chosen = set(self.save) or ({"json"} if self.stdout else {"video", "json"})
+        if self.stdout:
+            chosen.add("json")
         if picture and "video" in chosen:
             chosen = chosen - {"video"} | {"overlay"}
         return frozenset(chosen)
@@ -76,7 +84,9 @@ class Job:
     ) -> None:
         self.options, self.predictor, self.folder, self.workers = options, predictor, folder, workers
         self.interruption = interruption
-        self.records = Records(folder)
+        self.records: Records | StandardOutput = Records(folder)
+        if options.stdout:
+            self.records = StandardOutput(closed=interruption.stopped.set)
         self.stages = Stages()
         self.faults = self.frames = 0
         self.written: dict[str, None] = {}  # in order, each once
@@ -100,7 +110,8 @@ class Job:
     def record(self, stem: str, line: str) -> None:
         """Add a line to an NDJSON file."""
         self.records.write(stem, line)
-        self.written[f"{stem}.ndjson"] = None
+        if not self.options.stdout:
+            self.written[f"{stem}.ndjson"] = None
 
     def count(self, stages: Stages) -> None:
         """One frame more is done."""
@@ -116,11 +127,16 @@ class Job:
             needed |= PANELS[self.options.panel]
         return tuple(name for name in self.predictor.manifest.outputs if name in needed)
 
-    def in_order(self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item]], Result]) -> Iterator[Result]:
-        """`work` on batches, in threads; ends early on an interruption."""
-        stopped = self.interruption.stopped
+    def in_order(
+        self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item]], Result], *, under_way: int | None = None,
+        over: Flag | None = None,
+    ) -> Iterator[Result]:  # fmt: skip
+        """`work` on batches, in threads; ends early on an interruption, or when `over` is set."""
         with closing(ahead):
-            yield from in_order(ahead, work, workers=self.workers, batch=self.options.batch, stopped=stopped)
+            yield from in_order(
+                ahead, work, workers=self.workers, batch=self.options.batch, under_way=under_way,
+                stopped=over or self.interruption.stopped,
+            )  # fmt: skip
 
     def summary(self) -> str:
         """Where everything is, and the speed of each stage."""
@@ -130,6 +146,5 @@ class Job:
         rate = self.frames / elapsed if elapsed > 0 else 0.0
         stages = self.stages.per_frame(self.frames)
         return (
-            f"results in {self.folder}: {shown}\n"
-            f"{self.frames} frames in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"
-        )
+            f"results in {self.folder}: {shown}\n" if names else ""
+        ) + f"{self.frames} frames in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from .command import InputError
+from .files import is_there
 from .sources import Source
 
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
 BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
 RUNS = Path("runs") / "infer"
+_STDOUT = 1
+_LONGEST_STEM = 200  # bytes; file systems take 255, and names of growing files add to it
 
 
 def make_folder(outdir: Path | None, *, exist_ok: bool) -> Path:
@@ -60,7 +63,8 @@ class Names:
         self._taken: set[str] = set()
 
     def claim(self, stem: str) -> str:
-        """`stem`, or the first free one of stem-2, stem-3, ..."""
+        """`stem`, or the first free one of stem-2, stem-3, ...; a very long one is cut."""
+        stem = os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])
         free, number = stem, 1
         # a video's growing file is <stem>.part.mp4
         while free.removesuffix(".part") in self._taken:
@@ -95,7 +99,7 @@ def refuse_overwriting(
 ) -> None:  # fmt: skip
     """InputError where a result would replace what is to be read; kinds: what is written of a picture."""
     paths = [Path(source.location) for source in sources if not source.live]
-    files = {_identity(path) for path in paths if path.exists()}
+    files = {_identity(path) for path in paths if is_there(path)}
     for source, stem in zip(sources, stems, strict=True):
         if source.kind == "picture":
             names = [f"{stem}_{kind}.png" for kind in kinds]
@@ -130,16 +134,54 @@ class Records:
             self._file = path.open("ab" if stem in self._begun else "wb", buffering=0)
             self._stem = stem
             self._begun.add(stem)
-        begun, left = self._file.tell(), memoryview(f"{line}\n".encode())
+        begun = self._file.tell()
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            _write_all(self._file.fileno(), line)
         except OSError:
             self._file.truncate(begun)
             raise
+
+    def sync(self) -> None:
+        """Have on the disk what was written so far."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file being written."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class StandardOutput:
+    """NDJSON on stdout, each line at once; whoever reads it may leave.
+
+    closed: is called when the reader has left; what comes then is dropped.
+    """
+
+    def __init__(self, closed: Callable[[], None]) -> None:
+        self._closed = closed
+        self._left = False
+
+    def write(self, stem: str, line: str) -> None:
+        """Write one line. OSError: it is a file and the disk is full."""
+        if self._left:
+            return
+        try:
+            _write_all(_STDOUT, line)
+        except BrokenPipeError:
+            self._left = True
+            self._closed()
+
+    def sync(self) -> None:
+        """Nothing: what reads it is no disk."""
+
+    def close(self) -> None:
+        """Nothing: it is not ours to close."""
+
+
+def _write_all(number: int, line: str) -> None:
+    """A line to a file by its number, unbuffered."""
+    left = memoryview(f"{line}\n".encode())
+    while left:
+        left = left[os.write(number, left) :]

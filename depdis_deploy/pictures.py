@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +26,18 @@ _ORIENTATION = 0x0112
 _PNG_LEVEL = 1  # zlib's fastest: a frame's files must not hold up the video
 _opening = threading.Lock()
 
+# What is written goes to a file, which appears whole, or to an open one.
+Target = Path | BinaryIO
 
-def read_picture(path: str | os.PathLike[str], *, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+
+class TooLarge(InputError):
+    """A picture of more pixels than are taken."""
+
+
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """A picture file as (H, W, 3) uint8 RGB, upright.
 
-    most_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies
+    max_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies
     on white; 16-bit levels become 8-bit ones; CMYK, grey and palettes become RGB. InputError in one
     line for anything that is no whole, single, sensibly sized picture.
     """
@@ -39,35 +48,57 @@ def read_picture(path: str | os.PathLike[str], *, most_pixels: int = MAX_PIXELS)
         raise InputError(f"{path}: expected a picture file, got a folder or device")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; expected a picture")
+    return _read(path, path, max_pixels)
+
+
+def decode_picture(
+    data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] | None = None,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """The bytes of a picture file as `read_picture` gives it, of at most `max_pixels`.
+
+    name: what it is called in errors. formats: Pillow's names of those taken; None: all that can be read.
+    Size and format are looked at in the header, before anything is decoded.
+    """
+    if not data:
+        raise InputError(f"{name}: it is empty; expected a picture")
+    return _read(Path(name), io.BytesIO(data), max_pixels, formats)
+
+
+def _read(
+    path: Path, file: Path | BinaryIO, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> NDArray[np.uint8]:  # fmt: skip
     try:
-        with _open(path) as picture:
-            _check(path, picture, most_pixels)
+        with _open(file, formats) as picture:
+            _check(path, picture, max_pixels)
             picture.load()
             return np.asarray(_rgb(path, _upright(picture)))
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise InputError(
-            f"{path}: not a picture that can be read (its bytes are none of JPEG, PNG, WebP, TIFF, ...)"
+        known = ", ".join(formats) if formats else "JPEG, PNG, WebP, TIFF, ..."
+        raise InputError(f"{path}: not a picture that can be read (its bytes are none of {known})") from None
+    except Image.DecompressionBombError as error:  # Pillow's own bound, which it looks at first
+        size = str(error).partition(" exceeds")[0]
+        raise TooLarge(
+            f"{path}: too large ({size}), expected at most {max_pixels:,} pixels; scale it down"
         ) from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{path}: too large to be read; expected at most {most_pixels:,} pixels") from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         raise InputError(f"{path}: a damaged or unsupported picture ({error}); save it anew") from None
 
 
-def _open(path: Path) -> Image.Image:
+def _open(file: Path | BinaryIO, formats: tuple[str, ...] | None) -> Image.Image:
     """Only the header is read. Pillow's warning about sizes is ours to give; filters are not per thread."""
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+        return Image.open(file, formats=formats)
 
 
-def _check(path: Path, picture: Image.Image, most_pixels: int) -> None:
+def _check(path: Path, picture: Image.Image, max_pixels: int) -> None:
     width, height = picture.size
-    if width * height > most_pixels:
-        raise InputError(
-            f"{path}: {width}x{height} is too large, expected at most {most_pixels:,} pixels; scale it down"
+    if width * height > max_pixels:
+        raise TooLarge(
+            f"{path}: {width}x{height} is too large, expected at most {max_pixels:,} pixels; scale it down"
         )
     if picture.format in _MOVING and getattr(picture, "is_animated", False):
         raise InputError(
@@ -99,13 +130,13 @@ def _rgb(path: Path, picture: Image.Image) -> Image.Image:
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def write_rgb(path: Path, picture: NDArray[np.uint8]) -> None:
+def write_rgb(target: Target, picture: NDArray[np.uint8]) -> None:
     """(H, W, 3) uint8 RGB as PNG."""
-    _write(path, Image.fromarray(picture))
+    _write(target, Image.fromarray(picture))
 
 
 def write_labels(
-    path: Path, labels: NDArray[np.uint8], taxonomy: Taxonomy, texts: Mapping[str, str] | None = None
+    target: Target, labels: NDArray[np.uint8], taxonomy: Taxonomy, texts: Mapping[str, str] | None = None
 ) -> None:
     """(H, W) class indices as an 8-bit PNG in the taxonomy's palette; 255 (unlabelled) is black.
 
@@ -115,30 +146,39 @@ def write_labels(
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(taxonomy)] = taxonomy.palette
     picture.putpalette(colours.tobytes())
-    _write(path, picture, {"Classes": ", ".join(taxonomy.names), **(texts or {})})
+    _write(target, picture, {"Classes": ", ".join(taxonomy.names), **(texts or {})})
 
 
-def write_depth(path: Path, depth_m: NDArray[np.float32]) -> None:
+def write_depth(target: Target, depth_m: NDArray[np.float32]) -> None:
     """(H, W) metres as a 16-bit PNG in centimetres, 65535 for 655.35 m and beyond; its text says the unit."""
     centimetres = np.clip(depth_m * 100 + 0.5, 0, 65535).astype(np.uint16)
-    _write(path, Image.fromarray(centimetres), {"Unit": "cm", "Description": "depth in centimetres"})
+    _write(target, Image.fromarray(centimetres), {"Unit": "cm", "Description": "depth in centimetres"})
 
 
-def write_share(path: Path, values: NDArray[np.float32], what: str) -> None:
+def write_share(target: Target, values: NDArray[np.float32], what: str) -> None:
     """(H, W) values in 0..1 as an 8-bit PNG, 255 for 1; its text says what they are."""
     levels = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
-    _write(path, Image.fromarray(levels), {"Unit": "1/255", "Description": f"{what}, 255 is 1"})
+    _write(target, Image.fromarray(levels), {"Unit": "1/255", "Description": f"{what}, 255 is 1"})
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(target: Target, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Named arrays as a compressed .npz."""
-    with written_whole(path) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
+    with _destination(target) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def _write(path: Path, picture: Image.Image, texts: Mapping[str, str] | None = None) -> None:
+def _write(target: Target, picture: Image.Image, texts: Mapping[str, str] | None = None) -> None:
     notes = PngImagePlugin.PngInfo()
     for key, text in (texts or {}).items():
         notes.add_text(key, text)
-    with written_whole(path) as temporary:
-        picture.save(temporary, "PNG", pnginfo=notes, compress_level=_PNG_LEVEL)
+    with _destination(target) as file:
+        picture.save(file, "PNG", pnginfo=notes, compress_level=_PNG_LEVEL)
+
+
+@contextmanager
+def _destination(target: Target) -> Iterator[Path | BinaryIO]:
+    if not isinstance(target, Path):
+        yield target
+        return
+    with written_whole(target) as temporary:
+        yield temporary

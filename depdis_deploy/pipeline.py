@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from .patience import Flag
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _WAIT_S = 0.1  # how long a signal may go unnoticed
@@ -57,7 +59,7 @@ class ReadAhead(Generic[Item]):
             return
         self.dropped += 1
 
-    def get(self, stopped: threading.Event) -> Item | None:
+    def get(self, stopped: Flag) -> Item | None:
         """The next item; None at the end, or as soon as `stopped` is set."""
         while not stopped.is_set():
             try:
@@ -78,15 +80,18 @@ class ReadAhead(Generic[Item]):
 
 def in_order(
     items: ReadAhead[Item], work: Callable[[Sequence[Item]], Result], *, workers: int, batch: int,
-    stopped: threading.Event,
+    stopped: Flag, under_way: int | None = None,
 ) -> Iterator[Result]:  # fmt: skip
-    """`work` on batches of `items` in `workers` threads; results in order, at most 2 x workers under way.
+    """`work` on batches of `items` in `workers` threads; results in order.
+
+    under_way: batches begun and not handed over, at most; None: twice as many as workers.
 
     When `stopped` is set no new batch is begun, and those under way are still handed over. An error in the
     reading is raised after the results before it.
     """
     pending: deque[Future[Result]] = deque()
     failure: Exception | None = None
+    most = 2 * workers if under_way is None else under_way
     with ThreadPoolExecutor(workers, thread_name_prefix="infer") as pool:
         try:
             ended = False
@@ -100,7 +105,7 @@ def in_order(
                 ended = len(group) < batch
                 if group:
                     pending.append(pool.submit(work, group))
-                while pending and (ended or len(pending) >= 2 * workers or pending[0].done()):
+                while pending and (ended or len(pending) >= most or pending[0].done()):
                     yield pending.popleft().result()
         finally:
             for future in pending:

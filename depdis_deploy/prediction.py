@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from .class_statistics import ClassStatistics, class_statistics
 from .command import UsageError
 from .manifest import Manifest
 from .preprocess import Geometry, to_frame
+
+if TYPE_CHECKING:
+    from . import pictures
 
 _CENTIMETRE = np.float32(0.01)
 FILE_KINDS = ("overlay", "labels", "depth", "density", "confidence", "npz")
@@ -157,20 +161,26 @@ class Prediction:
             write(paths[-1])
         return paths
 
-    def _writer(self, kind: str, panel: str) -> Callable[[Path], None]:
+    def encoded(self, kind: str, panel: str = "overlay") -> bytes:
+        """The bytes of the file that `save` writes of a kind: a PNG, or the .npz."""
+        buffer = io.BytesIO()
+        self._writer(kind, panel)(buffer)
+        return buffer.getvalue()
+
+    def _writer(self, kind: str, panel: str) -> Callable[[pictures.Target], None]:
         from . import pictures
 
         if kind not in FILE_KINDS:
             raise UsageError(f"--save {kind}: expected one of {', '.join((*FILE_KINDS, 'json'))}")
         if kind in ("depth", "density", "confidence") and kind not in self.maps:
             raise UsageError(f"--save {kind}: this model has no {kind} output")
-        writers: dict[str, Callable[[Path], None]] = {
-            "overlay": lambda path: pictures.write_rgb(path, self.plot(panel)),
-            "labels": lambda path: pictures.write_labels(path, self.labels, self.manifest.taxonomy),
-            "depth": lambda path: pictures.write_depth(path, _there(self.depth)),
-            "density": lambda path: pictures.write_share(path, _there(self.density), "density"),
-            "confidence": lambda path: pictures.write_share(path, _there(self.confidence), "confidence"),
-            "npz": lambda path: pictures.write_arrays(path, self.arrays()),
+        writers: dict[str, Callable[[pictures.Target], None]] = {
+            "overlay": lambda target: pictures.write_rgb(target, self.plot(panel)),
+            "labels": lambda target: pictures.write_labels(target, self.labels, self.manifest.taxonomy),
+            "depth": lambda target: pictures.write_depth(target, _there(self.depth)),
+            "density": lambda target: pictures.write_share(target, _there(self.density), "density"),
+            "confidence": lambda target: pictures.write_share(target, _there(self.confidence), "confidence"),
+            "npz": lambda target: pictures.write_arrays(target, self.arrays()),
         }
         return writers[kind]
 
@@ -179,10 +189,10 @@ class Prediction:
         maps = {name: getattr(self, name) for name in self.maps}
         return {**maps, "names": np.array(self.names)}
 
-    def to_json(self) -> str:
-        """One line: source, frame, time stamp, size, and of each class its share and depths; speed in ms."""
+    def record(self) -> dict[str, Any]:
+        """Source, frame, time stamp, size, and of each class its share and depths; speed in ms."""
         height, width = self.image.shape[:2]
-        record: dict[str, Any] = {
+        return {
             "source": self.path, "frame": self.frame,
             "time_s": None if self.time_s is None else round(self.time_s, 6),
             "width": width, "height": height,
@@ -201,9 +211,17 @@ class Prediction:
             },
             "speed": {stage: round(value, 2) for stage, value in self.speed.items()},
         }  # fmt: skip
-        line = json.dumps(record, ensure_ascii=False)
-        # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
-        return line.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def to_json(self) -> str:
+        """`record` as one line of JSON."""
+        return as_line(self.record())
+
+
+def as_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON."""
+    line = json.dumps(record, ensure_ascii=False)
+    # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _there(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

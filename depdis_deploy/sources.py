@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .command import InputError
+from .files import is_there
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +40,7 @@ class Frame:
     index: its number in the video, counted from 0; None for a picture.
     time_s: seconds since the video's first frame; None for a picture.
     pts: the same in ticks of the clip's time base.
+    arrived_s: when it came from a live source, by the monotonic clock; None for what lies in a file.
     """
 
     image: NDArray[np.uint8]
@@ -45,6 +48,7 @@ class Frame:
     index: int | None = None
     time_s: float | None = None
     pts: int | None = None
+    arrived_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,10 @@ def _file(path: Path) -> Source:
     return Source(_kind(path), str(path))
 
 
+def _by_suffix(path: Path) -> str:
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture"
+
+
 def _kind(path: Path) -> str:
     """By suffix; by the first bytes where the suffix says nothing."""
     suffix = path.suffix.lower()
@@ -203,16 +211,19 @@ def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Sourc
             found.append(_address(line))
             continue
         path = Path(line)
-        if folder is not None and not path.exists() and (folder / path).exists():
+        if folder is not None and not is_there(path) and is_there(folder / path):
             path = folder / path
-        found.append(Source(_kind(path) if path.suffix or path.is_file() else "picture", str(path), group))
+        found.append(Source(_kind(path) if is_there(path) else _by_suffix(path), str(path), group))
     if not found:
         raise InputError(f"{what} holds no path; expected one path a line")
     return found
 
 
 def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
-    """The frames of one source, every `stride`-th of a video's. InputError: it cannot be read."""
+    """The frames of one source, every `stride`-th of a video's; of a live one the newest each time.
+
+    InputError: it cannot be read.
+    """
     if source.kind == "picture":
         from .pictures import read_picture
 
@@ -221,9 +232,19 @@ def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
     from .clip import open_clip
 
     with open_clip(source, stride=stride) as clip:
-        yield from clip
+        yield from _newest(clip) if source.live else clip
         if clip.damage:
             raise InputError(clip.damage)
+
+
+def _newest(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames that are read meanwhile; one that has not been taken gives way to the next."""
+    from .patience import Never
+    from .pipeline import ReadAhead
+
+    with closing(ReadAhead(frames, 1, drop=True)) as ahead:
+        while (frame := ahead.get(Never())) is not None:
+            yield frame
 
 
 def open_sources(

@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 
 from .command import InputError
-from .files import written_whole
+from .files import sync, written_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Without B-frames a fragment never waits for a later frame, and decoding order is showing order.
 _PRESET, _QUALITY = "veryfast", "23"
+_PROMPT = {"tune": "zerolatency"}
 _KEY_EVERY_S = 2
 _LONGEST_SIDE = 16384  # of H.264 as x264 writes it
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
@@ -75,13 +76,14 @@ class VideoWriter:
     """Encodes I420 frames to `part_path(path)`; `finish` makes `path` of it.
 
     size: (width, height), even; time_base: seconds of a pts tick; rate: nominal frames a second.
+    prompt: no frame is held back for a better choice of bits, so none is lost in a kill.
     InputError: larger than H.264 can be. OSError: the disk is full or the file cannot be written; what was
     encoded stays in the part.
     """
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, time_base: Fraction, rate: Fraction, aspect: Fraction,
-        threads: int = 1,
+        threads: int = 1, prompt: bool = False,
     ) -> None:  # fmt: skip
         if max(size) > _LONGEST_SIDE:
             raise InputError(
@@ -95,7 +97,7 @@ class VideoWriter:
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
-        context.options = {"preset": _PRESET, "crf": _QUALITY, "bf": "0"}
+        context.options = {"preset": _PRESET, "crf": _QUALITY, "bf": "0"} | (_PROMPT if prompt else {})
         context.time_base = time_base
         context.sample_aspect_ratio = aspect
         context.thread_count = threads
@@ -113,6 +115,11 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
         self._last, self.frames = pts, self.frames + 1
 
+    def sync(self) -> None:
+        """Have on the disk what was encoded so far."""
+        with suppress(FileNotFoundError):  # it is made with the first fragment
+            sync(self.part)
+
     def close(self) -> None:
         """Write what the encoder holds back and close the part."""
         try:
@@ -129,30 +136,33 @@ class VideoWriter:
             os.truncate(self.part, end)
         return frames
 
-    def finish(self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0) -> str | None:
+    def finish(
+        self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0, durable: bool = False
+    ) -> str | None:  # fmt: skip
         """Make `path`, an MP4 with its index in front and the sound of `audio`, and remove the part.
 
-        end_pts: until when the last frame is shown; audio_start_s: the time in `audio` at which pts 0 lies.
+        end_pts: until when the last frame is shown; audio_start_s: the time in `audio` at which pts 0 lies;
+        durable: once this has returned, the file outlasts a power cut.
         Returns a sentence when the sound could not be kept. OSError: no room; the part is kept.
         """
         lost = None
         if audio is not None:
             try:
                 with av.open(str(audio), metadata_errors="replace") as sound:
-                    self._remux(end_pts, sound, audio_start_s)
+                    self._remux(end_pts, sound, audio_start_s, durable)
             except (ValueError, av.error.FFmpegError) as error:
                 if isinstance(error, OSError):
                     raise
                 lost, audio = f"{self.path.name}: the sound of {audio} could not be kept ({error})", None
         if audio is None:
-            self._remux(end_pts, None, 0.0)
+            self._remux(end_pts, None, 0.0, durable)
         with suppress(OSError):
             self.part.unlink()
         return lost
 
-    def _remux(self, end_pts: int, sound: Any, sound_start_s: float) -> None:
+    def _remux(self, end_pts: int, sound: Any, sound_start_s: float, durable: bool) -> None:
         with (
-            written_whole(self.path) as temporary,
+            written_whole(self.path, durable=durable) as temporary,
             av.open(str(self.part)) as part,
             av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as out,
         ):

@@ -79,7 +79,7 @@ class PictureAnswers:
         return {**self._answer("result", asked), "name": name, **shown, **about}
 
     def _predicted(self, path: Path, model: str) -> Prediction:
-        image = read_picture(path, most_pixels=self.room.limits.pixels)
+        image = read_picture(path, max_pixels=self.room.limits.pixels)
         return self.room.models.get(model)(image)
 
     def _about(self, prediction: Prediction, visitor: Visitor, name: str) -> dict[str, Any]:

@@ -108,7 +108,10 @@ def has_gpu() -> bool:
     """Whether the installed onnxruntime, if there is one, has its part for NVIDIA GPUs."""
     from importlib.util import find_spec
 
-    if find_spec("onnxruntime") is None:
+    found = find_spec("onnxruntime")
+    places = (found and found.submodule_search_locations) or []
+    # Importing it only to ask would take longer than all else that is decided here.
+    if not any(True for place in places for _ in Path(place, "capi").glob("*onnxruntime_providers_cuda.*")):
         return False
     from .onnxruntime_backend import gpu_available
 

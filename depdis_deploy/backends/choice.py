@@ -42,10 +42,11 @@ def check_words(device: str, engine: str, precision: str) -> None:
 def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision: str, *, gpu: bool) -> Choice:
     """The engine and arithmetic for a model, from what was asked for and what the machine has.
 
-    With `auto` for the device, bf16 is taken only where this processor has it and the model's export measured
-    it within its bounds (`parity.engines` of the manifest); `cpu` means onnxruntime in the file's own
-    precision, the reference, unless engine or precision say otherwise. gpu: whether onnxruntime has one.
-    InputError where the file is not of the wanted precision.
+    With `auto` for the device, openvino is taken where this processor is faster in its arithmetic, and the
+    model's export measured it within its bounds (`parity.engines` of the manifest): in bf16, else with an INT8
+    file, whose other layers stay fp32 then. `cpu` means onnxruntime in the file's own precision, the reference,
+    unless engine or precision say otherwise. gpu: whether onnxruntime has one. InputError where the file is not
+    of the wanted precision.
     """
     if precision in ("fp32", "int8") and manifest.precision != precision:
         raise InputError(
@@ -64,12 +65,17 @@ def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision:
         return Choice("onnxruntime", "fp32", "onnxruntime has a GPU here")
     if precision != "auto":
         return Choice("onnxruntime", "fp32", f"{precision} was asked for")
-    refusal = _no_bf16(manifest)
+    no_bf16 = _no_bf16(manifest)
+    if no_bf16 is not None and manifest.precision == "int8":
+        refusal = _no_int8(manifest)
+        faster = f"faster in INT8, which held its bounds there at export; the rest in fp32: {no_bf16}"
+    else:
+        refusal, faster = no_bf16, "this processor has fast bf16, and the export measured it within its bounds"
     if refusal is None and find_spec("openvino") is None:
-        refusal = "openvino, which computes bf16, is not installed"
+        refusal = "openvino, which would be faster, is not installed"
     if refusal is not None:
         return Choice("onnxruntime", "fp32", refusal)
-    return Choice("openvino", "bf16", "this processor has bf16, and the export measured it within its bounds")
+    return Choice("openvino", "fp32" if no_bf16 else "bf16", faster)
 
 
 def _openvino(manifest: Manifest, device: str, precision: str, reason: str) -> Choice:
@@ -80,18 +86,33 @@ def _openvino(manifest: Manifest, device: str, precision: str, reason: str) -> C
     refusal = _no_bf16(manifest)
     if refusal is not None:
         return Choice("openvino", "fp32", f"{reason}; {refusal}")
-    return Choice("openvino", "bf16", f"{reason}; this processor has bf16, which held its bounds at export")
+    return Choice(
+        "openvino", "bf16", f"{reason}; this processor has fast bf16, which held its bounds at export"
+    )
 
 
 def _no_bf16(manifest: Manifest) -> str | None:
     """Why bf16 is not to be taken unasked; None: it may be."""
     if "bf16" not in cpu.features():
         return "this processor is not known to have bf16"
+    if "fast bf16" not in cpu.features():
+        return "this processor's bf16 is no faster than its fp32"
+    return _not_held(manifest, "openvino bf16", "bf16")
+
+
+def _no_int8(manifest: Manifest) -> str | None:
+    """Why an INT8 file is not to be run in openvino unasked; None: it may be."""
+    if "int8" not in cpu.features():
+        return "this processor is not known to have INT8 arithmetic"
+    return _not_held(manifest, "openvino", "openvino")
+
+
+def _not_held(manifest: Manifest, engine: str, what: str) -> str | None:
     engines: Mapping[str, Any] = manifest.parity.get("engines", {})
-    record = engines.get("openvino bf16")
+    record = engines.get(engine)
     if record is None:
-        return "its export did not measure bf16"
-    return None if record["held"] else "bf16 missed its bounds at export"
+        return f"its export did not measure {what}"
+    return None if record["held"] else f"{what} missed its bounds at export"
 
 
 def bundled_precision(device: str, precision: str, available: Mapping[str, Any], *, gpu: bool) -> str:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from depdis_deploy.manifest import Manifest
+from depdis_training.deployed import DeployedOutput, deployed
 from depdis_training.network import Network
-
-INVERSE_DEPTH_SCALE = 65536.0
-
-
-class DeployedOutput(NamedTuple):
-    """What the graph gives, and what the check needs besides.
-
-    labels (N, H, W) uint8; depth (N, h, w) metres, density (N, h, w) 0..1 or None where the network lacks the
-    branch; confidence (N, H', W') at the size of the arg-max; logits (N, C, H', W').
-    """
-
-    labels: Tensor
-    depth: Tensor | None
-    density: Tensor | None
-    confidence: Tensor
-    logits: Tensor
 
 
 class Deployable(nn.Module):
@@ -48,22 +30,7 @@ class Deployable(nn.Module):
         height, width = frames.shape[1], frames.shape[2]
         bgr = frames.permute(0, 3, 1, 2).flip(1).float() - self.mean  # (N, 3, H, W)
         out = self.network(bgr)
-        stride = self.label_stride
-        size = ((height + stride - 1) // stride, (width + stride - 1) // stride)
-        logits = F.interpolate(out.segmentation, size=size, mode="bilinear", align_corners=True)
-        best = logits.amax(dim=1, keepdim=True)  # (N, 1, H', W')
-        # The largest softmax is 1 over the sum of what the others are of it.
-        confidence = 1.0 / (logits - best).exp().sum(dim=1)  # (N, H', W')
-        labels = logits.argmax(dim=1).to(torch.uint8)  # (N, H', W')
-        if stride > 1:
-            labels = F.interpolate(labels[:, None], size=(height, width), mode="nearest")[:, 0]
-        depth = density = None
-        if out.depth is not None:
-            inverse = out.depth[:, 0].clamp(1.0, INVERSE_DEPTH_SCALE)  # (N, h, w)
-            depth = (INVERSE_DEPTH_SCALE / inverse - 1.0) / 100.0
-        if out.density is not None:
-            density = out.density[:, 0].clamp(0.0, 255.0) / 255.0  # (N, h, w)
-        return DeployedOutput(labels, depth, density, confidence, logits)
+        return deployed(out, (height, width), self.label_stride)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The graph's outputs, those that exist, in the order of `output_names`."""

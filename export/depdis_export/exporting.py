@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.command import InputError, UsageError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import file_sha256, written_whole
 from depdis_deploy.manifest import Manifest, ResizeRule
 from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16
 from depdis_training.checkpoint import read_checkpoint, round_to_half
+from depdis_training.deployed import LABEL_STRIDE
 from depdis_training.depth_distribution import DepthDistribution
 
 from .deployable import Deployable, output_names
@@ -37,16 +37,8 @@ from .verify import (
 if TYPE_CHECKING:
     import onnx
 
-# The paper evaluates at full size; the small network's tail would cost a quarter of it.
-LABEL_STRIDE = {"resnet101": 1, "efficientnet_lite0": 2}
 PAPER_SIZE, SMALL_SIZE = (1280, 760), (640, 320)
 _MADE_WITH = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "depdis-deploy")
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def released_manifest(classes: int, size: tuple[int, int] | None) -> Manifest:
@@ -163,7 +155,7 @@ def export(
         outputs=output_names(network),
         backbone=network.backbone,
         precision=precision.name,
-        source_sha256=sha256(source),
+        source_sha256=file_sha256(source),
         versions=_versions(destination),
     )
     if "density" not in manifest.outputs:

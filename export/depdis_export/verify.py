@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from depdis_deploy.backends import Session, open_session
 from depdis_deploy.manifest import OUTPUTS, Manifest
+from depdis_training.deployed import DeployedOutput
 from depdis_training.evaluation import confusion, mean_iou
 
 from .bounds import BOUNDS
-from .deployable import Deployable, DeployedOutput
+from .deployable import Deployable
 from .streets import street_frames, street_truth
 
 # Fewer, and one rare class's few pixels move mIoU by a point.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from depdis_deploy import Predictor, backends
 from depdis_deploy.backends import choice, cpu
 from depdis_deploy.backends.choice import bundled_precision, check_words, choose
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.manifest import Manifest
+from depdis_deploy.predictor import BUNDLED_INT8, BUNDLED_MODEL
 
 HELD = replace(manifest(), parity={"engines": {"openvino bf16": {"held": True}}})
 MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False}}})
@@ -20,7 +24,7 @@ MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A processor with everything, and openvino."""
-    monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
+    monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16", "int8"}))
     monkeypatch.setattr(choice, "find_spec", lambda name: object())
     return monkeypatch
 
@@ -35,9 +39,47 @@ def test_auto_takes_bf16_where_its_export_measured_it(machine: pytest.MonkeyPatc
         assert why in taken.reason
     machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
     assert "not known to have bf16" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
-    machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
+    assert "no faster" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16"}))
     machine.setattr(choice, "find_spec", lambda name: None)
     assert "not installed" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
+
+
+def test_auto_takes_openvino_for_int8_where_bf16_is_out(machine: pytest.MonkeyPatch) -> None:
+    def int8(**held: bool) -> Manifest:
+        engines = {name.replace("_", " "): {"held": value} for name, value in held.items()}
+        return replace(manifest(), precision="int8", parity={"engines": engines})
+
+    def taken(said: Manifest) -> tuple[str, str, str]:
+        found = choose(said, ".onnx", "auto", "auto", "auto", gpu=False)
+        return found.engine, found.arithmetic, found.reason
+
+    assert taken(int8(openvino=True, openvino_bf16=True))[:2] == ("openvino", "bf16")
+    engine, arithmetic, why = taken(int8(openvino=True, openvino_bf16=False))
+    assert (engine, arithmetic) == ("openvino", "fp32")
+    assert "held its bounds there" in why
+    assert "bf16 missed its bounds" in why
+    engine, _, why = taken(int8(openvino=False, openvino_bf16=False))
+    assert (engine, why) == ("onnxruntime", "openvino missed its bounds at export")
+    assert taken(int8())[::2] == ("onnxruntime", "its export did not measure openvino")
+    half = choose(int8(openvino=True, openvino_bf16=False), ".onnx", "cpu", "auto", "auto", gpu=False)
+    assert (half.engine, half.arithmetic) == ("onnxruntime", "fp32")
+    machine.setattr(cpu, "features", lambda: frozenset({"bf16"}))
+    assert "INT8 arithmetic" in taken(int8(openvino=True, openvino_bf16=False))[2]
+    machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
+    assert taken(int8(openvino=True, openvino_bf16=True))[:2] == ("openvino", "fp32")
+    machine.setattr(choice, "find_spec", lambda name: None)
+    assert "not installed" in taken(int8(openvino=True))[2]
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_bundled_model_on_a_processor_with_all() -> None:
+    """The gate's own record in the shipped file decides."""
+    said = backends.describe(BUNDLED_MODEL.with_name(BUNDLED_INT8))
+    found = choose(said, ".onnx", "auto", "auto", "auto", gpu=False)
+    assert found.engine == "openvino"
+    assert (found.arithmetic == "bf16") == said.parity["engines"]["openvino bf16"]["held"]
 
 
 @pytest.mark.usefixtures("machine")
@@ -81,10 +123,16 @@ def test_the_bundled_file(machine: pytest.MonkeyPatch) -> None:
 
 def test_features_are_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "cpuinfo"
-    file.write_text("processor : 0\nflags : fpu avx512_vnni amx_bf16\n")
     monkeypatch.setattr(cpu, "_CPUINFO", file)
-    cpu.features.cache_clear()
-    assert cpu.features() == {"int8", "bf16"}
+    for vendor, flags, found in (
+        ("GenuineIntel", "fpu avx512_vnni amx_bf16", {"int8", "bf16", "fast bf16"}),
+        ("GenuineIntel", "fpu avx512_vnni avx512_bf16", {"int8", "bf16"}),
+        ("AuthenticAMD", "fpu avx512_bf16", {"bf16", "fast bf16"}),
+        ("GenuineIntel", "fpu", set()),
+    ):
+        file.write_text(f"processor : 0\nvendor_id : {vendor}\nflags : {flags}\n")
+        cpu.features.cache_clear()
+        assert cpu.features() == found
     cpu.features.cache_clear()
     monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "none")
     assert cpu.features() == frozenset()
@@ -103,6 +151,15 @@ def test_a_gpus_onnxruntime_without_a_gpu_leaves_the_choice_to_the_cpu(
     monkeypatch.setattr(backends, "has_gpu", lambda: True)
     predictor = Predictor(model, threads=1)
     assert predictor.device == "0" or "has a GPU here" not in predictor.choice
+
+
+def test_asking_for_a_gpu_loads_no_engine_that_has_no_part_for_one() -> None:
+    code = (
+        "import sys; from depdis_deploy.backends import has_gpu; found = has_gpu(); "
+        "assert found or 'onnxruntime' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def _bf16(model: Path) -> str:

@@ -174,3 +174,26 @@ def test_a_truncated_video_keeps_what_can_be_decoded(tmp_path: Path, call: Call)
     assert 10 < done < 100
     assert f"{done} of 100 frames" in result.errors[0]
     assert len(images(tmp_path / "out/cut.mp4")) == done
+
+
+def test_a_film_up_to_a_time(tmp_path: Path, call: Call) -> None:
+    source = make_clip(tmp_path / "drive.mp4", 50, sound="aac")
+    assert call(source, "--duration", "1s", "--outdir", "out").status == 0
+    assert len(images(tmp_path / "out/drive.mp4")) == len(lines(tmp_path / "out/drive.ndjson")) == 25
+    with av.open(str(tmp_path / "out/drive.mp4")) as container:
+        assert container.duration / av.time_base == pytest.approx(1, abs=0.05)
+    assert "age_ms" not in lines(tmp_path / "out/drive.ndjson")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--segment", "10m"), "--segment is for cameras"), (("--duration", "soon"), "--duration takes"),
+        (("--segment", "0"), "--segment takes"), (("--retry", "-1"), "--retry takes"),
+    ],
+)  # fmt: skip
+def test_times_that_are_wrong_usage(tmp_path: Path, call: Call, words: tuple[str, str], said: str) -> None:
+    result = call(make_clip(tmp_path / "a.mp4", 2), *words)
+    assert result.status == 2
+    assert said in result.err
+    assert len(result.errors) == 1

@@ -78,3 +78,26 @@ def test_a_live_source_loses_its_oldest_frames_instead_of_waiting() -> None:
     kept = list(iter(lambda: ahead.get(stopped), None))
     assert kept == [97, 98, 99]  # the end takes a place too
     assert ahead.dropped == 97
+
+
+def test_of_a_live_source_the_newest_frame_is_next() -> None:
+    begun, all_came = threading.Event(), threading.Event()
+
+    def camera() -> Iterator[int]:
+        yield 0
+        begun.wait(30)
+        yield from range(1, 9)
+        all_came.set()
+        yield 9
+
+    def work(group: Sequence[int]) -> int:
+        begun.set()
+        all_came.wait(30)
+        return group[0]
+
+    ahead = ReadAhead(camera(), 1, drop=True)
+    taken = list(in_order(ahead, work, workers=1, batch=1, stopped=threading.Event(), under_way=1))
+    assert taken[0] == 0
+    assert taken[1:] in ([8, 9], [8], [9], [])  # whichever of the last frame and the end came first
+    assert ahead.dropped >= 7
+    ahead.close()

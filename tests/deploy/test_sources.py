@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import level, make_clip, write_picture
 
 from depdis_deploy.command import InputError
 from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
-from depdis_deploy.sources import BUNDLED_CLIP, Source, find_sources, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
 
 
 def found(*words: object) -> list[tuple[str, str, str | None]]:
@@ -166,6 +169,26 @@ def test_open_sources_reads_anything_in_order_and_passes_over_the_broken(tmp_pat
     assert "b.png" in errors[0]
     with pytest.raises(ValueError, match=r"b\.png"):
         list(open_sources(folder))
+
+
+def test_a_program_that_is_slow_gets_the_newest_frame_of_a_live_source() -> None:
+    taken, all_came, over = threading.Event(), threading.Event(), threading.Event()
+
+    def camera() -> Iterator[Frame]:
+        for index in range(10):
+            yield Frame(np.zeros((1, 1, 3), np.uint8), "camera 0", index)
+            if index == 0:
+                taken.wait(30)
+        all_came.set()
+        over.wait(30)
+
+    frames = _newest(camera())
+    assert next(frames).index == 0
+    taken.set()
+    all_came.wait(30)
+    assert next(frames).index == 9
+    over.set()
+    assert list(frames) == []
 
 
 def test_the_bundled_clip_is_a_drive_of_eight_seconds() -> None:

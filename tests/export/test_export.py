@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from depdis_deploy import Predictor
 from depdis_deploy.command import UsageError
+from depdis_deploy.files import file_sha256
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.sizes import parse_size
 from depdis_deploy.taxonomy import CITYSCAPES_7
@@ -25,7 +27,8 @@ from depdis_export.deployable import Deployable
 from depdis_export.streets import street_frames
 from depdis_export.to_onnx import build
 from depdis_training.branches import Network
-from depdis_training.checkpoint import write_released, write_weights
+from depdis_training.checkpoint import round_to_half, write_released, write_weights
+from depdis_training.models import exported_model, torch_models
 from depdis_training.network import build_network
 
 
@@ -43,6 +46,22 @@ def static_model(network: Network, manifest: Manifest) -> onnx.ModelProto:
     return build(Deployable(network, small, 2), small, 1)
 
 
+def test_the_deployed_form_of_a_checkpoint_is_what_its_export_gives(
+    dynamic_file: Path, checkpoint: Path, network: Network
+) -> None:
+    rounded = copy.deepcopy(network)
+    round_to_half(rounded)
+    model, manifest = exported_model(dynamic_file)
+    _, deployed = torch_models(rounded, manifest)
+    for frame in street_frames(2, 200, 90):  # neither the input's size nor its shape
+        found, expected = model(frame), deployed(frame)
+        assert found.labels.shape == (90, 200)
+        assert (found.labels == expected.labels).mean() > 0.999
+        assert np.percentile(np.abs(found.depth_m / expected.depth_m - 1), 99) < 2e-3
+        np.testing.assert_allclose(found.density, expected.density, atol=2e-3)
+        np.testing.assert_allclose(found.confidence, expected.confidence, atol=2e-3)
+
+
 def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: Manifest) -> None:
     model = onnx.load(dynamic_file)
     onnx.checker.check_model(model)
@@ -51,7 +70,7 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
     assert said.dynamic
     assert said.resize == replace(manifest.resize, width=128, height=64)
     assert said.outputs == ("labels", "depth", "density", "confidence")
-    assert said.source_sha256 == exporting.sha256(checkpoint)
+    assert said.source_sha256 == file_sha256(checkpoint)
     assert said.versions["torch"] == torch.__version__
     assert {(row["batch"], row["width"], row["height"]) for row in said.parity["shapes"]} == {
         (batch, *side) for batch in (1, 2) for side in ((128, 64), (64, 128), (64, 32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from depdis_deploy.backends.openvino_backend import OpenVinoSession
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.predictor import BUNDLED_MODEL
+from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_7, CITYSCAPES_16, Taxonomy
 from depdis_export import cli, exporting, lowering, precision, quantize, sensitivity, verify
 from depdis_export.bounds import BOUNDS
 from depdis_export.deployable import Deployable, output_names
@@ -157,6 +159,19 @@ class TestInt8:
             if node.op_type == "Conv":
                 assert constants[node.input[2]].data_type == onnx.TensorProto.FLOAT
 
+    @pytest.mark.usefixtures("quick")
+    def test_tensorrts_form_gives_the_same_here(
+        self, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(exporting, "_other_engines", lambda _: [])
+        monkeypatch.setattr(exporting, "street_references", lambda *_: [])
+        path = tmp_path / "signed.onnx"
+        form = wanted("int8", target="tensorrt")
+        exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=form)
+        held(path, deployable, "int8")
+        assert infer_on(path) == 0
+
     def test_calibration_on_own_pictures_and_video(self, deployable: Deployable, tmp_path: Path) -> None:
         from PIL import Image
 
@@ -174,13 +189,18 @@ class TestInt8:
 
 class TestOthers:
     @pytest.mark.usefixtures("quick")
+    @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
     def test_fp16(
-        self, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int],
+        self, suffix: str, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         monkeypatch.setattr(sensitivity, "_AIM", 1.0)  # a small picture is mostly edges; the search takes long
-        path = tmp_path / "fp16.onnx"
+        path = tmp_path / f"fp16{suffix}"
         exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=wanted("fp16"))
+        held(path, deployable, "fp16")
+        assert infer_on(path) == 0
+        if suffix == ".xml":
+            return
         model, said = read(path)
         assert said.precision == "fp16"
         kinds = list(precisions(model).values())
@@ -188,14 +208,13 @@ class TestOthers:
         assert {entry.type.tensor_type.elem_type for entry in model.graph.output} == {
             onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT,
         }  # fmt: skip
-        held(path, deployable, "fp16")
-        assert infer_on(path) == 0
 
     @pytest.mark.usefixtures("quick")
-    def test_fp32_for_openvino(
-        self, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int]
+    @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+    def test_fp32(
+        self, suffix: str, deployable: Deployable, tmp_path: Path, infer_on: Callable[[Path], int]
     ) -> None:
-        path = tmp_path / "fp32.xml"
+        path = tmp_path / f"fp32{suffix}"
         exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=wanted("fp32"))
         held(path, deployable, "fp32")
         assert infer_on(path) == 0
@@ -290,7 +309,7 @@ class TestGate:
 
     @pytest.mark.usefixtures("quick")
     @pytest.mark.parametrize("destroy", [wrong_mean, swapped_channels, second_picture_differs])
-    @pytest.mark.parametrize("name", ["fp16", "int8"])
+    @pytest.mark.parametrize("name", ["fp32", "fp16", "int8"])
     def test_a_wrong_graph_exits_1_and_leaves_no_file(
         self, name: str, destroy: Callable[[onnx.ModelProto], None], built: onnx.ModelProto,
         int8: lowering.Lowered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -335,6 +354,23 @@ class TestGate:
         assert list(folder.iterdir()) == []
         return str(done.exception)
 
+    @pytest.mark.usefixtures("quick")
+    def test_a_class_that_is_never_found(
+        self, built: onnx.ModelProto, int8: lowering.Lowered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bicycles are too few pixels for the share of equal labels to tell, but a sixteenth of mIoU."""
+        monkeypatch.setattr(exporting, "street_references", verify.street_references)
+        monkeypatch.setattr(exporting, "Precision", partial(exporting.Precision, street_pictures=4))
+        broken = onnx.ModelProto()
+        broken.CopyFrom(built)
+        unseen = np.where(np.array(CITYSCAPES_16.names) == "bicycle", -1000.0, 0.0)
+        initializer(broken, "network.decoder.segmentation.bias", lambda values: values + unseen)
+        result = lowering.Lowered(broken, "int8", {"int8": 1}, int8.found)
+        monkeypatch.setattr(exporting, "lowered", lambda *_: result)
+        said = self.refused("int8", tmp_path, verify.ParityError)
+        assert "points of mIoU lost on 4 street pictures" in said
+        assert "labels equal" not in said
+
     def test_lost_miou_is_a_breach_and_nan_too(self) -> None:
         score = verify.StreetScore(bounds="int8", pictures=16, labels_equal=0.985, miou_fp32=60.0, miou=58.9)
         assert "1.10 points" in score.breaches()[0]
@@ -378,8 +414,6 @@ def test_named_layers_are_kept(built: onnx.ModelProto) -> None:
 
 
 def test_street_truth_is_in_the_models_classes() -> None:
-    from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_7, CITYSCAPES_16, Taxonomy
-
     for taxonomy in (CITYSCAPES_16, CITYSCAPES_7, CAMVID_11):
         truth = street_truth(1, 64, 32, taxonomy)
         assert truth is not None

@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "numpy", "cv2", "PIL", "av", "onnxruntime", "onnx", "torch", "numba", "sklearn", "scipy", "pydantic",
-    "lightning_fabric", "tensorboard", "gradio",
+    "lightning_fabric", "tensorboard", "starlette", "uvicorn", "prometheus_client", "gradio",
 )  # fmt: skip
 COMMANDS = {
     "depdis-infer": "depdis_deploy.cli",
     "depdis-benchmark": "depdis_deploy.benchmark.cli",
+    "depdis-serve": "depdis_deploy.serve.cli",
     "depdis-data": "depdis_training.data_cli",
     "depdis-train": "depdis_training.train_cli",
     "depdis-evaluate": "depdis_training.evaluate_cli",
@@ -78,6 +79,7 @@ def test_runtime_works_where_torch_and_training_are_absent() -> None:
         + """
 import numpy as np
 from depdis_deploy import Predictor
+import depdis_deploy.serve.server
 prediction = Predictor()(np.full((90, 160, 3), 128, np.uint8))
 assert prediction.labels.shape == prediction.depth.shape == (90, 160)
 try:

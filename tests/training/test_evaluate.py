@@ -14,7 +14,7 @@ from depdis_training import evaluate_cli
 from depdis_training.checkpoint import read_checkpoint
 from depdis_training.data import open_dataset
 from depdis_training.depth_distribution import DepthDistribution
-from depdis_training.scoring import class_view
+from depdis_training.label_figures import class_view
 
 
 def _evaluate(*arguments):
@@ -28,8 +28,8 @@ def scores(finished_run, blocks, tmp_path_factory):
     result = _evaluate(finished_run, "--config", config, "--target", blocks, "--out", out)
     assert result.exit_code == 0, result.output
     assert "out/self-training-2/last" in result.stdout
-    assert "out/self-training-2/best" in (out / "scores.txt").read_text()
-    return json.loads((out / "scores.json").read_text())["out/self-training-2/last"]
+    assert "out/self-training-2/best, deployed" in result.stdout
+    return json.loads((out / "metrics.json").read_text())["rows"]["out/self-training-2/last"]
 
 
 def _predictions(finished_run, blocks):
@@ -107,6 +107,7 @@ def test_the_rows_baselines_are_there_to_be_beaten(scores):
     [
         (("--align", "mean"), 2, "none or median"),
         (("--size", "640"), 2, "WIDTHxHEIGHT"),
+        (("--compare",), 2, "give its folder with --out"),
         (("--set", "validation.layout=kitti"), 1, "no data set layout 'kitti'"),
         (("--target", "/nowhere/at/all"), 1, "--target"),
         (("--reestimate", "--set", "target=null"), 2, "leave out --reestimate"),
@@ -137,5 +138,5 @@ def test_statistics_taken_anew_change_the_scores(scores, finished_run, blocks, t
     arguments = ("--config", finished_run.parent / "tiny.yaml", "--target", blocks, "--out", tmp_path / "out")
     result = _evaluate(finished_run / "self-training-2" / "last.pt", *arguments, "--reestimate")
     assert result.exit_code == 0, result.output
-    anew = json.loads((tmp_path / "out" / "scores.json").read_text())["last.pt"]["figures"]
-    assert anew["depth abs_rel"] != scores["figures"]["depth abs_rel"]
+    anew = json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"]["out/self-training-2/last"]
+    assert anew["figures"]["depth abs_rel"] != scores["figures"]["depth abs_rel"]

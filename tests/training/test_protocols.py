@@ -68,8 +68,8 @@ def _losses(run):
 @pytest.mark.parametrize("config", bundled_names())
 def test_every_configuration_runs_whole(streets, tmp_path, config):
     run = _carried_out(streets, tmp_path, config)
-    scores = json.loads((run / "scores.json").read_text())
-    assert scores["last"]["figures"]
+    rows = json.loads((run / "metrics.json").read_text())["rows"]
+    assert rows["last"]["figures"]
     rounds = json.loads((run / "config.json").read_text())["self_training"]["rounds"]
     labelled = sorted(path.name for path in run.glob("labels-*"))
     expected = [] if config.startswith("bundled") else [f"labels-{number + 1}" for number in range(rounds)]
@@ -86,7 +86,7 @@ def test_every_layout_serves_as_target(streets, tmp_path, layout):
         "source.street=null", "target.street=null", "validation.street=null",
     )  # fmt: skip
     run = _carried_out(streets, tmp_path, "street", *settings, layout=layout)
-    assert json.loads((run / "scores.json").read_text())["last"]["figures"]
+    assert json.loads((run / "metrics.json").read_text())["rows"]["last"]["figures"]
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))

@@ -61,9 +61,11 @@ def test_a_comparison_gives_means_and_spreads_over_seeds(tmp_path):
         name = f"street-depdis-M4-s{seed}"
         runs[name] = config.model_copy(update={"seed": seed})
         (tmp_path / name).mkdir()
-        scores = {"last": {"figures": {"mIoU 16 (%)": score, "mIoU 13 (%)": 0.0}}}
-        (tmp_path / name / "scores.json").write_text(json.dumps(scores))
+        figures = {"figures": {"mIoU 16 (%)": score, "mIoU 13 (%)": 0.0}}
+        rows = {"last": {"kind": "checkpoint", **figures}, "last, deployed": {"kind": "deployed", **figures}}
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"rows": rows}))
     found = comparison(runs, tmp_path)
+    assert list(found) == ["last"]
     assert found["last"]["depdis-M4"] == {"mean": 42.0, "spread": 2.0, "values": [40.0, 42.0, 44.0]}
     assert "| depdis-M4 | 42.0 ± 2.0 (3) |" in as_markdown(found)
 

@@ -63,7 +63,8 @@ def test_a_run_goes_on_from_another_that_is_made_before_it(tmp_path, blocks, cap
 
 def test_a_run_learns_and_leaves_everything_behind(finished_run):
     names = {path.name for path in finished_run.iterdir()}
-    assert names >= {"config.json", "mixtures.json", "weights.safetensors", "scores.json", "labels-2", *STAGES}
+    assert names >= {"config.json", "mixtures.json", "weights.safetensors", "metrics.json", "labels-2", *STAGES}
+    assert names >= {"report.html", "report.md"}
     for stage in STAGES:
         assert {"last.pt", "best.pt", "log.jsonl"} <= {path.name for path in (finished_run / stage).iterdir()}
         assert list((finished_run / stage / "tensorboard").iterdir())
@@ -79,8 +80,9 @@ def test_a_run_learns_and_leaves_everything_behind(finished_run):
     validation = [entry for entry in entries if entry["kind"] == "validation"]
     assert [entry["step"] for entry in validation] == [12, 24]
     assert {"mIoU 16 (%)", "depth abs_rel", "density MAE"} <= validation[0].keys()
-    scores = json.loads((finished_run / "scores.json").read_text())
-    assert list(scores) == ["last", "last, statistics of the target", "best", "best, statistics of the target"]
+    rows = json.loads((finished_run / "metrics.json").read_text())["rows"]
+    forms = ("", ", deployed", ", statistics of the target")
+    assert list(rows) == [name + form for name in ("last", "best") for form in forms]
 
 
 def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(finished_run):
@@ -138,7 +140,7 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
     code, error = _killed(tmp_path / "tiny.yaml", blocks, out, due, signum)
     assert code == status, error
     assert "Traceback" not in error
-    assert not (out / "scores.json").exists()
+    assert not (out / "metrics.json").exists()
     if signum != signal.SIGKILL:
         assert 12 <= read_checkpoint(out / "stage1" / "last.pt").step < 24  # nothing that was done is lost
     _run(config, out)
@@ -149,7 +151,7 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
         assert len(steps) == len(set(steps))
     mine, theirs = (load_network(path / "weights.safetensors").state_dict() for path in (out, finished_run))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-    assert (out / "scores.json").read_text() == (finished_run / "scores.json").read_text()
+    assert (out / "metrics.json").read_text() == (finished_run / "metrics.json").read_text()
 
 
 def test_a_finished_run_is_left_alone(finished_run, tmp_path, blocks, capsys):

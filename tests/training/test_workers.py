@@ -60,7 +60,7 @@ def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks
     ended = _two_processes(tmp_path, blocks, tmp_path / "two", SETTINGS)
     assert ended.stderr.count("run folder:") == 1  # the first speaks for both
     assert ended.stderr.count("from here: stage 1") == 1
-    assert (tmp_path / "two" / "scores.json").exists()
+    assert (tmp_path / "two" / "metrics.json").exists()
     mine, theirs = (
         read_checkpoint(tmp_path / name / "stage1" / "last.pt").network.state_dict() for name in ("one", "two")
     )
@@ -81,7 +81,7 @@ def test_two_processes_go_on_after_a_stage_to_the_same_bits(tmp_path, blocks, mo
     out = tmp_path / "two"
     _two_processes(tmp_path, blocks, out, (*SETTINGS, *ROUND))
     undisturbed = load_network(out / "weights.safetensors").state_dict()
-    for name in ("weights.safetensors", "scores.json"):
+    for name in ("weights.safetensors", "metrics.json"):
         (out / name).unlink()
     shutil.rmtree(out / "self-training-1")
     _two_processes(tmp_path, blocks, out, (*SETTINGS, *ROUND))

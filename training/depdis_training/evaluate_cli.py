@@ -1,4 +1,4 @@
-"""`depdis-evaluate`: class IoU, depth and density errors of checkpoints, exported models and runs."""
+"""`depdis-evaluate`: checkpoints, exported models and runs through one evaluation, with a report."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import typer
 from depdis_deploy import command
 
 if TYPE_CHECKING:
-    from depdis_deploy.manifest import Manifest
-
-    from .data.samples import Dataset
-    from .scoring import Model
+    from .settings import Config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-_EXPORTED = (".onnx", ".engine", ".xml")
 
-
-@app.command(epilog="Example: depdis-evaluate runs/street-depdis-M4-s0 --config street")
+@app.command(epilog="Example: depdis-evaluate runs/street-depdis-M4-s0 --config street --out evaluation")
 def evaluate(
-    models: Annotated[list[Path], typer.Argument(help="Checkpoints, exported models or run folders.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CHECKPOINT|MODEL|RUN...",
+            help="Checkpoints (the authors' files too), exported models (.onnx, .engine, .xml), run folders.",
+        ),
+    ],
     config: Annotated[str, typer.Option(help="The configuration whose validation set is scored on.")],
-    target: Annotated[Path | None, typer.Option(help="Root of the data set to score on.")] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Root of the data set to score on, or a drive of depdis-data --drive.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
     settings: Annotated[
         list[str] | None,
@@ -43,108 +46,91 @@ def evaluate(
     ] = False,
     cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
     align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
-    out: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.txt.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="The pictures are a film's frames in order, so many a second: count label flips.", min=0.01
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for report.html, report.md and metrics.json.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show the frames on which the models differ most, boxed where.")
+    ] = False,
+    joint_space: Annotated[
+        bool,
+        typer.Option("--joint-space", help="Map what the discriminator sees of target pixels (figure 4)."),
+    ] = False,
     data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
 ) -> None:
-    """Score models on labelled pictures. The table goes to stdout."""
-    from .config import load_config
-
+    """Evaluate models on labelled pictures. The table goes to stdout, the report into --out."""
     if align not in ("none", "median"):
         raise command.UsageError(f"--align is none or median, got {align!r}")
-    changes: dict[str, Any] = {} if target is None else {"validation.root": str(target)}
-    if reestimate and target is not None:
-        changes["target.root"] = str(target)
-    changes |= {} if split is None else {"validation.split": split}
-    resolved = load_config(config, settings or [], changes)
-    if resolved.validation is None:
-        raise command.UsageError(f"{config} names no validation set to score on")
+    if out is None and (compare or joint_space):
+        raise command.UsageError(
+            "--compare and --joint-space are parts of the report: give its folder with --out"
+        )
+    wanted = None
+    if size is not None:
+        from depdis_deploy.sizes import parse_size
 
-    import json
+        batch, *sides = parse_size(size, "--size")
+        if batch is not None:
+            raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {size!r}")
+        wanted = (sides[0], sides[1])
+    command.raise_on_sigterm()
+    resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)
 
-    from depdis_deploy.files import written_whole
+    import torch
 
-    from .depth_distribution import DepthDistribution
-    from .evaluation import as_table
+    from .entries import expanded, opened
+    from .evaluated import Options
     from .experiment_data import open_data
-    from .scoring import figures, score
+    from .full_evaluation import Extras, full_evaluation
+    from .report.reading import as_text, by_class, depth_table, overview, published_table
 
+    assert resolved.validation is not None  # `_resolved` has looked
+    files = expanded(models)
     dataset = open_data(resolved.validation, "validation", "--target", data)
-    pictures_of_target = None
+    anew = None
     if reestimate:
         if resolved.target is None:
             raise command.UsageError(f"{config} names no target: leave out --reestimate")
-        pictures_of_target = open_data(resolved.target, "target", "--target", data)
-    results: dict[str, Any] = {}
-    for title, path in _expanded(models):
-        model, manifest = _open(path, size, pictures_of_target)
-        distribution = DepthDistribution.from_dict(manifest.density) if manifest.density else None
-        scores = score(
-            model, dataset, manifest, distribution=distribution, pictures=pictures, cap_m=cap, align=align,
-            what=title, quiet=False,
-        )  # fmt: skip
-        results[title] = figures(scores)
-    table = as_table({}, {title: result["figures"] for title, result in results.items()})
-    print(table)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in (("scores.json", json.dumps(results, indent=1)), ("scores.txt", table)):
-            with written_whole(out / name) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def _expanded(models: list[Path]) -> list[tuple[str, Path]]:
-    """Titles and files; a run folder stands for the last and the best snapshot of its furthest stage."""
-    from .run_folder import snapshots
-
-    found = []
-    for path in models:
-        if path.is_dir():
-            those = snapshots(path)
-            if not those:
-                raise command.InputError(f"{path}: no run folder, it holds no stage with a last.pt")
-            found += [(f"{path.name}/{one.parent.name}/{one.stem}", one) for one in those]
-        else:
-            found.append((path.name, path))
-    return found
-
-
-def _open(path: Path, size: str | None, statistics: Dataset | None) -> tuple[Model, Manifest]:
-    from dataclasses import replace
-
-    from .scoring import exported_model, torch_model
-
-    if path.suffix in _EXPORTED:
-        if size is not None or statistics is not None:
-            raise command.UsageError("--size and --reestimate are for checkpoints only")
-        return exported_model(path)
-    import torch
-
-    from .checkpoint import read_checkpoint
-
-    checkpoint = read_checkpoint(path)
-    if checkpoint.manifest is None:
-        raise command.InputError(
-            f"{path} does not say how its input is made: export it with depdis-export --imgsz and score "
-            "the exported model"
-        )
-    manifest = checkpoint.manifest
-    if size is not None:
-        width, height = _size(size)
-        manifest = replace(manifest, resize=replace(manifest.resize, width=width, height=height))
+        anew = open_data(resolved.target, "target", "--target", data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = checkpoint.network.to(device)
-    if statistics is not None:
-        from .batch_statistics import reestimated
+    found = [
+        opened(title, path, resolved, size=wanted, statistics=anew, device=device) for title, path in files
+    ]
+    metrics = full_evaluation(
+        found, dataset, resolved,
+        Options(pictures=pictures, cap_m=cap, align=align, rate=fps or getattr(dataset, "rate", None)), out=out,
+        extras=Extras(compare=compare, joint_space=joint_space or (compare and len(found) > 1)),
+    )  # fmt: skip
+    tables = (published_table(metrics), overview(metrics), by_class(metrics), depth_table(metrics))
+    print("\n\n".join(as_text(table) for table in tables if table is not None))
+    if out is not None:
+        typer.echo(f"report: {out / 'report.html'}", err=True)
 
-        network = reestimated(network, statistics, manifest.resize)
-    return torch_model(network, manifest, device), manifest
 
+def _resolved(
+    config: str, settings: list[str], target: Path | None, split: str | None, *, reestimate: bool
+) -> Config:
+    from .config import load_config
+    from .data.drive import is_drive
 
-def _size(text: str) -> tuple[int, int]:
-    parts = text.split("x")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {text!r}")
-    return int(parts[0]), int(parts[1])
+    changes: dict[str, Any] = {}
+    if target is not None:
+        changes["validation.root"] = str(target)
+        if is_drive(target):
+            changes["validation.layout"] = "drive"
+        if reestimate:
+            changes["target.root"] = str(target)
+    changes |= {} if split is None else {"validation.split": split}
+    resolved = load_config(config, settings, changes)
+    if resolved.validation is None:
+        raise command.UsageError(f"{config} names no validation set to score on")
+    return resolved
 
 
 def main() -> None:

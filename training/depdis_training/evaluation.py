@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,13 +29,14 @@ def confusion(prediction: NDArray[np.uint8], truth: NDArray[np.uint8], num_class
 
 
 def class_iou(confusion: ArrayLike) -> NDArray[np.float64]:
-    """(C, C) counts, rows truth -> (C,) intersection over union, 0..1; NaN for a class that nowhere occurs."""
+    """(..., C, C) counts, rows truth -> (..., C) intersection over union, 0..1; NaN for a class that nowhere
+    occurs."""
     counts = np.asarray(confusion, np.float64)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+    if counts.ndim < 2 or counts.shape[-2] != counts.shape[-1]:
         raise ValueError(f"a confusion matrix is square, got the shape {counts.shape}")
-    hits = np.diag(counts)
-    union = counts.sum(0) + counts.sum(1) - hits
-    return np.asarray(np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0))
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    union = counts.sum(axis=-2) + counts.sum(axis=-1) - hits
+    return np.asarray(np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0))
 
 
 def mean_iou(confusion: ArrayLike) -> float:
@@ -45,10 +45,10 @@ def mean_iou(confusion: ArrayLike) -> float:
     return float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
 
 
-def viewed(confusion: NDArray[np.int64], table: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
-    """The confusion matrix of a coarser view: class i becomes `table[i]`; 255 is left out on both sides."""
-    size = len(confusion)
-    fold = np.zeros((num_classes, size), np.int64)
+def viewed(confusion: NDArray[Any], table: NDArray[np.uint8], num_classes: int) -> NDArray[Any]:
+    """(..., C, C) counts in a coarser view: class i becomes `table[i]`; 255 is left out on both sides."""
+    size = confusion.shape[-1]
+    fold = np.zeros((num_classes, size), confusion.dtype)
     kept = table[:size] != IGNORE
     fold[table[:size][kept], np.arange(size)[kept]] = 1
     return np.asarray(fold @ confusion @ fold.T)
@@ -95,11 +95,12 @@ class RowConstants:
     """The best constant per image row for a kind of map: what a model has to beat to have seen anything.
 
     The constants are chosen on the very truth that they are scored on, so no other row-wise guess is
-    better. Maps are sampled at `rows` x `columns` points, so that memory stays bounded.
+    better. Maps are sampled at `rows` x `columns` points, and at half as many columns each time that a row
+    would hold more than `most` points, so that memory does not grow with the set.
     """
 
-    def __init__(self, *, rows: int = 128, columns: int = 64) -> None:
-        self.rows, self.columns = rows, columns
+    def __init__(self, *, rows: int = 128, columns: int = 64, most: int = 32_768) -> None:
+        self.rows, self.columns, self.most = rows, columns, most
         self.values: list[NDArray[np.float32]] = []
 
     def add(self, truth: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
@@ -108,6 +109,9 @@ class RowConstants:
         columns = (np.arange(self.columns) + 0.5) * truth.shape[1] / self.columns
         points = np.ix_(rows.astype(int), columns.astype(int))
         self.values.append(np.where(known[points], truth[points], np.nan).astype(np.float32))
+        if len(self.values) * self.columns > self.most and self.columns > 1:
+            self.values = [values[:, ::2].copy() for values in self.values]
+            self.columns = self.values[0].shape[1]
 
     def error(self, *, relative: bool) -> float:
         """The mean of |c - t|, or of |c - t| / t, over all points with each row's best c, or NaN."""
@@ -124,24 +128,3 @@ class RowConstants:
             total += float(np.sum(weights * np.abs(best - truth)))
             points += len(truth)
         return total / points if points else float("nan")
-
-
-def as_table(scores: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Scores as aligned text: a line a key; with `columns` a column each, titled."""
-    columns = columns or {"": scores}
-    keys = list(dict.fromkeys(key for column in columns.values() for key in column))
-    cells = [["", *columns]] + [[key, *(_cell(column.get(key)) for column in columns.values())] for key in keys]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in cells
-    ]
-    return "\n".join(line.rstrip() for line in (lines if any(columns) else lines[1:]))
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from .batch_statistics import reestimated
-from .checkpoint import load_network
-from .data.samples import Dataset
-from .evaluation import as_table
+from .checkpoint import read_checkpoint
+from .entries import Opened, of_network, origin
+from .evaluated import Options
 from .experiment_data import ExperimentData
-from .network import Network
-from .scoring import figures, score, torch_model
+from .full_evaluation import full_evaluation
+from .report.reading import as_text, overview
+from .run_folder import METRICS, write_json
 from .speech import say
 from .training_stage import Surroundings
 
 
-def final_scores(stage: Path, around: Surroundings, data: ExperimentData) -> dict[str, Any]:
-    """Figures of `last` and `best` of a run's last stage, each as trained and with batch-norm statistics
-    re-estimated on the target's pictures; empty without a validation set. The table goes to stderr."""
-    validation = data.validation
-    if validation is None:
+def final_scores(folder: Path, stage: Path, around: Surroundings, data: ExperimentData) -> None:
+    """Evaluate `last` and `best` of a run's last stage and write the report into the run's folder.
+
+    Each snapshot as trained, in its deployed form, and with batch-norm statistics re-estimated on the target's
+    pictures. Without a validation set metrics.json is empty, and there is no report.
+    """
+    if data.validation is None:
         say("no validation set: nothing to score")
-        return {}
-    results: dict[str, Any] = {}
+        write_json(folder / METRICS, {})
+        return
+    found = []
     for name in ("last", "best"):
         path = stage / f"{name}.pt"
         if not path.exists():
             continue
-        network = load_network(path).to(around.device)
-        results[name] = _scored(network, around, validation, name)
+        checkpoint = read_checkpoint(path)
+        network = checkpoint.network.to(around.device)
+        about = origin(checkpoint, around.manifest)
+        entries = list(
+            of_network(name, network, around.manifest, around.config, device=around.device, about=about)
+        )
         if data.target is not None:
-            taken_anew = reestimated(network, data.target, around.manifest.resize)
-            title = f"{name}, statistics of the target"
-            results[title] = _scored(taken_anew, around, validation, title)
-    say(as_table({}, {title: result["figures"] for title, result in results.items()}))
-    return results
-
-
-def _scored(network: Network, around: Surroundings, validation: Dataset, title: str) -> dict[str, Any]:
-    scores = score(
-        torch_model(network, around.manifest, around.device), validation, around.manifest,
-        distribution=around.distribution, what=title, quiet=not around.workers.first,
-    )  # fmt: skip
-    return figures(scores)
+            entries += of_network(
+                f"{name}, statistics of the target", reestimated(network, data.target, around.manifest.resize),
+                around.manifest, around.config, device=around.device, about=about, reference=name,
+                exports=False,
+            )  # fmt: skip
+        found.append(Opened(tuple(entries), network))
+    metrics = full_evaluation(
+        found, data.validation, around.config, Options(), out=folder, quiet=not around.workers.first
+    )
+    say(as_text(overview(metrics)))
+    say(f"report: {folder / 'report.html'}")

@@ -21,9 +21,9 @@ from depdis_deploy.taxonomy import Taxonomy
 
 from .data.part import Part
 from .data.samples import Dataset
+from .models import torch_model
 from .network import Network
 from .run_folder import write_json
-from .scoring import torch_model
 from .speech import say
 from .verdict import judged
 

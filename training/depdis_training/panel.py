@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from depdis_deploy.taxonomy import Taxonomy
 
 from .data.samples import Sample
-from .scoring import Maps
+from .models import Maps
 
 WIDTH = 320
 _NEAREST_M, _FARTHEST_M = 2.0, 80.0

@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
 from depdis_deploy.command import UsageError
-from depdis_deploy.manifest import OUTPUTS, Manifest, ResizeRule
+from depdis_deploy.manifest import ResizeRule
 
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
 from .checkpoint import read_checkpoint
@@ -169,20 +169,6 @@ class Parts:
             return np.asarray(settings.minimum_pixels, np.int64)
         sizes = minimum_sizes(counts, base=settings.base, span=settings.span)
         return scaled_sizes(sizes, (shape.width, shape.height), settings.reference)
-
-
-def make_manifest(config: Config, method: Method, distribution: DepthDistribution) -> Manifest:
-    """What the trained model says of itself."""
-    branches = set(method.branches)
-    return Manifest(
-        taxonomy=taxonomy_of(config.source),
-        resize=config.input.rule(),
-        outputs=tuple(name for name in OUTPUTS if name in branches or name not in ("depth", "density")),
-        dynamic=config.input.kind == "area",
-        canonical_focal_px=config.input.canonical_focal_px,
-        density=distribution.to_dict(),
-        backbone=config.network.backbone,
-    )
 
 
 def bundled_weights() -> Path:

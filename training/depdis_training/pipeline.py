@@ -15,14 +15,15 @@ from .config import load_config
 from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
+from .label_figures import class_view
 from .methods import DEFAULT_VARIANT, VARIANTS, Method
 from .mixing import mixed
 from .network import Network
 from .own_camera import decided
-from .parts import Parts, make_manifest, recipe_method
+from .parts import Parts, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
-from .run_folder import WEIGHTS, Run, write_json
-from .scoring import class_view
+from .run_folder import WEIGHTS, Run
+from .self_description import make_manifest
 from .settings import Config
 from .speech import say
 from .statistics import count_classes
@@ -102,7 +103,7 @@ class Experiment:
         weights = parts.class_weights(self.counts, run.config.losses.class_weights)
         self.method = recipe_method(run.config, distribution, weights)
         self.around = Surroundings(
-            config=run.config, manifest=make_manifest(run.config, self.method, distribution),
+            config=run.config, manifest=make_manifest(run.config, self.method.branches, distribution),
             distribution=distribution, validation=data.validation, device=parts.fabric.device, workers=workers,
         )  # fmt: skip
 
@@ -242,4 +243,4 @@ class Experiment:
         for path in (last / "last.pt", last / "best.pt", self.run.weights):
             if path.exists():
                 say(f"{path.name}: {path}")
-        write_json(self.run.scores, final_scores(last, self.around, self.data))
+        final_scores(self.run.folder, last, self.around, self.data)

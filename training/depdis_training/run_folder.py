@@ -15,16 +15,17 @@ from .hardware import fast_precision
 from .settings import Config
 
 SNAPSHOTS = ("last.pt", "best.pt")
+METRICS = "metrics.json"
 WEIGHTS = "weights.safetensors"  # what a finished run delivers
 
 
 class Run:
     """`config.json`, `mixtures.json`, `class_counts.json`, a folder for each stage, and at the end
-    `weights.safetensors` and `scores.json`."""
+    `weights.safetensors` and `metrics.json` with the report of it."""
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder = folder
-        self.weights, self.scores = folder / WEIGHTS, folder / "scores.json"
+        self.weights, self.metrics = folder / WEIGHTS, folder / METRICS
         self.mixtures, self.counts = folder / "mixtures.json", folder / "class_counts.json"
         self.config = self._resolved(config)
 
@@ -34,7 +35,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self.weights.exists() and self.scores.exists()
+        return self.weights.exists() and self.metrics.exists()
 
     def begin(self) -> None:
         """Make the folder; only once the data is known to be there, so that a slip leaves nothing behind."""

@@ -23,6 +23,7 @@ from .network import build_network
 from .settings import Config, Data
 from .statistics import Fitted, fit_set, without_pixels
 from .statistics_plot import comparison_picture, mixtures_picture
+from .text_table import aligned
 
 
 def report(config: Config, cache: Path, *, plot: Path | None = None, target: Data | None = None) -> str:
@@ -71,7 +72,7 @@ def _compared(config: Config, source: Fitted, target: Fitted, taxonomy: Taxonomy
             comparison, taxonomy, verdict=line, title=f"Source and target of {config.name}, class by class"
         )
         _save(plot.with_name(f"{plot.stem}-comparison.png"), picture)
-    return f"{_aligned(rows)}\n\n{line}"
+    return f"{aligned(rows)}\n\n{line}"
 
 
 def table(fitted: Fitted, taxonomy: Taxonomy) -> str:
@@ -81,17 +82,7 @@ def table(fitted: Fitted, taxonomy: Taxonomy) -> str:
     for index, name in enumerate(taxonomy.names):
         share = f"{100 * pixels[index] / max(1, pixels.sum()):.2f} %"
         rows.append((name, f"{pixels[index]:,}", share, _number(mean_m[index]), _number(median_m[index])))
-    return _aligned(rows)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -19,7 +19,7 @@ import torch
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 
-from .run_folder import read_json, write_json
+from .run_folder import METRICS, read_json, write_json
 from .settings import Config
 from .speech import say
 
@@ -112,8 +112,11 @@ def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
     """Snapshot to row to {mean, spread, values}: the mIoU in % of each method and variant over its seeds."""
     found: dict[str, dict[str, list[float]]] = {}
     for name, config in runs.items():
-        path = parent / name / "scores.json"
-        for snapshot, scores in (read_json(path) if path.exists() else {}).items():
+        path = parent / name / METRICS
+        metrics = read_json(path) if path.exists() else {}
+        for snapshot, scores in metrics.get("rows", {}).items():
+            if scores["kind"] == "deployed":
+                continue
             row = "-".join(part for part in (config.method, config.variant or "") if part)
             key = next(key for key in scores["figures"] if key.startswith("mIoU"))
             found.setdefault(snapshot, {}).setdefault(row, []).append(scores["figures"][key])

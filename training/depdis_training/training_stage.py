@@ -21,10 +21,11 @@ from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .loading import Batches
 from .loop import Hooks, Intervals, Loop
+from .models import torch_model
 from .network import Network
 from .panel import sheet
 from .run_log import RunLog
-from .scoring import score, torch_model
+from .scoring import score
 from .settings import Config
 from .speech import say
 from .workers import Workers

@@ -22,8 +22,8 @@ from depdis_deploy.manifest import Manifest
 
 from .data.samples import Dataset, Sample
 from .evaluation import confusion, mean_iou
+from .models import Model, torch_model
 from .network import Network
-from .scoring import Model, torch_model
 
 # Points of mIoU (percent) from start to result, and an agreement, that the verdict turns on.
 LEAST_GAIN, MOST_LOST, LEAST_AGREEMENT = 0.0, 3.0, 55.0

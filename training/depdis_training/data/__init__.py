@@ -1,4 +1,4 @@
-"""Data sets in their own layouts: SYNTHIA, Cityscapes, Mapillary Vistas, CamVid, the user's own, frames."""
+"""Data sets in their own layouts: SYNTHIA, Cityscapes, Mapillary Vistas, CamVid, one's own, frames, films."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from depdis_deploy.taxonomy import Taxonomy
 
 from .camvid import CamVid
 from .cityscapes import Cityscapes
+from .drive import Drive
 from .frames import Frames
 from .mapillary import mapillary_v12, mapillary_v20
 from .own import Own
@@ -23,6 +24,7 @@ LAYOUTS: dict[str, Callable[..., FileDataset]] = {
     "mapillary-v2.0": mapillary_v20,
     "camvid": CamVid,
     "frames": Frames,
+    "drive": Drive,
     "own": Own,
 }
 

@@ -17,7 +17,7 @@ from depdis_deploy.command import InputError, one_line
 from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, Taxonomy
 
-from . import LAYOUTS, layouts, open_dataset, reading
+from . import layouts, open_dataset, reading
 from .samples import FARTHEST_M, FileDataset
 
 # How many pictures the published sets have.
@@ -80,8 +80,8 @@ def check(root: Path, layout: str = "auto", *, workers: int | None = None, quiet
     """
     if layout == "auto":
         layout = layouts.detect(root)
-    elif layout not in LAYOUTS:
-        raise InputError(f"no data set layout {layout!r}; there are auto, {', '.join(LAYOUTS)}")
+    elif layout not in layouts.TITLES:
+        raise InputError(f"no data set layout {layout!r}; there are auto, {', '.join(layouts.TITLES)}")
     report = Report(root, layout)
     report.faults += layouts.unfinished(root)
     try:

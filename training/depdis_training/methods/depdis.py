@@ -71,7 +71,7 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class _Maps:
+class DiscriminatorMaps:
     """What a discriminator may see, at one resolution: (B, C, H, W), (B, 1, H, W), (B, 1, H, W)."""
 
     outputs: Outputs
@@ -94,7 +94,7 @@ class _Maps:
 
 
 # The discriminator's input (section 3.4 and table 4): channels for C classes, and how it is made of the maps.
-INPUTS: dict[str, tuple[Callable[[int], int], Callable[[_Maps], Tensor]]] = {
+INPUTS: dict[str, tuple[Callable[[int], int], Callable[[DiscriminatorMaps], Tensor]]] = {
     "segmentation": (lambda classes: classes, lambda maps: maps.segmentation),
     "segmentation*density": (lambda classes: classes, lambda maps: maps.segmentation * maps.density),
     "segmentation*density*depth": (
@@ -188,7 +188,7 @@ class DepDis:
         if self.variant.discriminator_input is None:
             return {}
         _, make = INPUTS[self.variant.discriminator_input]
-        return {"main": make(_Maps(outputs, size, self.recipe.discriminator_density_scale))}
+        return {"main": make(DiscriminatorMaps(outputs, size, self.recipe.discriminator_density_scale))}
 
     @torch.no_grad()
     def source_density(self, outputs: Outputs, true_labels: Tensor, true_z: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -29,8 +30,8 @@ _ENCODING = {"preset": "slow", "crf": "20"}
 def write_drive(
     root: Path, *, frames: int, size: tuple[int, int], domain: Domain, seed: int = 0, quiet: bool = False
 ) -> None:
-    """Write drive.mp4 (H.264), labels/000000.png ... (8-bit palette, indices into the 16 classes) and
-    depth/000000.png ... (16 bit, centimetres, 65535 the sky).
+    """Write drive.mp4 (H.264), labels/000000.png ... (8-bit palette, indices into the 16 classes),
+    depth/000000.png ... (16 bit, centimetres, 65535 the sky) and camera.json, the focal length in pixels.
 
     An interrupted drive is begun anew by the same call; a finished one is left as it is; one that another
     process writes is waited for. InputError: `root` holds something else or another drive.
@@ -59,6 +60,9 @@ def _write(root: Path, clip: Path, pictures: Iterable[StreetPicture], size: tupl
         # More threads would make other bytes of the same pictures.
         stream.codec_context.thread_count = 1
         for index, picture in enumerate(pictures):
+            if index == 0:
+                camera = {"focal_px": picture.focal_px}
+                write_files(root, {"camera.json": f"{json.dumps(camera)}\n".encode()})
             write_files(
                 root,
                 {

@@ -1,0 +1,130 @@
+"""The bundled model beside what a user would pick instead: `yolo26n-sem` and `yolo26n-depth` of ultralytics.
+
+ultralytics is AGPL: it is no part of this project and goes into an environment of its own, once:
+
+    python -m venv /tmp/peer && /tmp/peer/bin/pip install 'ultralytics>=8.4.190,<8.5' onnx onnxruntime onnxslim
+    cd /tmp && for task in sem depth; do /tmp/peer/bin/python -c "
+    from ultralytics import YOLO
+    YOLO('yolo26n-$task.yaml').export(format='onnx', imgsz=(320, 640), opset=18)"; done
+
+    depdis-export depdis_deploy/models/depdis-street.safetensors -o /tmp/ours.onnx       # of 640x320 alone, too
+    python benchmarks/beside_ultralytics.py /tmp/yolo26n-sem.onnx /tmp/yolo26n-depth.onnx --model /tmp/ours.onnx
+        [--threads 1] [--rounds 10] [--out benchmarks/results/beside_ultralytics.json]
+
+(`.yaml` builds them with random weights, which take as long as trained ones.) All are fp32 files of 640x320 in
+onnxruntime with the same options; the network alone is timed, from its input to all of its outputs on the host.
+Without --model it is the bundled file, which takes any size and is a few percent slower for it. Each round runs
+all in turn. The figures are medians, and of processor time too, which other work disturbs less, though it does:
+what waits for memory takes longer. Held to be met: at least 4 times as fast as both together; exit status 1 if
+not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from depdis_deploy.backends.cpu import cores, model_name
+from depdis_deploy.backends.onnxruntime_backend import cpu_options
+from depdis_deploy.files import written_whole
+from depdis_deploy.predictor import BUNDLED_MODEL
+
+WIDTH, HEIGHT = 640, 320
+HELD = 4.0
+RUNS = 8
+TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+
+
+class Network:
+    """One session with an input of its kind."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = cpu_options(onnxruntime, threads)
+        # Random weights may lead to numbers so small that they are computed many times slower: no fair loss.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self.session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        (given,) = self.session.get_inputs()
+        ours = given.type == "tensor(uint8)"
+        shape = (1, HEIGHT, WIDTH, 3) if ours else (1, 3, HEIGHT, WIDTH)
+        pairs = zip(given.shape, shape, strict=True)
+        if any(isinstance(size, int) and size != wanted for size, wanted in pairs):
+            raise SystemExit(f"{path}: takes {given.shape}, expected {shape}: export it for 640x320")
+        values = np.random.default_rng(0).integers(0, 256, shape)
+        self.feed = {given.name: (values if ours else values / 255).astype(TYPES[given.type])}
+
+    def run(self) -> Any:
+        """All outputs."""
+        return self.session.run(None, self.feed)
+
+
+def measure(networks: dict[str, Network], rounds: int) -> dict[str, dict[str, float]]:
+    """Median wall and processor milliseconds of a call, in interleaved rounds."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
+    for _ in range(rounds):
+        for name, network in networks.items():
+            network.run()
+            for _ in range(RUNS):
+                begun, used = time.perf_counter(), time.process_time()
+                network.run()
+                taken[name].append((time.perf_counter() - begun, time.process_time() - used))
+    return {
+        name: {
+            "median_ms": round(1e3 * statistics.median(wall for wall, _ in values), 2),
+            "cpu_ms": round(1e3 * statistics.median(used for _, used in values), 2),
+            "best_ms": round(1e3 * min(wall for wall, _ in values), 2),
+        }
+        for name, values in taken.items()
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sem", type=Path)
+    parser.add_argument("depth", type=Path)
+    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    networks = {
+        "ours": Network(given.model, given.threads),
+        "yolo26n-sem": Network(given.sem, given.threads),
+        "yolo26n-depth": Network(given.depth, given.threads),
+    }
+    rows = measure(networks, given.rounds)
+    for name, row in rows.items():
+        print(
+            f"{name:<20}{row['median_ms']:>8.1f} ms, best {row['best_ms']:.1f}, processor {row['cpu_ms']:.1f}"
+        )
+    ratios = {}
+    for key in ("median_ms", "cpu_ms", "best_ms"):
+        ours, sem, depth = (rows[name][key] for name in ("ours", "yolo26n-sem", "yolo26n-depth"))
+        ratios[key] = {"both_over_ours": round((sem + depth) / ours, 2), "sem_over_ours": round(sem / ours, 2)}
+    for key, values in ratios.items():
+        print(f"by {key}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+    met = ratios["median_ms"]["both_over_ours"] >= HELD
+    print(f"at least {HELD} times as fast as both: {'met' if met else 'MISSED'}")
+    if given.out:
+        record = {
+            "model": given.model.name, "size": f"{WIDTH}x{HEIGHT}", "threads": given.threads,
+            "onnxruntime": onnxruntime.__version__, "processor": model_name(), "cores": cores(),
+            "load": os.getloadavg()[0], "rounds": given.rounds, "runs_a_round": RUNS, "milliseconds": rows,
+            "ratios": ratios, "held": HELD, "met": met,
+        }  # fmt: skip
+        with written_whole(given.out) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

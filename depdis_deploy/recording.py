@@ -1,0 +1,137 @@
+"""What a video's frames become: a video and an NDJSON file, or of an endless source one of each a segment."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from av.error import FFmpegError
+
+from .clip import Clip
+from .job import Job, Unwritable
+from .outputs import Names
+from .video import VideoWriter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# What lies in the system's memory alone is gone after a power cut.
+_SYNC_EVERY_S = 2.0
+_MOST_UNFINISHED = 2  # segments, beyond which the next one waits
+
+
+class Recording:
+    """The files of one source. OSError, FFmpegError of `add`: they cannot be written any further.
+
+    stem, record: of the video's and of the NDJSON file's name; segments add to `base` when they begin.
+    live: what is written is brought to the disk every two seconds, and segments are made if they are asked for.
+    """
+
+    def __init__(self, job: Job, clip: Clip, stem: str, record: str, *, live: bool) -> None:
+        self.job, self.clip, self.live = job, clip, live
+        self.stem, self.record = stem, record
+        self._segment_s = job.options.segment_s if live else None
+        self.base = stem
+        self._names = Names()
+        self._writer: VideoWriter | None = None
+        self._size: tuple[int, int] | None = None
+        self._origin = 0  # of the file being written, in the clip's ticks
+        self._pts = 0
+        self._synced = time.monotonic()
+        self._background: ThreadPoolExecutor | None = None
+        self._unfinished: list[Future[str | None]] = []
+
+    @property
+    def segmented(self) -> bool:
+        """Whether a new file is begun now and then."""
+        return self._segment_s is not None
+
+    def add(self, pts: int, yuv: NDArray[np.uint8] | None, size: tuple[int, int], line: str | None) -> None:
+        """The next frame, at `pts` ticks of the clip: I420 of `size` (width, height), and its NDJSON line."""
+        if self._segment_s is not None:
+            self._turn(pts, size, self._segment_s)
+        if yuv is not None:
+            if self._writer is None:
+                self._writer = self._begun(size)
+            self._writer.write(yuv, pts - self._origin)
+        self._pts = pts
+        if line is not None:
+            self.job.record(self.record, line)
+        if self.live and time.monotonic() - self._synced > _SYNC_EVERY_S:
+            self._synced = time.monotonic()
+            self.job.records.sync()
+            if self._writer is not None:
+                self._writer.sync()
+
+    def _begun(self, size: tuple[int, int]) -> VideoWriter:
+        return VideoWriter(
+            self.job.folder / f"{self.stem}.mp4", size, time_base=self.clip.time_base, rate=self.clip.rate,
+            aspect=self.clip.aspect, threads=max(1, self.job.workers // 2),
+            prompt=self.live,
+        )  # fmt: skip
+
+    def _turn(self, pts: int, size: tuple[int, int], segment_s: float) -> None:
+        """Begin a new segment where the present one is full, or the picture's size has changed."""
+        if self._size is not None:
+            if size == self._size and (pts - self._origin) * self.clip.time_base < segment_s:
+                return
+            self._hand_over(pts - self._origin)
+        self._origin, self._size = pts, size
+        # Times instead of numbers: what a run before a power cut has left is not written over.
+        # Milliseconds keep those of one second in their order.
+        now = datetime.now(UTC)
+        self.stem = self._names.claim(f"{self.base}_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z")
+        self.record = self.stem
+
+    def _hand_over(self, end_pts: int) -> None:
+        """Let a thread finish the segment, since frames do not wait meanwhile."""
+        self.job.records.sync()
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        writer.close()
+        if self._background is None:
+            self._background = ThreadPoolExecutor(1, thread_name_prefix="segments")
+        self._unfinished.append(self._background.submit(writer.finish, end_pts, durable=True))
+        self.job.written[writer.path.name] = None
+        while self._unfinished and (self._unfinished[0].done() or len(self._unfinished) > _MOST_UNFINISHED):
+            self._unfinished.pop(0).result()
+
+    def finish(self, end_pts: int | None) -> None:
+        """Make the final files. end_pts: where the last frame ends; None: a nominal frame on.
+
+        Unwritable: that cannot be done.
+        """
+        try:
+            self._finish(end_pts)
+        except (OSError, FFmpegError) as error:
+            raise Unwritable(self.after_failure(error)) from None
+
+    def _finish(self, end_pts: int | None) -> None:
+        if self._background is not None:
+            self._background.shutdown()
+        while self._unfinished:
+            self._unfinished.pop(0).result()
+        if self._writer is None:
+            return
+        if end_pts is None:
+            end_pts = self._pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
+        self._writer.close()
+        lost = self._writer.finish(
+            end_pts - self._origin, self.clip.audio, audio_start_s=self.clip.start_s, durable=self.live
+        )
+        self.job.written[self._writer.path.name] = None
+        self._writer = None
+        if lost is not None:
+            self.job.note(f"note: {lost}")
+
+    def after_failure(self, error: OSError | FFmpegError) -> str:
+        """Close what cannot be written any further, and say what is kept."""
+        text = self.job.unwritable(error)
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            text += f"; the first {writer.abandon()} frames play in {writer.part}"
+        return text

@@ -1,0 +1,1 @@
+"""`depdis-serve`: predictions over HTTP."""

@@ -1,0 +1,84 @@
+"""`depdis-serve`: a server that takes pictures and gives labels, depth and density."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from depdis_deploy import command
+
+_WAITING = 8  # pictures for each worker
+EXAMPLE = """
+Example: depdis-serve --port 8000, then: curl -H 'Content-Type: image/jpeg' --data-binary @street.jpg
+http://127.0.0.1:8000/predict
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EXAMPLE)
+def serve(
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An exported model (.onnx, .xml, .engine).", show_default="the bundled one"),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; one that others can reach needs DEPDIS_API_KEY to be set.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, or insist on fp32, bf16 or int8.")] = "auto",
+    trust_engine: Annotated[
+        bool, typer.Option("--trust-engine", help="Load a TensorRT engine not built here; it runs as code.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Pictures predicted at once.", show_default="one a core")
+    ] = None,
+    queue: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Pictures that may wait; more are refused with 429.", show_default="8 a worker"
+        ),
+    ] = None,
+    max_mib: Annotated[int, typer.Option(min=1, help="Of one request's body, in MiB.")] = 32,
+    max_megapixels: Annotated[float, typer.Option(min=0.1, max=128, help="Of one picture.")] = 16.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds in which a request must have arrived, and its answer moved.")
+    ] = 20.0,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds to answer what is under way after SIGTERM.")
+    ] = 30.0,
+    camera_fov: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DEGREES",
+            help="The camera's horizontal field of view, for depth in its metres.",
+            show_default="the model's canonical camera",
+        ),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> int:
+    """Serve predictions over HTTP: POST a picture to /predict; /docs describes the rest."""
+    command.raise_on_sigterm()
+    from .settings import Settings, key_from, most_at_once
+    from .start import start
+
+    count = workers or most_at_once(device)
+    settings = Settings(
+        host=host, port=port, api_key=key_from(os.environ), workers=count,
+        queue=_WAITING * count if queue is None else queue, max_bytes=max_mib * 2**20,
+        max_pixels=int(max_megapixels * 1e6), timeout_s=timeout, drain_s=drain,
+    )  # fmt: skip
+    return start(
+        settings, model=model, device=device, camera_fov=camera_fov, engine=engine, precision=precision,
+        trust_engine=trust_engine, log_level=log_level,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """The console command."""
+    command.run(app)

@@ -1,0 +1,67 @@
+"""A connection that cannot be held open for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
+    b"connection: close\r\ncontent-length: 42\r\n\r\n"
+    b'{"error":"too many connections are open"}\n'
+)
+
+
+def guarded(connections: int, timeout_s: float) -> type[H11Protocol]:
+    """uvicorn's protocol for at most `connections` at once, each cut after `timeout_s` in which nothing moves.
+
+    uvicorn itself waits without end for a request's header, and for a client that does not read its answer.
+    """
+
+    class Guarded(H11Protocol):
+        _timeout_since: float | None = None
+        _unsent = 0
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._timeout_since = self.loop.time()
+            self.loop.call_later(timeout_s, self._look)
+            if len(self.connections) > connections:
+                transport.write(_FULL)
+                transport.close()
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._timeout_since = None
+
+        def on_response_complete(self) -> None:
+            self._timeout_since = self.loop.time()
+            super().on_response_complete()
+
+        def _look(self) -> None:
+            """Cut the connection if it has been idle too long, and look again later if not."""
+            if self not in self.connections:
+                return
+            unsent = self.transport.get_write_buffer_size()
+            now = self.loop.time()
+            if self._timeout_since is not None and unsent < self._unsent:
+                self._timeout_since = now  # an answer is on its way, if slowly
+            self._unsent = unsent
+            if self._timeout_since is not None and now - self._timeout_since >= timeout_s:
+                self.transport.abort()
+                return
+            self.loop.call_later(timeout_s / 2, self._look)
+
+    return Guarded
+
+
+def config_values(connections: int, timeout_s: float) -> dict[str, Any]:
+    """What uvicorn's Config takes at the border: no protocol but plain HTTP, no proxy's claims believed."""
+    return {
+        "http": guarded(connections, timeout_s), "ws": "none", "lifespan": "off", "access_log": False,
+        "log_config": None, "server_header": False, "proxy_headers": False,
+        "timeout_keep_alive": max(1, int(timeout_s)),
+    }  # fmt: skip

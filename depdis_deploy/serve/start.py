@@ -1,0 +1,37 @@
+"""From the command line's words to a server that runs."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+from depdis_deploy.backends.cpu import cores
+from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.predictor import Predictor
+
+from .settings import Settings
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def start(
+    settings: Settings, *, model: Path | None, device: str, camera_fov: float | None, engine: str,
+    precision: str, trust_engine: bool, log_level: str,
+) -> int:  # fmt: skip
+    """Load the model and serve it; the exit status. Raises as `server.serve` and Predictor do."""
+    if log_level not in _LEVELS:
+        raise UsageError(f"--log-level {log_level}: expected one of {', '.join(_LEVELS)}")
+    try:
+        from .server import serve
+    except ImportError as error:
+        raise InputError(f"{error.name} cannot be imported: pip install 'depdis-deploy[serve]'") from None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        predictor = Predictor(
+            model, device, camera_fov, threads=max(1, cores() // settings.workers), engine=engine,
+            precision=precision, trust_engine=trust_engine,
+        )  # fmt: skip
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"note: {text}", file=sys.stderr)
+    return serve(predictor, settings, log_level=log_level)

@@ -1,0 +1,258 @@
+"""Whoever is not let in, and what a server must survive: each gets a clear answer, and others are served."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import struct
+import subprocess
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from serving import Server, command, png, scene_png, serving
+
+from depdis_deploy.command import UsageError
+from depdis_deploy.serve.settings import Settings, is_local, key_from
+
+KEY = "s3cret-of-the-tests"
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[Server]:
+    """Small bounds, so that what exceeds them is quickly made."""
+    with serving("--model", model, "--max-mib", 1, "--max-megapixels", 0.5, "--timeout", 1) as started:
+        yield started
+        assert started.predict(scene_png()).status == 200
+
+
+@pytest.fixture(scope="module")
+def locked(model: Path) -> Iterator[Server]:
+    with serving("--model", model, "--host", "0.0.0.0", key=KEY) as started:
+        yield started
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG that says how large it is and holds next to nothing."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def moving() -> bytes:
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (32, 32), (level, 0, 0)) for level in (0, 200)]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def texts(count: int) -> bytes:
+    """A PNG whose compressed comments unpack to a megabyte each."""
+    whole = png(16, 16)
+    comment = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(10**6)))
+    return whole[:33] + comment * count + whole[33:]
+
+
+PICTURES = {
+    "empty": (b"", 422, "empty"),
+    "bomb": (claiming(50_000, 50_000), 413, "expected at most 500,000 pixels"),
+    "beyond Pillow's own bound": (claiming(2**31 - 1, 2**31 - 1), 413, "too large"),
+    "just too large": (png(1001, 500), 413, "1001x500 is too large"),
+    "cut off": (png(kind="JPEG")[:400], 422, "damaged"),
+    "cut off in the header": (png()[:20], 422, "picture"),
+    "damaged": (png()[:60] + bytes(20) + png()[80:], 422, "damaged"),
+    "less than it claims": (claiming(700, 700), 422, "damaged"),
+    "text": (b"this is no picture\n" * 50, 422, "not a picture"),
+    "an address": (b"http://169.254.169.254/latest/meta-data/", 422, "not a picture"),
+    "a path": (b"/etc/passwd", 422, "not a picture"),
+    "a program for a decoder": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 422, "not a"),
+    "a drawing": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", 422, "not a picture"),
+    "a format that is not taken": (png(kind="GIF"), 422, "not a picture"),
+    "moving": (moving(), 422, "still picture"),
+    "comments that unpack": (texts(200), 422, "picture"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_is_no_picture_gets_a_clear_answer(server: Server, name: str) -> None:
+    data, status, said = PICTURES[name]
+    answer = server.predict(data)
+    assert (answer.status, said in answer.error) == (status, True), answer.body
+    assert "\n" not in answer.error
+    assert "Traceback" not in answer.error
+    assert server.predict(scene_png()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", json.dumps({"url": "http://127.0.0.1/a.png"}).encode()),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n" + png() + b"\r\n--x--\r\n"),
+        ("text/plain", b"http://127.0.0.1/a.png"),
+        ("application/x-www-form-urlencoded", b"url=http://127.0.0.1/a.png"),
+        ("", png()),
+    ],
+)
+def test_bodies_of_another_kind_are_refused(server: Server, kind: str, body: bytes) -> None:
+    answer = server.predict(body, kind=kind)
+    assert answer.status == 415
+    assert "image/jpeg" in answer.error
+
+
+def test_questions_that_are_refused(server: Server) -> None:
+    assert server.predict(png(), "?url=http://127.0.0.1/a.png").status == 400
+    assert server.predict(png(), "?output=../../etc/passwd").status == 400
+    assert server.predict(png(), accept="text/html").status == 406
+    assert server.predict(png(), **{"Content-Encoding": "gzip"}).status == 415
+    assert server.ask("GET", "/predict").status == 405
+    assert server.ask("GET", "/../../etc/passwd").status == 404
+    assert server.ask("GET", "/%2e%2e/%2e%2e/etc/passwd").status == 404
+
+
+def test_more_bytes_than_are_taken(server: Server) -> None:
+    # the whole body is sent before the answer is read, as most clients do
+    declared = server.predict(bytes(40 * 2**20))
+    assert declared.status == 413
+    assert "at most 1,048,576 bytes" in declared.error
+    assert declared.headers["connection"] == "close"
+    undeclared = server.ask(
+        "POST", "/predict", iter([bytes(65536)] * 40), {"Content-Type": "image/png"}, encode_chunked=True
+    )
+    assert undeclared.status == 413
+
+
+def talk(server: Server, *pieces: bytes) -> bytes:
+    """Send pieces over a bare socket; what comes back until the server closes it."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+
+
+def test_a_body_that_does_not_come_in_time_is_given_up(server: Server) -> None:
+    answer = talk(server, HEAD + b"Connection: close\r\nContent-Length: 900\r\n\r\n", b"x")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within 1 seconds" in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTT", HEAD])
+def test_a_request_that_does_not_come_is_cut_off(server: Server, begun: bytes) -> None:
+    with suppress(ConnectionResetError):
+        assert talk(server, begun) == b""
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),  # TLS
+        b"\x00" * 4096,
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X: " + b"y" * 2_000_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused(server: Server, garbage: bytes) -> None:
+    with suppress(ConnectionError):  # cut off while more was being sent
+        assert talk(server, garbage)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 413", b"HTTP/1.1 415")
+    assert server.predict(scene_png()).status == 200
+
+
+def test_a_page_cannot_reach_a_server_without_key_by_a_name_of_its_own(server: Server) -> None:
+    for name in ("evil.example", "evil.example:80", "[2001:db8::1]:80", "127.0.0.1.evil.example"):
+        assert server.ask("GET", "/model", headers={"Host": name}).status == 421
+    for name in ("localhost:8000", "127.0.0.1", "[::1]:9", "[::1]"):
+        assert server.ask("GET", "/model", headers={"Host": name}).status == 200
+
+
+def test_more_connections_than_are_taken(server: Server) -> None:
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(500)]
+    try:
+        assert b" 503 " in talk(server)
+    finally:
+        for connection in idle:
+            connection.close()
+    until = time.monotonic() + 30
+    while server.ask("GET", "/healthz").status != 200:
+        assert time.monotonic() < until
+
+
+def test_the_key_opens_all_and_without_it_only_health_is_seen(locked: Server) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert locked.ask("GET", path).status == 200
+    pages = (
+        "/",
+        "/model",
+        "/docs",
+        "/openapi.json",
+        "/metrics",
+        "/nothing",
+        "/healthz/",
+        "//healthz",
+        "/healthz/x",
+    )
+    good = f"Bearer {KEY}"
+    for given in ("", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", f"Basic {KEY}", KEY, "Bearer \xe9"):
+        headers = {"Authorization": given} if given else {}
+        for path in pages:
+            refused = locked.ask("GET", path, headers=headers)
+            assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer"), (given, path)
+        assert locked.predict(png(), **headers).status == 401
+        assert locked.ask("POST", "/healthz?x", b"x", headers).status == 405
+    for path in pages[:5]:
+        assert locked.ask("GET", path, headers={"Authorization": good}).status in (200, 307)
+    assert locked.predict(png(), Authorization=good).status == 200
+    assert locked.predict(png(), Authorization=f"bearer {KEY}").status == 200
+    assert {"key": []} in locked.ask("GET", "/openapi.json", headers={"Authorization": good}).json["security"]
+    assert not [line for line in locked.lines if KEY in json.dumps(line)]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "a.example"])
+def test_no_other_host_without_a_key(host: str) -> None:
+    with pytest.raises(UsageError, match="set DEPDIS_API_KEY"):
+        Settings(host=host)
+    assert Settings(host=host, api_key=KEY).api_key == KEY
+
+
+def test_hosts_of_this_machine() -> None:
+    assert all(is_local(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost", "LocalHost"))
+    assert not any(is_local(host) for host in ("", "0.0.0.0", "::", "127.0.0.1.example", "localhost.example"))
+
+
+def test_keys_that_cannot_be_sent() -> None:
+    assert key_from({}) is None
+    assert key_from({"DEPDIS_API_KEY": ""}) is None
+    assert key_from({"DEPDIS_API_KEY": "a b"[::2]}) == "ab"
+    for bad in ("two words", "line\nbreak", "schlüssel"):
+        with pytest.raises(UsageError, match="printable ASCII"):
+            key_from({"DEPDIS_API_KEY": bad})
+
+
+def ended(*words: object) -> tuple[int, str]:
+    arguments, environment = command(*words)
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+def test_what_cannot_be_started_is_said_in_one_line(model: Path) -> None:
+    status, err = ended("--host", "0.0.0.0", "--model", model)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("error: --host 0.0.0.0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, err = ended("--port", port, "--model", model)
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another" in err
