@@ -12,11 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A test run in the background of a shell hands down an ignored SIGINT.
-MAIN = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "sys.argv[0] = 'depdis-data'; from depdis_training.data_cli import main; main()"
-)
+MAIN = "import sys; sys.argv[0] = 'depdis-data'; from depdis_training.data_cli import main; main()"
 
 
 def start(*words: object) -> subprocess.Popen[str]:
