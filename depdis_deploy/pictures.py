@@ -78,8 +78,11 @@ def _read(
     except UnidentifiedImageError:
         known = ", ".join(formats) if formats else "JPEG, PNG, WebP, TIFF, ..."
         raise InputError(f"{path}: not a picture that can be read (its bytes are none of {known})") from None
-    except Image.DecompressionBombError:  # Pillow's own bound, which it looks at first
-        raise TooLarge(f"{path}: too large, expected at most {max_pixels:,} pixels; scale it down") from None
+    except Image.DecompressionBombError as error:  # Pillow's own bound, which it looks at first
+        size = str(error).partition("(")[2].partition(")")[0]
+        raise TooLarge(
+            f"{path}: too large ({size}), expected at most {max_pixels:,} pixels; scale it down"
+        ) from None
     except Exception as error:  # decoders raise whatever the damage leads them to
         raise InputError(f"{path}: a damaged or unsupported picture ({error}); save it anew") from None
 
