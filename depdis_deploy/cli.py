@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from . import command
+from .model_options import CameraFov, Device, Engine, ModelFile, Precision, TrustEngine
 
 EXAMPLE = """
 Example: depdis-infer drive.mp4 --panel quad --save video --save json
@@ -28,16 +29,11 @@ def infer(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An exported model (.onnx, .xml, .engine).", show_default="the bundled one"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, or insist on fp32, bf16 or int8.")] = "auto",
-    trust_engine: Annotated[
-        bool, typer.Option("--trust-engine", help="Load a TensorRT engine not built here; it runs as code.")
-    ] = False,
+    model: ModelFile = None,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    trust_engine: TrustEngine = False,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Of one call; as many calls at once as fill all cores.", show_default="1"),
@@ -59,14 +55,7 @@ def infer(
         ),
     ] = None,
     panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
-    camera_fov: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DEGREES",
-            help="The camera's horizontal field of view, for depth in its metres.",
-            show_default="the model's canonical camera",
-        ),
-    ] = None,
+    camera_fov: CameraFov = None,
     duration: Annotated[
         str | None, typer.Option(help="End after this time: 90, 45s, 10m, 1h30m.", show_default="never")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.model_options import Device
 
 EXAMPLE = """
 Example: depdis-demo --model my_camera.onnx --port 8080
@@ -24,7 +25,7 @@ def demo(
             help="An exported model to choose beside the bundled one; repeatable.", show_default=False
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
+    device: Device = "auto",
     host: Annotated[
         str, typer.Option(help="The address to serve on; 0.0.0.0 lets others reach it.")
     ] = "127.0.0.1",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.model_options import CameraFov, Device, Engine, ModelFile, Precision, TrustEngine
 
 _WAITING = 8  # pictures for each worker
 EXAMPLE = """
@@ -21,20 +21,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=EXAMPLE)
 def serve(
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An exported model (.onnx, .xml, .engine).", show_default="the bundled one"),
-    ] = None,
+    model: ModelFile = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; one that others can reach needs DEPDIS_API_KEY to be set.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    device: Annotated[str, typer.Option(help="auto, cpu, or a GPU's number.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, or insist on fp32, bf16 or int8.")] = "auto",
-    trust_engine: Annotated[
-        bool, typer.Option("--trust-engine", help="Load a TensorRT engine not built here; it runs as code.")
-    ] = False,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    trust_engine: TrustEngine = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Pictures predicted at once.", show_default="one a core")
     ] = None,
@@ -52,14 +47,7 @@ def serve(
     drain: Annotated[
         float, typer.Option(min=0, help="Seconds to answer what is under way after SIGTERM.")
     ] = 30.0,
-    camera_fov: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DEGREES",
-            help="The camera's horizontal field of view, for depth in its metres.",
-            show_default="the model's canonical camera",
-        ),
-    ] = None,
+    camera_fov: CameraFov = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> int:
     """Serve predictions over HTTP: POST a picture to /predict; /docs describes the rest."""
