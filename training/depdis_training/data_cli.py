@@ -11,6 +11,8 @@ import typer
 
 from depdis_deploy import command
 
+from .options import Changes
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
@@ -133,10 +135,7 @@ def statistics(
             help="A target with labels and depth: its root, or the configuration's own validation set.",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
-    ] = None,
+    settings: Changes = None,
     data: Annotated[Path, typer.Option(help="Where generated sets and what was found are kept.")] = Path(
         "data"
     ),

@@ -71,13 +71,13 @@ def _of_run(snapshot: Path) -> str:
 
 def opened(
     title: str, path: Path, config: Config, *, size: tuple[int, int] | None = None,
-    statistics: Dataset | None = None, device: torch.device | None = None,
+    statistics: Dataset | None = None,
 ) -> Opened:  # fmt: skip
-    """The entries of a file.
+    """The entries of a file; torch's networks run on the GPU where there is one.
 
     size: another (width, height) of the input than the model's own; statistics: pictures to take batch-norm
-    statistics anew from; both for checkpoints. device: of torch's networks. InputError or UsageError where the
-    file cannot be evaluated under `config`.
+    statistics anew from; both for checkpoints. InputError or UsageError where the file cannot be evaluated
+    under `config`.
     """
     if path.suffix.lower() in EXPORTED:
         if size is not None or statistics is not None:
@@ -93,7 +93,8 @@ def opened(
     if size is not None:
         manifest = replace(manifest, resize=replace(manifest.resize, width=size[0], height=size[1]))
     about = {"file": path.name, "sha256": file_sha256(path), **origin(checkpoint, manifest)}
-    network = checkpoint.network.to(device or torch.device("cpu"))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = checkpoint.network.to(device)
     if statistics is not None:
         network = reestimated(network, statistics, manifest.resize)
     return Opened(of_network(title, network, manifest, config, device=device, about=about), network)

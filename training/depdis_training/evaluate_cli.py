@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,10 @@ import typer
 
 from depdis_deploy import command
 
+from .options import Changes, DataFolder
+
 if TYPE_CHECKING:
+    from .data.samples import Dataset
     from .settings import Config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -29,10 +33,7 @@ def evaluate(
         Path | None, typer.Option(help="Root of the data set to score on, or a drive of depdis-data --drive.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
-    ] = None,
+    settings: Changes = None,
     pictures: Annotated[int | None, typer.Option(help="Score on the first N pictures only.", min=1)] = None,
     size: Annotated[
         str | None, typer.Option(help="Another input size than the model's own, as 640x320 (checkpoints only).")
@@ -62,7 +63,7 @@ def evaluate(
         bool,
         typer.Option("--joint-space", help="Map what the discriminator sees of target pixels (figure 4)."),
     ] = False,
-    data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
+    data: DataFolder = Path("data"),
 ) -> None:
     """Evaluate models on labelled pictures. The table goes to stdout, the report into --out."""
     if align not in ("none", "median"):
@@ -71,42 +72,52 @@ def evaluate(
         raise command.UsageError(
             "--compare and --joint-space are parts of the report: give its folder with --out"
         )
-    wanted = None
-    if size is not None:
-        from depdis_deploy.sizes import parse_size
-
-        batch, *sides = parse_size(size, "--size")
-        if batch is not None:
-            raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {size!r}")
-        wanted = (sides[0], sides[1])
+    wanted = _sides(size)
     command.raise_on_sigterm()
     resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)
-
-    import torch
 
     from .entries import expanded, opened
     from .evaluated import Options
     from .experiment_data import open_data
     from .full_evaluation import Extras, full_evaluation
-    from .report.reading import as_text, by_class, depth_table, overview, published_table
 
     assert resolved.validation is not None  # `_resolved` has looked
     files = expanded(models)
     dataset = open_data(resolved.validation, "validation", "--target", data)
-    anew = None
-    if reestimate:
-        if resolved.target is None:
-            raise command.UsageError(f"{config} names no target: leave out --reestimate")
-        anew = open_data(resolved.target, "target", "--target", data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = [
-        opened(title, path, resolved, size=wanted, statistics=anew, device=device) for title, path in files
-    ]
+    anew = _statistics_of(resolved, data) if reestimate else None
+    found = [opened(title, path, resolved, size=wanted, statistics=anew) for title, path in files]
     metrics = full_evaluation(
         found, dataset, resolved,
         Options(pictures=pictures, cap_m=cap, align=align, rate=fps or getattr(dataset, "rate", None)), out=out,
         extras=Extras(compare=compare, joint_space=joint_space or (compare and len(found) > 1)),
     )  # fmt: skip
+    _say(metrics, out)
+
+
+def _sides(size: str | None) -> tuple[int, int] | None:
+    """`--size` as (width, height)."""
+    from depdis_deploy.sizes import parse_size
+
+    if size is None:
+        return None
+    batch, width, height = parse_size(size, "--size")
+    if batch is not None:
+        raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {size!r}")
+    return width, height
+
+
+def _statistics_of(config: Config, data: Path) -> Dataset:
+    """The pictures to take batch-norm statistics from."""
+    from .experiment_data import open_data
+
+    if config.target is None:
+        raise command.UsageError(f"{config.name} names no target: leave out --reestimate")
+    return open_data(config.target, "target", "--target", data)
+
+
+def _say(metrics: Mapping[str, Any], out: Path | None) -> None:
+    from .report.reading import as_text, by_class, depth_table, overview, published_table
+
     tables = (published_table(metrics), overview(metrics), by_class(metrics), depth_table(metrics))
     print("\n\n".join(as_text(table) for table in tables if table is not None))
     if out is not None:

@@ -10,6 +10,8 @@ import typer
 
 from depdis_deploy import command
 
+from .options import Changes, DataFolder
+
 if TYPE_CHECKING:
     from .settings import Config
 
@@ -29,10 +31,7 @@ def train(
         list[str] | None,
         typer.Option(help="Of depdis: M1-M4, S1-S5, source_only, ...; repeatable, for a sweep.  [default: M4]"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the configuration; repeatable."),
-    ] = None,
+    settings: Changes = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="The seed of everything random; repeatable, for a sweep.", min=0)
     ] = None,
@@ -54,7 +53,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run folder (of a sweep, their parent).  [default: runs/...]")
     ] = None,
-    data: Annotated[Path, typer.Option(help="Where generated data sets are kept.")] = Path("data"),
+    data: DataFolder = Path("data"),
     threads: Annotated[
         int | None, typer.Option(help="Threads of a run's computation.  [default: all cores]", min=1)
     ] = None,
