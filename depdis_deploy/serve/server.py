@@ -81,14 +81,18 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take signals until the process ends: one that comes while it closes must tear nothing."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        both = (signal.SIGINT, signal.SIGTERM)
+        for number in both:
             signal.signal(number, self.handle_exit)
         yield
+        for number in both:
+            # a handler of ours would give way to death by the signal while the interpreter ends
+            signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A first signal begins to drain, a second one ends at once."""
         if self._service.draining:
-            self.unanswered = self._service.under_way
+            self.unanswered = max(self.unanswered, self._service.under_way)  # for some, time may have run out
             self.should_exit = self.force_exit = True
             return
         self.interrupted = sig == signal.SIGINT
