@@ -153,7 +153,7 @@ def _example(manifest: Manifest) -> dict[str, Any]:
     return {
         "width": 640, "height": 320, "classes": {manifest.taxonomy.names[0]: found},
         "units": {"depth": "m", "depth_png": "cm", "share": "1", "speed": "ms"},
-        "camera": {"fov_degrees": 90.0, "focal_px": 320.0, "assumed": True},
+        "camera": {"fov_degrees": 90.0, "focal_px": 320.0, "assumed": True, "height": None},
         "speed": {"preprocess": 0.1, "inference": 27.0, "postprocess": 0.2},
     }  # fmt: skip
 
