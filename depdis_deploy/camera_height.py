@@ -13,8 +13,8 @@ from .prediction import HeightScale, Prediction
 from .road_plane import RoadPlane, road_class, road_plane
 
 LEAST_M, MOST_M = 0.2, 50.0
-# How far (natural log) from the true height the fit's lies on generated streets, whose depth has the right scale:
-# benchmarks/camera_height.py. What is within it is no reason to change the scale.
+# How far (natural log) the fit's height lies from the true one on generated streets, where depth has the right
+# scale: benchmarks/camera_height.py. What is within it is no reason to change the scale.
 RULER = 0.14
 _MOST_UNCERTAIN = 0.25
 _MOST_OFF = math.log(3.0)  # beyond that what was taken for a road is none
@@ -59,8 +59,8 @@ class RoadScale:
         scale = math.exp(self._shrunk())
         assert prediction.camera is not None
         height = HeightScale(
-            given_m=self.given_m, seen_m=plane and plane.height_m, pitch_degrees=plane and plane.pitch_degrees,
-            scale=scale, source=source,
+            given_m=self.given_m, seen_m=None if plane is None else plane.height_m,
+            pitch_degrees=None if plane is None else plane.pitch_degrees, scale=scale, source=source,
         )  # fmt: skip
         prediction.camera = dataclasses.replace(prediction.camera, height=height)
         if scale != 1.0:

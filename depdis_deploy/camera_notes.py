@@ -24,8 +24,8 @@ class CameraNotes:
         if camera.assumed and not self._assumed:
             self._assumed = True
             self._say(
-                f"depth is in metres of the model's canonical camera, which sees {camera.fov_degrees:.0f} degrees "
-                "from left to right of such a picture; give yours by --camera-fov DEGREES"
+                f"depth is in metres of the model's canonical camera, which sees {camera.fov_degrees:.0f} "
+                "degrees from left to right of such a picture; give yours by --camera-fov DEGREES"
             )
         if camera.height is not None:
             self._sources[camera.height.source] += 1

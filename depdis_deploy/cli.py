@@ -57,6 +57,9 @@ def infer(
     panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
     camera_fov: CameraFov = None,
     camera_height: CameraHeight = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Of a video: hold labels against flicker, where nothing moves.")
+    ] = False,
     duration: Annotated[
         str | None, typer.Option(help="End after this time: 90, 45s, 10m, 1h30m.", show_default="never")
     ] = None,
@@ -94,7 +97,7 @@ def infer(
             engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
             duration_s=seconds(duration, "--duration"), segment_s=seconds(segment, "--segment"),
             retry_s=math.inf if retry is None else 0.0 if retry == "no" else parse_duration(retry, "--retry"),
-            stdout=stdout, camera_height=camera_height,
+            stdout=stdout, camera_height=camera_height, smooth=smooth,
         )
     )  # fmt: skip
 

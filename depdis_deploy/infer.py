@@ -50,6 +50,8 @@ def run(options: Options) -> int:
     for kind in options.save:
         if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
             raise UsageError(f"--save {kind}: this model has no {kind} output")
+    if options.smooth:
+        predictor.film(smooth=True)  # says what is missing, before anything is read
     if options.outdir is not None:
         refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
     if options.segment_s is not None and not any(source.live for source in sources):

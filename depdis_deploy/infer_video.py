@@ -73,8 +73,9 @@ class _Run:
         self.job, self.clip, self.recording, self.over = job, clip, recording, over
         self.kinds = job.options.kinds(picture=False)
         self.files = self.kinds - {"video", "json"}
+        self.outputs = job.outputs(self.kinds, film=True)
         self.whole = False
-        self.film = job.predictor.film()
+        self.film = job.predictor.film(smooth=job.options.smooth)
         self._size: dict[str, tuple[int, int]] = {}
         self._ages = Ages()
 
@@ -118,7 +119,7 @@ class _Run:
         """In a worker: predict, in its turn settle, draw, save what has a file of its own."""
         job = self.job
         results = []
-        predictions = job.predictor.predict(frames, outputs=job.outputs(self.kinds), settled=False)
+        predictions = job.predictor.predict(frames, outputs=self.outputs, settled=False)
         with turn:
             for prediction in predictions:
                 self.film.settle(prediction)

@@ -51,6 +51,7 @@ class Options:
     panel: str = "overlay"
     camera_fov: float | None = None
     camera_height: float | None = None
+    smooth: bool = False
     quiet: bool = False
     engine: str = "auto"
     precision: str = "auto"
@@ -128,18 +129,23 @@ class Job:
         self.stages.add(stages)
         self.cameras.add(camera)
 
-    def outputs(self, kinds: frozenset[str]) -> tuple[str, ...] | None:
-        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed."""
+    def outputs(self, kinds: frozenset[str], *, film: bool = False) -> tuple[str, ...] | None:
+        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed.
+
+        film: they are a film's, whose labels may be smoothed by confidence.
+        """
         if "npz" in kinds:
             return None
         needed = kinds & BRANCH_KINDS | ({"depth"} if "json" in kinds else set())
+        if film and self.options.smooth:
+            needed |= {"confidence"}
         if kinds & {"video", "overlay"}:
             needed |= PANELS[self.options.panel]
         return tuple(name for name in self.predictor.manifest.outputs if name in needed)
 
     def in_order(
-        self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *, under_way: int | None = None,
-        over: Flag | None = None,
+        self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *,
+        under_way: int | None = None, over: Flag | None = None,
     ) -> Iterator[Result]:  # fmt: skip
         """`work` on batches, in threads; ends early on an interruption, or when `over` is set."""
         with closing(ahead):

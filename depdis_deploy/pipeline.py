@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
+from functools import partial
 from typing import Generic, TypeVar
 
 from .patience import Flag
@@ -137,6 +138,11 @@ class Turn:
         self._turns._end(self._number)
 
 
+def _over(turn: Turn, done: Future[Result]) -> None:
+    """What failed or was cancelled must not hold up what is behind it."""
+    turn.end()
+
+
 def in_order(
     items: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *, workers: int, batch: int,
     stopped: Flag, under_way: int | None = None,
@@ -176,8 +182,7 @@ def in_order(
                     turn = turns.take()
                     future = pool.submit(work, group, turn)
                     pending.append(future)
-                    # Failed or cancelled, it must not hold up those behind it.
-                    future.add_done_callback(lambda done, turn=turn: turn.end())
+                    future.add_done_callback(partial(_over, turn))
                     future.add_done_callback(lambda done: items.wake())
                 while pending and (ended or len(pending) >= most or pending[0].done()):
                     yield pending.popleft().result()

@@ -74,16 +74,19 @@ class Prediction:
 
     image: (H, W, 3) uint8 RGB, the picture itself. path, frame, time_s: where it came from; None where that
     has no meaning. names: the classes' names. speed: milliseconds of `preprocess`, `inference`, `postprocess`.
-    maps: by output name, at the network's resolution, padding included.
+    maps: by output name, at the network's resolution, padding included. seen: (h, w, 3) uint8 RGB, the
+    network's input, where it was kept. held: in a smoothed film the share of labels held from frames before.
     """
 
     def __init__(
         self, image: NDArray[np.uint8], maps: Mapping[str, NDArray[Any]], geometry: Geometry,
         manifest: Manifest, *, path: str | None = None, frame: int | None = None, time_s: float | None = None,
-        camera: Camera | None = None,
+        camera: Camera | None = None, seen: NDArray[np.uint8] | None = None,
     ) -> None:  # fmt: skip
         self.image, self.maps, self.geometry, self.manifest = image, maps, geometry, manifest
         self.path, self.frame, self.time_s, self.camera = path, frame, time_s, camera
+        self.seen = seen
+        self.held: float | None = None
         self.speed: dict[str, float] = {"preprocess": 0.0, "inference": 0.0, "postprocess": 0.0}
 
     @property
@@ -236,6 +239,7 @@ class Prediction:
             },
             "units": {"depth": "m", "depth_png": "cm", "share": "1", "speed": "ms"},
             "camera": self.camera and self.camera.record(),
+            "held": None if self.held is None else round(self.held, 5),
             "speed": {stage: round(value, 2) for stage, value in self.speed.items()},
         }  # fmt: skip
 

@@ -142,22 +142,28 @@ class Predictor:
                 self.film().settle(prediction)
         return found
 
-    def stream(self, source: Any, *, stride: int = 1) -> Iterator[Prediction]:
+    def stream(self, source: Any, *, stride: int = 1, smooth: bool = False) -> Iterator[Prediction]:
         """Predictions of anything the command line takes, one by one, in constant memory.
 
-        stride: every N-th frame of a video.
+        stride: every N-th frame of a video. smooth: hold a video's labels against flicker (`film`).
         """
         from .sources import open_sources
 
-        film = self.film()
+        film = self.film(smooth=smooth)
         for frame in open_sources(source, stride=stride):
             (prediction,) = self.predict([frame], settled=False)
             film.settle(prediction)
             yield prediction
 
-    def film(self) -> Film:
-        """What carries over from frame to frame of a video, for predictions that are not `settled`."""
-        return Film(camera_height=self.camera_height)
+    def film(self, *, smooth: bool = False) -> Film:
+        """What carries over from frame to frame of a video, for predictions that are not `settled`.
+
+        smooth: a pixel keeps its label until another is clearly surer or the picture changes there; the
+        predictions need `confidence`. UsageError: this model has no such output.
+        """
+        if smooth and "confidence" not in self.manifest.outputs:
+            raise UsageError(f"{self.model.name} has no confidence output, by which labels are smoothed")
+        return Film(camera_height=self.camera_height, smooth=smooth)
 
     def _wanted(self, outputs: Sequence[str] | None) -> tuple[str, ...]:
         if outputs is None:
@@ -185,7 +191,9 @@ class Predictor:
         found = self._session.run(batch, outputs)
         inferred = time.perf_counter()
         predictions = [
-            self._prediction(frame, geometry, {name: values[index] for name, values in found.items()})
+            self._prediction(
+                frame, geometry, {name: values[index] for name, values in found.items()}, inputs[index]
+            )
             for index, (frame, geometry) in enumerate(zip(frames, geometries, strict=True))
         ]
         ended = time.perf_counter()
@@ -197,7 +205,9 @@ class Predictor:
             )  # fmt: skip
         return predictions
 
-    def _prediction(self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]]) -> Prediction:
+    def _prediction(
+        self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]], seen: NDArray[np.uint8]
+    ) -> Prediction:
         camera = self._camera(geometry)
         if "depth" in maps and camera is not None and not camera.assumed:
             assert self.manifest.canonical_focal_px is not None
@@ -205,7 +215,7 @@ class Predictor:
             maps["depth"] = scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
         return Prediction(
             frame.image, maps, geometry, self.manifest, path=frame.path or None, frame=frame.index,
-            time_s=frame.time_s, camera=camera,
+            time_s=frame.time_s, camera=camera, seen=seen,
         )  # fmt: skip
 
     def _camera(self, geometry: Geometry) -> Camera | None:

@@ -1,8 +1,8 @@
 """The road as a ruler: the plane through what is labelled road, and how high the camera stands above it.
 
 A point of a plane n.P = h (n its unit normal, downwards; h the camera's height above it) seen at x, y (in focal
-lengths from the picture's centre, right and down) at a depth z has 1/z = (n_x x + n_y y + n_z) / h. Inverse depth
-is linear in the picture, and h is one over the length of its three coefficients.
+lengths from the picture's centre, right and down) at a depth z has 1/z = (n_x x + n_y y + n_z) / h. Inverse
+depth is linear in the picture, and h is one over the length of its three coefficients.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _START_SPREAD = 0.3
 class RoadPlane:
     """A plane fitted to a picture's road.
 
-    height_m: of the camera above it, in the metres of the depth map. pitch_degrees: the camera's, above 0 where it
-    looks up; roll_degrees: above 0 where the horizon rises to the right. uncertainty: the relative standard
+    height_m: of the camera above it, in the metres of the depth map. pitch_degrees: the camera's, above 0 where
+    it looks up; roll_degrees: above 0 where the horizon rises to the right. uncertainty: the relative standard
     deviation of the height.
     """
 
@@ -73,8 +73,8 @@ def road_plane(
 def _cells(
     labels: tuple[int, int], depth: tuple[int, int], geometry: Geometry, step: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Of every `step`-th row and column of a depth map of a shape: the nearest row and column of the labels, and
-    where it stands in the picture, in its pixels right of and below the middle. Padding is left out."""
+    """Of every `step`-th row and column of a depth map of a shape: the nearest row and column of the labels,
+    and where it stands in the picture, in its pixels right of and below the middle. Padding is left out."""
     found = []
     for axis in (1, 0):  # y, x
         cells = np.arange(0, depth[1 - axis], step)

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from depdis_deploy import command
-from depdis_deploy.model_options import CameraFov, CameraHeight, Device, Engine, ModelFile, Precision, TrustEngine
+from depdis_deploy.model_options import (
+    CameraFov,
+    CameraHeight,
+    Device,
+    Engine,
+    ModelFile,
+    Precision,
+    TrustEngine,
+)
 
 _WAITING = 8  # pictures for each worker
 EXAMPLE = """
