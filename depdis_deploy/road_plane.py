@@ -59,7 +59,7 @@ def road_plane(
     picture. expected_m: the camera's height as far as it is known, by which the fit judges angles.
     """
     step = max(1, math.ceil(math.sqrt(depth_m.size / _MOST_CELLS)))
-    rows, columns, x, y = _cells(labels.shape, depth_m.shape, geometry, step)
+    rows, columns, x, y = cells(labels.shape, depth_m.shape, geometry, step)
     seen = np.asarray(labels[np.ix_(rows, columns)] == road, np.uint8)
     # Depth of a cell at the road's edge is on the way to that of what stands on it.
     v, u = np.nonzero(cv2.erode(seen, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE))
@@ -70,7 +70,7 @@ def road_plane(
 
 
 @lru_cache(maxsize=8)
-def _cells(
+def cells(
     labels: tuple[int, int], depth: tuple[int, int], geometry: Geometry, step: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """Of every `step`-th row and column of a depth map of a shape: the nearest row and column of the labels,
