@@ -9,9 +9,9 @@ Exports the checkpoint in fp32 and INT8 into DIR by `depdis-export` with its gat
 the same checkpoint that are there already are taken with the times noted then, so that a second call needs the
 rest alone. Then every way is timed in turn in each round, uint8 frames in, all outputs on the host, up-sampling
 and arg-max on both sides; the figures are medians, ratios are to torch eager. mIoU is of the ways' labels on
-`--pictures` generated streets of the source's and of the target's look that were not trained on; what is lost is
-against fp32 in onnxruntime, whose labels the export compared with torch's. Exit status 1 if a figure in HELD is
-missed.
+`--pictures` generated streets of the source's and of the target's look that were not trained on; what is lost
+is against fp32 in onnxruntime, whose labels the export compared with torch's. Exit status 1 if a figure in HELD
+is missed.
 """
 
 from __future__ import annotations
