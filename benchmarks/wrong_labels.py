@@ -3,10 +3,10 @@
     python benchmarks/wrong_labels.py WORK --camvid CAMVID --out benchmarks/results/wrong_labels.json
 
 The constructed density is the model's own mixtures at the predicted class and depth. On each cell of the depth
-map: confidence (the softmax's largest), the disagreement |predicted - constructed|, each density by itself, and
-logistic regressions of confidence's logit with disagreement and with both densities, fitted on generated streets
-of another seed. AUROC: how likely a wrong cell has a higher score than a right one, over all cells of a set, with the 95 %
-interval of a bootstrap over pictures; differences from confidence with the same draws.
+map: confidence (the largest softmax), the disagreement |predicted - constructed|, each density by itself, and
+logistic regressions of confidence's logit with disagreement and with both densities, fitted on generated
+streets of another seed. AUROC: how likely a wrong cell has a higher score than a right one, over all cells of a
+set, with the 95 % interval of a bootstrap over pictures; differences from confidence with the same draws.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FITTED = ("synthia", 60, 2000, (512, 384))
 
 
 class Cells(NamedTuple):
-    """Of a picture's labelled cells: (N,) confidence, predicted and constructed density, and which are wrong."""
+    """(N,) of a picture's labelled cells: confidence, predicted and constructed density, which are wrong."""
 
     confidence: NDArray[np.float64]
     predicted: NDArray[np.float64]
@@ -102,7 +102,7 @@ def pictures(predictor: Predictor, dataset: Dataset, name: str) -> Iterator[Cell
 
 
 class Marks:
-    """One score over a set's pictures: counts of right and wrong cells by score, for the set and each replicate."""
+    """One score over a set's pictures: counts of right and wrong cells by score, of the set and replicates."""
 
     def __init__(self) -> None:
         self.sums, self.replicates = np.zeros((2, BINS)), Replicates((2, BINS))
