@@ -23,9 +23,10 @@ class CameraNotes:
             return
         if camera.assumed and not self._assumed:
             self._assumed = True
+            height = "" if camera.height is None else ", which its height does not tell"
             self._say(
                 f"depth is in metres of the model's canonical camera, which sees {camera.fov_degrees:.0f} "
-                "degrees from left to right of such a picture; give yours by --camera-fov DEGREES"
+                f"degrees from left to right of such a picture; give yours by --camera-fov DEGREES{height}"
             )
         if camera.height is not None:
             self._sources[camera.height.source] += 1
