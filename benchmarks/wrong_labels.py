@@ -28,7 +28,7 @@ from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
 from depdis_deploy.road_plane import cells
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, IGNORE
-from depdis_training.bootstrap import Replicates, counts, interval
+from depdis_training.bootstrap import counts, interval
 from depdis_training.data import Dataset, open_dataset
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.label_figures import class_view
@@ -61,7 +61,9 @@ def logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.log(inside / (1 - inside)))
 
 
-def on_cells(prediction: Prediction, truth: NDArray[np.uint8], table: NDArray[np.uint8]) -> Cells:
+def on_cells(
+    prediction: Prediction, mixtures: DepthDistribution, truth: NDArray[np.uint8], table: NDArray[np.uint8]
+) -> Cells:
     """A picture's maps on the cells of its depth map; truth: (H, W), table: from the model's classes to its."""
     maps, geometry = prediction.maps, prediction.geometry
     depth_m = maps["depth"]
@@ -75,7 +77,6 @@ def on_cells(prediction: Prediction, truth: NDArray[np.uint8], table: NDArray[np
     whole[:high, :wide] = labels
     inverse = np.zeros(depth_m.shape, np.float32)
     inverse[:high, :wide] = z
-    mixtures = DepthDistribution.from_dict(prediction.manifest.density or {})
     found = mixtures.density(torch.from_numpy(whole)[None], torch.from_numpy(inverse)[None])[0]  # 0..255
     constructed = found.numpy() / 255
     at = [
@@ -95,26 +96,34 @@ def on_cells(prediction: Prediction, truth: NDArray[np.uint8], table: NDArray[np
 def pictures(predictor: Predictor, dataset: Dataset, name: str) -> Iterator[Cells]:
     """The cells of each picture of a set."""
     table = class_view(predictor.manifest.taxonomy, dataset.taxonomy)
+    mixtures = DepthDistribution.from_dict(predictor.manifest.density or {})
     for index in tracked(range(len(dataset)), name, len(dataset)):
         sample = dataset[index]
         assert sample.labels is not None
-        yield on_cells(predictor(sample.image), sample.labels, table)
+        yield on_cells(predictor(sample.image), mixtures, sample.labels, table)
 
 
 class Marks:
-    """One score over a set's pictures: counts of right and wrong cells by score, of the set and replicates."""
+    """One score over a set's pictures: each one's counts of right and wrong cells by score."""
 
     def __init__(self) -> None:
-        self.sums, self.replicates = np.zeros((2, BINS)), Replicates((2, BINS))
+        self._pictures: list[NDArray[np.int64]] = []
 
-    def add(self, index: int, score: NDArray[np.float64], wrong: NDArray[np.bool_]) -> None:
-        """Picture `index`; score: (N,) on the scale of logits."""
+    def add(self, score: NDArray[np.float64], wrong: NDArray[np.bool_]) -> None:
+        """The next picture; score: (N,) on the scale of logits."""
         place = (np.clip(score / LARGEST_LOGIT, -1, 1) + 1) / 2 * (BINS - 1)
-        own = np.stack(
-            [np.bincount(place[wrong == kind].astype(int), minlength=BINS) for kind in (False, True)]
+        self._pictures.append(
+            np.stack([np.bincount(place[wrong == kind].astype(int), minlength=BINS) for kind in (False, True)])
         )
-        self.sums += own
-        self.replicates.add(counts(index), own)
+
+    def sums(self) -> NDArray[np.float64]:
+        """(2, BINS) over all pictures."""
+        return np.sum(self._pictures, axis=0, dtype=np.float64)
+
+    def replicates(self) -> NDArray[np.float64]:
+        """(R, 2, BINS) of the bootstrap's replicates."""
+        drawn = np.stack([counts(index) for index in range(len(self._pictures))], axis=1).astype(np.float64)
+        return np.tensordot(drawn, np.asarray(self._pictures, np.float64), axes=1)
 
     @staticmethod
     def auroc(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,17 +156,17 @@ def on_set(
     """All scores over one set."""
     asked = scores(fit)
     marks = {score: Marks() for score in asked}
-    for index, seen in enumerate(pictures(predictor, dataset, name)):
+    for seen in pictures(predictor, dataset, name):
         for score, function in asked.items():
-            marks[score].add(index, function(seen), seen.wrong)
-    base = Marks.auroc(marks["confidence"].replicates.sums)
+            marks[score].add(function(seen), seen.wrong)
+    base = Marks.auroc(marks["confidence"].replicates())
     found: dict[str, Any] = {"pictures": len(dataset)}
-    right, wrong = marks["confidence"].sums.sum(axis=-1)
+    right, wrong = marks["confidence"].sums().sum(axis=-1)
     found["share_wrong"] = round(float(wrong / (right + wrong)), 4)
     for score, mark in marks.items():
-        replicates = Marks.auroc(mark.replicates.sums)
+        replicates = Marks.auroc(mark.replicates())
         found[score] = {
-            "auroc": round(float(Marks.auroc(mark.sums)), 4), "interval": _rounded(interval(replicates)),
+            "auroc": round(float(Marks.auroc(mark.sums())), 4), "interval": _rounded(interval(replicates)),
             "from_confidence": _rounded(interval(replicates - base)),
         }  # fmt: skip
     return found

@@ -20,7 +20,7 @@ from .taxonomy import Taxonomy
 
 _MOST_CELLS = 4096  # of the depth map; more say hardly more of a plane
 _LEAST_CELLS = 25
-_ITERATIONS = 6
+_ITERATIONS = 4
 # Cars are level but for a few degrees; where little road is seen its slope cannot be told from its height.
 _PITCH_SD = math.radians(3.0)
 _ROLL_SD = math.radians(2.0)

@@ -179,7 +179,11 @@ def _prediction(manifest: Manifest) -> dict[str, Any]:
                 "description": "Of each class its share of the picture, and its depths.",
             },
             "units": {"type": "object", "additionalProperties": {"type": "string"}},
-            "camera": {"type": ["object", "null"], "description": "The camera for which depth is in metres."},
+            "camera": {
+                "type": ["object", "null"],
+                "description": "The camera for which depth is in metres; where the server was given its height, "
+                "what that did to the scale.",
+            },
             "speed": {"type": "object", "additionalProperties": number, "description": "milliseconds"},
             "maps": {
                 "type": "object", "additionalProperties": embedded,
