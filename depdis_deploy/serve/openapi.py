@@ -181,8 +181,8 @@ def _prediction(manifest: Manifest) -> dict[str, Any]:
             "units": {"type": "object", "additionalProperties": {"type": "string"}},
             "camera": {
                 "type": ["object", "null"],
-                "description": "The camera for which depth is in metres; where the server was given its height, "
-                "what that did to the scale.",
+                "description": "The camera for which depth is in metres; where the server was given its "
+                "height, what that did to the scale.",
             },
             "speed": {"type": "object", "additionalProperties": number, "description": "milliseconds"},
             "maps": {
