@@ -1,6 +1,9 @@
 """What a camera's known height does to depth: |Rel| before and after, on LiDAR frames and generated streets.
 
-    python benchmarks/camera_height.py --lidar FOLDER --out benchmarks/results/camera_height.json
+    python benchmarks/camera_height.py --streets --lidar FOLDER --drives WORK \
+        --out benchmarks/results/camera_height.json
+
+What is not given is left as it stands in that file.
 
 Streets: pictures of both fixed appearances (cameras at 1.45 and 1.75 m), of cars' cameras drawn anew for each
 picture (1.2 to 1.7 m, 55 to 80 degrees), and of any camera up to 2.5 m (pedestrians', sideways, 16 to 100
@@ -8,7 +11,7 @@ degrees), all from seeds that chose nothing. Field of view given, truth up to 80
 how much all depth is multiplied first, as if the network misjudged a scene. LiDAR: see lidar.py. `fit_error` is
 the natural logarithm of the fitted height over the true one, where depth is left as it is: what
 `camera_height.RULER` was taken from, on the seeds of `--tune`. Milliseconds are processor time of the fit and
-scaling alone.
+scaling alone. Drives are those of flicker.py: frame by frame, and with the scale averaged along the film.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from flicker import REPORT, TUNE
+from flicker import SIZE as DRIVE_SIZE
 from lidar import CAP_M, horizontal_fov_degrees
 from numpy.typing import NDArray
 
@@ -31,7 +36,11 @@ from depdis_deploy import Prediction, Predictor
 from depdis_deploy.camera_height import RoadScale, fitted, scaled
 from depdis_deploy.files import written_whole
 from depdis_deploy.progress import tracked
+from depdis_deploy.sources import Frame
+from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.data.drive import Drive
 from depdis_training.evaluation import depth_metrics
+from depdis_training.street.drive_writer import write_drive
 from depdis_training.street.palette import Domain
 from depdis_training.street.renderer import render
 from depdis_training.street.scene import make_scene
@@ -111,6 +120,45 @@ def _measured(seen: Prediction, view: View, off: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def on_drive(predictor: Predictor, domain: Domain, seed: int, work: Path, frames: int = 75) -> dict[str, Any]:
+    """|Rel| over a drive: as it is, each frame by itself, and as a film."""
+    root = work / f"drive-{domain}-{seed}-{frames}"
+    write_drive(root, frames=frames, size=DRIVE_SIZE, domain=domain, seed=seed)
+    scene = make_scene(domain, seed, 0, DRIVE_SIZE, moving=True)
+    camera = scene.camera
+    height_m = camera.y - scene.layout.course.height(camera.z)
+    drive = Drive(root, "val", CITYSCAPES_16)
+    predictor.camera_fov = math.degrees(2 * math.atan(DRIVE_SIZE[0] / 2 / camera.focal_px))
+    found: dict[str, list[float]] = {
+        "abs_rel": [],
+        "by_frame": [],
+        "as_film": [],
+        "frame_scale": [],
+        "scale": [],
+    }
+    film = RoadScale(height_m)
+    for index in tracked(range(len(drive)), root.name, len(drive)):
+        sample = drive[index]
+        assert sample.depth_m is not None
+        truth_m = np.where(sample.depth_m < CAP_M, sample.depth_m, 0)
+        frame = Frame(sample.image, "drive.mp4", index, index / drive.rate)
+        for kind, scale in (("abs_rel", None), ("by_frame", RoadScale(height_m)), ("as_film", film)):
+            (prediction,) = predictor.predict([frame], settled=False, outputs=("labels", "depth"))
+            if scale is not None:
+                scale.apply(prediction)
+                assert prediction.camera is not None
+                assert prediction.camera.height is not None
+                found["scale" if scale is film else "frame_scale"].append(prediction.camera.height.scale)
+            found[kind].append(errors(prediction, truth_m)[0])
+    return {
+        "height_m": round(height_m, 2), "frames": len(drive),
+        **{key: round(float(np.mean(found[key])), 3) for key in ("abs_rel", "by_frame", "as_film")},
+        "frame_scale_spread": round(float(np.std(found["frame_scale"])), 3),
+        "film_scale_spread": round(float(np.std(found["scale"])), 3),
+        "scale_mean": round(float(np.mean(found["scale"])), 3),
+    }  # fmt: skip
+
+
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over views, and how many are better and worse."""
     before, after = (np.array([row[key] for row in rows]) for key in ("abs_rel", "abs_rel_with_height"))
@@ -132,18 +180,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--lidar", type=Path)
+    parser.add_argument("--streets", action="store_true", help="pictures of generated streets")
+    parser.add_argument("--drives", type=Path, help="where drives are or will be drawn")
     parser.add_argument("--tune", action="store_true", help="the seeds by which constants were chosen")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model, "cpu", threads=1)
-    found: dict[str, Any] = {"model": arguments.model.name if arguments.model else "bundled", "streets": {}}
-    for name, (domain, car, size, seed, tune_seed, pictures) in STREETS.items():
+    found: dict[str, Any] = {"model": arguments.model.name if arguments.model else "bundled"}
+    if arguments.out and arguments.out.exists():
+        found |= json.loads(arguments.out.read_text())
+    found["streets"] = {} if arguments.streets else found.get("streets", {})
+    for name, (domain, car, size, seed, tune_seed, pictures) in STREETS.items() if arguments.streets else ():
         views = tracked(
             streets(domain, car, size, tune_seed if arguments.tune else seed, pictures), name, pictures
         )
         rows = [measured(predictor, view, OFF) for view in views]
         found["streets"][name] = {f"off {off:g}": summed([row[off] for row in rows]) for off in OFF}
         print(name, json.dumps(found["streets"][name], indent=1))
+    if arguments.drives:
+        drives = TUNE if arguments.tune else REPORT
+        found["drives"] = {
+            f"{domain} {seed}": on_drive(predictor, domain, seed, arguments.drives) for domain, seed in drives
+        }
+        print(json.dumps(found["drives"], indent=1))
     if arguments.lidar:
         frames = {name: measured(predictor, view)[1.0] for name, view in lidar(arguments.lidar)}
         keys = ("abs_rel", "abs_rel_median_aligned", "abs_rel_with_height")
