@@ -94,23 +94,22 @@ def _fitted(
 ) -> RoadPlane | None:
     """The plane of points at (x, y) in focal lengths and z metres: relative errors of depth, outliers weighed
     down (Cauchy's weights), and a camera that is likely to be level."""
-    rows = np.stack([x, y, np.ones_like(x)], axis=1) * z[:, None]  # (N, 3), times the coefficients is 1
+    rows = np.stack([x * z, y * z, z])  # (3, N), times the coefficients is 1
     # Of the road far away, which says where the horizon is, there are the fewest cells.
-    share = z / z.sum()
-    weights, spread = np.ones_like(z), _START_SPREAD
+    share = z * (_INDEPENDENT / z.sum())
+    weights, spread = share, _START_SPREAD
     found = np.array([0.0, 1.0 / expected_m, 0.0])
     for _ in range(_ITERATIONS):
-        each = weights * share * (_INDEPENDENT / spread**2)
-        weighted = rows * each[:, None]
-        normal = rows.T @ weighted  # (3, 3)
+        weighted = rows * (weights / spread**2)
+        normal = weighted @ rows.T  # (3, 3)
         normal[0, 0] += 1 / (_ROLL_SD * found[1]) ** 2
         normal[2, 2] += 1 / (_PITCH_SD * found[1]) ** 2
-        found = np.linalg.solve(normal, weighted.sum(axis=0))
+        found = np.linalg.solve(normal, weighted.sum(axis=1))
         if found[1] <= 0:
             return None
-        errors = rows @ found - 1
-        spread = max(1.4826 * float(np.median(np.abs(errors))), _LEAST_SPREAD)
-        weights = 1 / (1 + (errors / (2 * spread)) ** 2)
+        errors = np.abs(found @ rows - 1)
+        spread = max(1.4826 * float(np.partition(errors, len(z) // 2)[len(z) // 2]), _LEAST_SPREAD)
+        weights = share / (1 + (errors / (2 * spread)) ** 2)
     deviation = math.sqrt(np.linalg.inv(normal)[1, 1])
     return RoadPlane(
         height_m=1 / float(np.linalg.norm(found)),
