@@ -69,17 +69,19 @@ class Adaptation:
     def start(self) -> None:
         """Begin, in a process group of its own, so that its end can be that of all it started."""
         self._begun = time.monotonic()
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
-        self._listener = threading.Thread(target=self._listen, name="adaptation", daemon=True)
+        self._listener = threading.Thread(target=self._listen, args=(process,), name="adaptation", daemon=True)
         self._listener.start()
+        self._process = process
+        if self.cancelled:  # meanwhile, when there was no process to end
+            self.cancel()
 
-    def _listen(self) -> None:
-        assert self._process is not None
-        assert self._process.stderr is not None
-        with self._process.stderr as said:
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr as said:
             for line in said:
                 self._heard(line.strip())
 
@@ -100,10 +102,11 @@ class Adaptation:
             self._count = (int(count[2]), int(count[3]))
 
     def cancel(self) -> None:
-        """Ask it to end; what does not end within half a minute is killed."""
-        self.cancelled = True
-        process = self._process
-        if process is not None and process.poll() is None:
+        """Ask it to end; what does not end in time is killed. One that has ended stays as it is."""
+        if self._process is not None and self._process.poll() is not None:
+            return
+        self.cancelled = True  # before the process is looked for, which may just be starting
+        if self._process is not None:
             self._signal(signal.SIGTERM)
             late = threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,))
             late.daemon = True

@@ -66,7 +66,7 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     const busy = ["waiting", "working"].includes(value.state);
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
-    part.cancel.disabled = false;
+    part.cancel.disabled = Boolean(value.stopping);
     part.result.hidden = value.state !== "result";
     part.charting.hidden = !["working", "result"].includes(value.state);
     if (value.state === "waiting") {
