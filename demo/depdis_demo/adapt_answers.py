@@ -56,7 +56,7 @@ class AdaptAnswers(LongAnswers[Adaptation]):
         if work.cancelled:
             return self.answer("empty")
         found = work.result()
-        folder = work.run.parent
+        folder = work.folder
         model = folder / "adapted.onnx"
         found["model"].rename(model)
         pairs = compared(found["pictures"], folder)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def missing() -> str | None:
 
 
 class Adaptation:
-    """A run in `folder`/run; `start`, look at `progress` until `done`, then at `result`.
+    """A run in `folder`/run, beside the clip; `start`, look at `progress` until `done`, then at `result`.
 
     cache: where generated streets are kept from one adaptation to the next.
     """
@@ -54,7 +55,7 @@ class Adaptation:
     def __init__(
         self, clip: Path, folder: Path, cache: Path, settings: Sequence[str], *, threads: int
     ) -> None:  # fmt: skip
-        self.clip, self.run = clip, folder / "run"
+        self.clip, self.folder, self.run = clip, folder, folder / "run"
         options = [word for setting in ("training.log_every=1", *settings) for word in ("--set", setting)]
         self._command = [
             sys.executable, "-m", "depdis_training.train_cli", "street", "--target", str(clip),
@@ -113,14 +114,20 @@ class Adaptation:
             late.start()
 
     def end(self) -> None:
-        """See that nothing is at work any more."""
+        """See that nothing is at work any more.
+
+        Of a cancelled one nothing stays, its clip included; of a failed one the clip alone.
+        """
         process = self._process
-        if process is None:
-            return
-        if process.poll() is None:
-            self.cancel()
-        process.wait()
-        self._listener.join(_LAST_WORDS_S)
+        if process is not None:
+            if process.poll() is None:
+                self.cancel()
+            process.wait()
+            self._listener.join(_LAST_WORDS_S)
+        if self.cancelled:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif process is not None and process.returncode:
+            shutil.rmtree(self.run, ignore_errors=True)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

@@ -87,7 +87,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
       part.since.textContent = `for ${value.since}`;
       part.forecast.textContent = value.forecast ? `learning takes about ${value.forecast}` : "";
     }
-    if (value.state === "empty") say(part.say, "Cancelled. Your clip and all that was made of it are deleted.");
+    if (value.state === "empty") say(part.say, "Cancelled. All that was made of your clip is deleted, and the clip itself within 11 minutes.");
     if (value.state === "error") say(part.say, value.text, "error");
     if (value.state === "result") result(value);
   });
