@@ -59,12 +59,7 @@ class VideoAnswers(LongAnswers[Film]):
     def result(self, work: Film) -> dict[str, Any]:
         """The film, its lines, and what there is to say of it."""
         files = work.files()
-        notes = list(work.job.said)
-        if work.too_long:
-            notes.append(
-                f"It went on for more than {self.room.limits.seconds:g} seconds, so the rest was left out."
-            )
         return self.answer(
-            "result", cancelled=work.cancelled, note=" ".join(notes).replace(str(work.source), "The file"),
-            files={kind: url(found) for kind, found in files.items()}, size=work.size, **work.progress(),
+            "result", cancelled=work.cancelled, note=" ".join(work.notes()), size=work.size,
+            files={kind: url(found) for kind, found in files.items()}, **work.progress(),
         )  # fmt: skip
