@@ -21,7 +21,6 @@ class Visitor:
         self.gone = threading.Event()
         self.cancel: dict[str, Callable[[], None]] = {}  # by kind, of what is at work
         self.video: Path | None = None  # the last one's file
-        self.picture: tuple[Path, str, str] | None = None  # the last one: its file, its name, the model's name
         self._lock = threading.Lock()
         self._folders: dict[str, Path] = {}
 
@@ -35,6 +34,19 @@ class Visitor:
             made.mkdir(parents=True)
             self._folders[kind] = made
             return made
+
+    def keep(self, folder: Path, kind: str) -> None:
+        """Let a fresh folder be that of another kind, in place of the one before.
+
+        InputError: it was itself replaced meanwhile, or the visitor has left.
+        """
+        with self._lock:
+            held = next((key for key, one in self._folders.items() if one == folder), None)
+            if held is None:
+                raise InputError("another one was chosen meanwhile")
+            del self._folders[held]
+            self._discard(kind)
+            self._folders[kind] = folder
 
     def leave(self) -> None:
         """Stop what is at work and delete every file."""

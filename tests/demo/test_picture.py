@@ -246,6 +246,24 @@ def test_what_is_no_picture_gets_a_plain_sentence_and_the_page_goes_on(page: Pag
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_bad_file_leaves_the_picture_on_screen_its_downloads(
+    page: Page, film: list[NDArray[np.uint8]], predictor: Predictor, tmp_path: Path
+) -> None:
+    Image.fromarray(film[10]).save(tmp_path / "street.png")
+    (tmp_path / "notes.png").write_bytes(b"dear diary")
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "street.png")
+    expect(page.get_by_role("heading", name="street.png")).to_be_visible()
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "notes.png")
+    expect(page.get_by_role("alert")).to_contain_text("notes.png: not a picture")
+    expect(page.get_by_role("heading", name="street.png")).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Labels, palette PNG").click()
+    assert waiting.value.suggested_filename == "street_labels.png"
+    waiting.value.save_as(tmp_path / "labels.png")
+    with Image.open(tmp_path / "labels.png") as got:
+        assert np.array_equal(np.asarray(got), predictor(film[10]).labels)
+
+
 def test_the_keyboard_reads_pixels_and_switches_classes(page: Page) -> None:
     page.get_by_role("button", name="Suburb").focus()
     page.keyboard.press("Enter")
