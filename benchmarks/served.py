@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import random
 import statistics
@@ -159,7 +160,7 @@ def overload(server: Server, picture: bytes, per_s: float, sizes: Sizes) -> dict
     count = int(10 * per_s * sizes.overload_s)
     run = arrive(server.port, request, [index / (10 * per_s) for index in range(count)])
     ended = time.perf_counter()
-    while saturate(server.port, request, 1, 1).served_s()[:1] > [2 * lone_s]:
+    while (saturate(server.port, request, 1, 1).served_s() or [math.inf])[0] > 2 * lone_s:
         if time.perf_counter() - ended > 60:
             break
     return {

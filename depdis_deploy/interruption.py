@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .command import Terminated
 
 
+class Switch:
+    """A flag without a lock: a signal's handler may set it while the same thread is setting it."""
+
+    def __init__(self) -> None:
+        self._on = False
+
+    def set(self) -> None:
+        """Set it; for good."""
+        self._on = True
+
+    def is_set(self) -> bool:
+        """Whether it was."""
+        return self._on
+
+
 class Interruption:
     """`stopped` is set by the first signal; a second one raises at once."""
 
     def __init__(self) -> None:
-        self.stopped = threading.Event()
+        self.stopped = Switch()
         self._signal: int | None = None
 
     def raise_if_any(self) -> None:

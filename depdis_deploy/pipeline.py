@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from enum import Enum
 from typing import Generic, TypeVar
 
 from .patience import Flag
@@ -17,17 +17,24 @@ _WAIT_S = 0.1  # how long a signal may go unnoticed
 _LONGEST_READ_S = 6.0  # above the time-out of a network stream
 
 
+class Ready(Enum):
+    """In place of an item: there is none yet, and what was asked about is ready."""
+
+    READY = 1
+
+
 class ReadAhead(Generic[Item]):
     """Runs an iterable in a thread, at most `depth` items ahead.
 
-    drop: a full queue loses its oldest item instead of holding up the reader (live sources).
+    drop: where that many wait the oldest is lost, instead of holding up the reader (live sources).
     An error of the iterable is raised where its place in the order is.
     """
 
     def __init__(self, items: Iterable[Item], depth: int, *, drop: bool = False) -> None:
-        self._items, self._drop = items, drop
-        self._queue: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(max(1, depth))
-        self._closed = threading.Event()
+        self._items, self._depth, self._drop = items, max(1, depth), drop
+        self._waiting: deque[tuple[str, Item | BaseException | None]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
         self.dropped = 0
         self._thread = threading.Thread(target=self._fill, name="read-ahead", daemon=True)
         self._thread.start()
@@ -35,46 +42,54 @@ class ReadAhead(Generic[Item]):
     def _fill(self) -> None:
         try:
             for item in self._items:
-                if not self._put(("item", item)):
+                if not self._put(("item", item), self._depth):
                     return
         except BaseException as error:
-            self._put(("error", error))
+            self._put(("error", error), self._depth + 1)
         else:
-            self._put(("end", None))
+            self._put(("end", None), self._depth + 1)
 
-    def _put(self, entry: tuple[str, Item | BaseException | None]) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(entry, timeout=0 if self._drop else _WAIT_S)
-                return True
-            except queue.Full:
+    def _put(self, entry: tuple[str, Item | BaseException | None], most: int) -> bool:
+        with self._changed:
+            while len(self._waiting) >= most and not self._closed:
                 if self._drop:
-                    self._lose_oldest()
-        return False
+                    self._waiting.popleft()
+                    self.dropped += 1
+                else:
+                    self._changed.wait()
+            if self._closed:
+                return False
+            self._waiting.append(entry)
+            self._changed.notify_all()
+        return True
 
-    def _lose_oldest(self) -> None:
-        try:
-            self._queue.get_nowait()
-        except queue.Empty:
-            return
-        self.dropped += 1
-
-    def get(self, stopped: Flag) -> Item | None:
-        """The next item; None at the end, or as soon as `stopped` is set."""
-        while not stopped.is_set():
-            try:
-                kind, value = self._queue.get(timeout=_WAIT_S)
-            except queue.Empty:
-                continue
-            if kind == "error":
-                assert isinstance(value, BaseException)
-                raise value
-            return None if kind == "end" else value  # type: ignore[return-value]
+    def get(self, stopped: Flag, ready: Callable[[], bool] = lambda: False) -> Item | Ready | None:
+        """The next item; None at the end, or as soon as `stopped` is set; READY where there is none but `ready`
+        is true, which is looked at again at each `wake`."""
+        with self._changed:
+            while not stopped.is_set():
+                if self._waiting:
+                    kind, value = self._waiting.popleft()
+                    self._changed.notify_all()
+                    if kind == "error":
+                        assert isinstance(value, BaseException)
+                        raise value
+                    return None if kind == "end" else value  # type: ignore[return-value]
+                if ready():
+                    return Ready.READY
+                self._changed.wait(_WAIT_S)
         return None
+
+    def wake(self) -> None:
+        """Let who waits for an item look again whether something is ready."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Let the thread end, which takes as long as the read that it is in."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join(timeout=_LONGEST_READ_S)
 
 
@@ -84,6 +99,7 @@ def in_order(
 ) -> Iterator[Result]:  # fmt: skip
     """`work` on batches of `items` in `workers` threads; results in order.
 
+    A result is handed over as soon as those before it are, whether the next item is there or not.
     under_way: batches begun and not handed over, at most; None: twice as many as workers.
 
     When `stopped` is set no new batch is begun, and those under way are still handed over. An error in the
@@ -97,14 +113,23 @@ def in_order(
             ended = False
             while not ended:
                 group: list[Item] = []
-                try:
-                    while len(group) < batch and (item := items.get(stopped)) is not None:
+                while len(group) < batch:
+                    item: Item | Ready | None = None
+                    try:
+                        item = items.get(stopped, lambda: bool(pending) and pending[0].done())
+                    except Exception as error:
+                        failure = error
+                    if item is Ready.READY:  # the next item may be long in coming
+                        yield pending.popleft().result()
+                    elif item is None:
+                        break
+                    else:
                         group.append(item)
-                except Exception as error:
-                    failure = error
                 ended = len(group) < batch
                 if group:
-                    pending.append(pool.submit(work, group))
+                    future = pool.submit(work, group)
+                    pending.append(future)
+                    future.add_done_callback(lambda done: items.wake())
                 while pending and (ended or len(pending) >= most or pending[0].done()):
                     yield pending.popleft().result()
         finally:

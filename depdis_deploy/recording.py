@@ -89,10 +89,10 @@ class Recording:
     def _hand_over(self, end_pts: int) -> None:
         """Let a thread finish the segment, since frames do not wait meanwhile."""
         self.job.records.sync()
-        writer, self._writer = self._writer, None
-        if writer is None:
+        if self._writer is None:
             return
-        writer.close()
+        self._writer.close()  # where that fails, `after_failure` still has it
+        writer, self._writer = self._writer, None
         if self._background is None:
             self._background = ThreadPoolExecutor(1, thread_name_prefix="segments")
         self._unfinished.append(self._background.submit(writer.finish, end_pts, durable=True))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .interruption import Switch
+
 PICTURE_SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
     ".jp2", ".gif", ".avif",
@@ -230,21 +232,29 @@ def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
         yield Frame(read_picture(source.location), source.location)
         return
     from .clip import open_clip
+    from .interruption import Switch
+    from .patience import Patience
 
-    with open_clip(source, stride=stride) as clip:
-        yield from _newest(clip) if source.live else clip
+    over = Switch()
+    with open_clip(source, stride=stride, patience=Patience(over=over)) as clip:
+        yield from _newest(clip, over) if source.live else clip
         if clip.damage:
             raise InputError(clip.damage)
 
 
-def _newest(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Frames that are read meanwhile; one that has not been taken gives way to the next."""
-    from .patience import Never
-    from .pipeline import ReadAhead
+def _newest(frames: Iterable[Frame], over: Switch) -> Iterator[Frame]:
+    """Frames that are read meanwhile; one that has not been taken gives way to the next.
+
+    over: set once nobody takes any more, so that a lost source is not waited for.
+    """
+    from .pipeline import ReadAhead, Ready
 
     with closing(ReadAhead(frames, 1, drop=True)) as ahead:
-        while (frame := ahead.get(Never())) is not None:
-            yield frame
+        try:
+            while (frame := ahead.get(over)) is not None and frame is not Ready.READY:
+                yield frame
+        finally:
+            over.set()
 
 
 def open_sources(

@@ -20,6 +20,7 @@ from .onnx_file import checked_metadata
 
 # Compiled for one size each, so many sizes of a dynamic model; from then on it is compiled once for any size.
 _MOST_SIZES = 3
+_importing = threading.Lock()
 
 
 class OpenVinoSession:
@@ -146,8 +147,17 @@ def _settings(threads: int | None, arithmetic: str) -> dict[str, Any]:
 
 
 def import_openvino() -> Any:
-    """The package, without its telemetry, which would make an identity in the home folder and send that it was
-    imported. InputError: it is not installed."""
+    """The package, ready for several threads. InputError: it is not installed."""
+    with _importing:
+        openvino = _imported()
+        # The first conversion of a tensor to numpy in a process gives up the interpreter's lock inside a guard
+        # of the binding's own: two threads that come there at once wait for each other for ever.
+        assert openvino.Tensor(np.zeros(1, np.uint8)).data.size
+    return openvino
+
+
+def _imported() -> Any:
+    """Without its telemetry, which would make an identity in the home folder and send that it was imported."""
     hidden = "openvino_telemetry" not in sys.modules
     if hidden:
         # It goes on without what cannot be imported.

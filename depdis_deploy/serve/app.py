@@ -112,6 +112,7 @@ async def _served(service: Service, request: Request, data: bytes, asked: Wanted
         return work.result()
     finally:
         leaving.cancel()
+        work.cancel()  # where the request was, so that what has not begun is not done
 
 
 async def _left(request: Request) -> None:

@@ -22,6 +22,7 @@ def guarded(connections: int, timeout_s: float) -> type[H11Protocol]:
 
     class Guarded(H11Protocol):
         _timeout_since: float | None = None
+        _stuck_since: float | None = None  # since when the client has read nothing of what there is to read
         _unsent = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -47,10 +48,15 @@ def guarded(connections: int, timeout_s: float) -> type[H11Protocol]:
                 return
             unsent = self.transport.get_write_buffer_size()
             now = self.loop.time()
+            if not unsent or unsent < self._unsent:
+                self._stuck_since = None
+            elif self._stuck_since is None:
+                self._stuck_since = now
             if self._timeout_since is not None and unsent < self._unsent:
                 self._timeout_since = now  # an answer is on its way, if slowly
             self._unsent = unsent
-            if self._timeout_since is not None and now - self._timeout_since >= timeout_s:
+            since = self._stuck_since if unsent else self._timeout_since
+            if since is not None and now - since >= timeout_s:
                 self.transport.abort()
                 return
             self.loop.call_later(timeout_s / 2, self._look)

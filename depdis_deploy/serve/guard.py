@@ -8,8 +8,11 @@ import logging
 import re
 import secrets
 import time
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from depdis_deploy.command import InputError
 
 from .logs import log
 from .refusal import Refused
@@ -55,6 +58,15 @@ class Guard:
         except asyncio.CancelledError:  # the time to drain ran out
             if not sent["status"]:
                 await Refused(503, "the server ends", retry_after_s=5)(scope, receive, noting)
+        except Exception as error:  # answered already, under this number
+            expected = isinstance(error, (InputError, MemoryError))
+            log(
+                "failed",
+                level=logging.ERROR,
+                exc_info=None if expected else error,
+                id=number,
+                error=str(error)[:200],
+            )
         finally:
             self._service.under_way -= 1
             self._note(scope, context | sent, time.perf_counter() - begun)
@@ -74,7 +86,7 @@ class Guard:
             return Refused(421, f"Host {host[:80]!r}: expected this machine's own address, such as 127.0.0.1")
         return None
 
-    def _note(self, scope: Scope, fields: dict[str, object], seconds: float) -> None:
+    def _note(self, scope: Scope, fields: dict[str, Any], seconds: float) -> None:
         path, status = scope["path"], fields["status"]
         assert isinstance(status, int)
         self._service.metrics.answered(path if path in ROUTES else "other", status, seconds)

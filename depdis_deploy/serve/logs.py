@@ -34,6 +34,6 @@ def set_up(level: str) -> None:
     logging.captureWarnings(True)
 
 
-def log(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """One line."""
-    _logger.log(level, event, extra={"fields": fields})
+def log(event: str, *, level: int = logging.INFO, exc_info: BaseException | None = None, **fields: Any) -> None:
+    """One line; exc_info: with the error's traceback."""
+    _logger.log(level, event, extra={"fields": fields}, exc_info=exc_info)

@@ -81,24 +81,29 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take signals until the process ends: one that comes while it closes must tear nothing."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        both = (signal.SIGINT, signal.SIGTERM)
+        for number in both:
             signal.signal(number, self.handle_exit)
         yield
+        for number in both:
+            # a handler of ours would give way to death by the signal while the interpreter ends
+            signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A first signal begins to drain, a second one ends at once."""
         if self._service.draining:
+            self.unanswered = max(self.unanswered, self._service.under_way)  # for some, time may have run out
             self.should_exit = self.force_exit = True
             return
-        self._service.draining = True
         self.interrupted = sig == signal.SIGINT
         self._until = time.monotonic() + self._service.settings.drain_s
+        self._service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""
         service = self._service
-        left_s = self._until - time.monotonic()
-        if service.draining and (service.under_way == 0 or left_s <= 0):
+        left_s = self._until - time.monotonic() if service.draining else math.inf
+        if left_s < math.inf and (service.under_way == 0 or left_s <= 0):
             self.unanswered = service.under_way
             # what has been answered may still be on its way to a slow client
             self.config.timeout_graceful_shutdown = max(1, int(left_s))

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -49,7 +50,12 @@ class Workers:
         loop = asyncio.get_running_loop()
         self.taken += 1
         future = self._pool.submit(self._timed, work)
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._release, done))
+
+        def released(done: Future[Result]) -> None:
+            with suppress(RuntimeError):  # the loop has ended, when time to drain ran out
+                loop.call_soon_threadsafe(self._release, done)
+
+        future.add_done_callback(released)
         return asyncio.wrap_future(future)
 
     def _timed(self, work: Callable[[], Result]) -> Result:

@@ -153,6 +153,25 @@ def test_a_request_that_does_not_come_is_cut_off(server: Server, begun: bytes) -
         assert talk(server, begun) == b""
 
 
+def ask_and_never_read(connection: socket.socket, for_s: float) -> None:
+    """Ends with the connection, or when the time is over."""
+    connection.settimeout(0.5)
+    until = time.monotonic() + for_s
+    while time.monotonic() < until:
+        try:
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200)
+        except TimeoutError:  # it takes no more requests while answers lie
+            continue
+
+
+def test_a_client_that_asks_and_never_reads_is_cut_off(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises(ConnectionError):
+            ask_and_never_read(connection, 60)
+    assert server.predict(scene_png()).status == 200
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

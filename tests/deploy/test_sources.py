@@ -11,6 +11,7 @@ import pytest
 from clips import level, make_clip, write_picture
 
 from depdis_deploy.command import InputError
+from depdis_deploy.interruption import Switch
 from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
 from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
 
@@ -182,13 +183,15 @@ def test_a_program_that_is_slow_gets_the_newest_frame_of_a_live_source() -> None
         all_came.set()
         over.wait(30)
 
-    frames = _newest(camera())
+    given_up = Switch()
+    frames = _newest(camera(), given_up)
     assert next(frames).index == 0
     taken.set()
     all_came.wait(30)
     assert next(frames).index == 9
     over.set()
     assert list(frames) == []
+    assert given_up.is_set()
 
 
 def test_the_bundled_clip_is_a_drive_of_eight_seconds() -> None:

@@ -45,12 +45,20 @@ def test_boundary_iou_equals_erosions_class_by_class():
         distance = max(1, round(0.04 * float(np.hypot(*shape))))
         for label in range(5):
             known = truth != IGNORE
-            one, other = (_eroded(labels == label, distance) & known for labels in (truth, prediction))
+            one, other = (_eroded((labels == label) & known, distance) for labels in (truth, prediction))
             both[label] += (one & other).sum()
             either[label] += (one | other).sum()
     assert 0 < both[:4].min() < either[:4].min()
     np.testing.assert_allclose(counted.iou()[:4], both[:4] / either[:4])
     assert np.isnan(counted.iou()[4])
+
+
+def test_what_equals_the_truth_meets_every_border_beside_the_unlabelled_too():
+    prediction, truth = _regions(np.random.default_rng(3), 4, (40, 60))
+    truth[25:] = IGNORE
+    counted = BoundaryCounts(4)
+    counted.add(np.where(truth == IGNORE, prediction, truth), truth)
+    np.testing.assert_array_equal(counted.iou(), np.ones(4))
 
 
 def test_the_calibration_error_equals_a_loop_over_the_bins():

@@ -26,7 +26,7 @@ class BoundaryCounts:
     """Pixels of the classes' borders over a set (Cheng et al., Boundary IoU, CVPR 2021).
 
     A class's border is what lies within `ratio` of the picture's diagonal from its edge, inside it. Pixels
-    without a true label are left out on both sides, as in the IoU.
+    without a true label are left out on both sides, as in the IoU, and what is beside them is border on both.
     """
 
     def __init__(self, classes: int, ratio: float = RATIO) -> None:
@@ -38,7 +38,8 @@ class BoundaryCounts:
         distance = max(1, round(self.ratio * float(np.hypot(*truth.shape))))
         labelled = truth != IGNORE
         of_truth = boundary(truth, distance) & labelled
-        of_found = boundary(prediction, distance) & labelled
+        seen = np.where(labelled, prediction, np.uint8(IGNORE))
+        of_found = boundary(seen, distance) & labelled
         both = of_truth & of_found & (truth == prediction)
         for total, labels, where in (
             (self.truth, truth, of_truth), (self.found, prediction, of_found), (self.both, truth, both),

@@ -109,12 +109,12 @@ def of_network(
     entry = Entry(
         title=title, model=evaluated, manifest=manifest, kind="checkpoint", about=about, reference=reference
     )
-    found = [entry, *_padded(entry, config)]
-    if exports:
+    found = [entry]
+    if exports:  # before the padded ones, which take another pass: these two share one
         found.append(
             replace(entry, title=f"{title}, deployed", model=as_exported, kind="deployed", reference=title)
         )
-    return tuple(found)
+    return (*found, *_padded(entry, config))
 
 
 def compared(entries: Sequence[Entry]) -> list[Entry]:

@@ -86,6 +86,10 @@ def evaluate(
     dataset = open_data(resolved.validation, "validation", "--target", data)
     anew = _statistics_of(resolved, data) if reestimate else None
     found = [opened(title, path, resolved, size=wanted, statistics=anew) for title, path in files]
+    if compare and len(found) < 2:
+        raise command.UsageError("--compare needs two models or more")
+    if joint_space and all(one.network is None for one in found):
+        raise command.UsageError("--joint-space needs a checkpoint: exported models do not show their features")
     metrics = full_evaluation(
         found, dataset, resolved,
         Options(pictures=pictures, cap_m=cap, align=align, rate=fps or getattr(dataset, "rate", None)), out=out,
@@ -137,6 +141,8 @@ def _resolved(
             changes["validation.layout"] = "drive"
         if reestimate:
             changes["target.root"] = str(target)
+            if is_drive(target):
+                changes |= {"target.layout": "drive", "target.split": "all"}
     changes |= {} if split is None else {"validation.split": split}
     resolved = load_config(config, settings, changes)
     if resolved.validation is None:

@@ -118,10 +118,10 @@ class Row:
         found = label_figures(self.labels.sums, self.taxonomy)
         scores = self.scorer.scores
         with np.errstate(invalid="ignore", divide="ignore"):
-            if scores.depth_pictures:
+            if scores.depth_pictures >= bootstrap.LEAST_PICTURES:
                 means = self.depth.sums[:, :-1] / self.depth.sums[:, -1:]
                 found |= {depth_figure(key): means[:, place] for place, key in enumerate(DEPTH_METRICS)}
-            if scores.density_pictures:
+            if scores.density_pictures >= bootstrap.LEAST_PICTURES:
                 found["density MAE"] = self.density.sums[:, 0] / self.density.sums[:, 1]
         return found
 

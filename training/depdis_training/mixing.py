@@ -19,18 +19,21 @@ from .loading import Batch
 
 
 def mixed(
-    labelled: Callable[[int], Sequence[Pair]], source: Callable[[int], Sequence[Pair]], *, share: float,
-    seed: int,
+    labelled: Callable[[int], Sequence[Pair]], source: Callable[[int], Sequence[Pair]],
+    places: Callable[[int], range], *, share: float, seed: int,
 ) -> Callable[[int], list[Pair]]:  # fmt: skip
     """The target's pairs of each step, `share` of their pictures with things of that step's source pictures.
 
-    A pure function of seed and step, as the batches are.
+    places: a step's micro-batches among those of the training; what is pasted depends on seed and place alone,
+    so that it is the same however many processes share a step.
     """
 
     def pairs(step: int) -> list[Pair]:
-        rng = np.random.default_rng([seed, 2, step])
-        both = zip(labelled(step), source(step), strict=True)
-        return [Pair(paste_classes(rng, target.source, given.source, share), None) for target, given in both]
+        found = []
+        for place, target, given in zip(places(step), labelled(step), source(step), strict=True):
+            rng = np.random.default_rng([seed, 2, place])
+            found.append(Pair(paste_classes(rng, target.source, given.source, share), None))
+        return found
 
     return pairs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from depdis_deploy.command import InputError, UsageError
@@ -40,8 +41,9 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     """
     if until is not None and until not in STAGES:
         raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
-    if config.network.after is not None and config.network.init is None:
-        config = _after_another(config, config.network.after, folder, cache)
+    before = _before(config, folder)
+    if before is not None:
+        config = _with(config, network={"init": str(before[1] / WEIGHTS)})
     workers = join_workers()
     run = Run(folder, config)
     config = run.config
@@ -51,6 +53,8 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         return
     method = recipe_method(config)  # a wrong method or variant is said before any data is made
     _check_start(config)
+    if before is not None and not (before[1] / WEIGHTS).exists():
+        train(*before, cache)
     if workers.first:
         open_experiment(config, cache, uses_target=method.uses_target)
     workers.wait()
@@ -61,13 +65,26 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     Experiment(run, data, cache, workers).carry_out(until)
 
 
-def _after_another(config: Config, name: str, folder: Path, cache: Path) -> Config:
-    """The configuration with the result of `name` to start from, whose run is carried out if it is not done."""
+def _before(config: Config, folder: Path) -> tuple[Config, Path] | None:
+    """The run whose result this one goes on from, and its folder; None where there is none.
+
+    It is of `network.after`, on this one's data, network and arithmetic.
+    """
+    name, network = config.network.after, config.network
+    if name is None or network.init is not None:
+        return None
     own = {key: getattr(config, key) for key in ("seed", "source", "target", "validation", "input", "augment")}
-    before = folder.resolve().with_name(f"{folder.name}-before")
-    train(load_config(name).model_copy(update=own), before, cache)
-    network = config.network.model_copy(update={"init": str(before / WEIGHTS)})
-    return config.model_copy(update={"network": network})
+    first = load_config(name).model_copy(update=own)
+    start = {"start": "scratch"} if network.start == "scratch" else {}
+    first = _with(first, network={"backbone": network.backbone, **start})
+    first = _with(first, training={"precision": config.training.precision})
+    return first, folder.resolve().with_name(f"{folder.name}-before")
+
+
+def _with(config: Config, **sections: dict[str, object]) -> Config:
+    """The configuration with values of its sections changed."""
+    changed = {name: getattr(config, name).model_copy(update=values) for name, values in sections.items()}
+    return config.model_copy(update=changed)
 
 
 def _second_stage(source: bool) -> dict[str, str]:
@@ -211,10 +228,12 @@ class Experiment:
             )
             weights = self.parts.class_weights(counts, settings.class_weights)
         accumulate = self.config.training.accumulate
-        source = PairBatches(self.source_batches, None, accumulate, self.workers)
-        pairs: list[Callable[[int], Sequence[Pair]]] = [PairBatches(batches, None, accumulate, self.workers)]
+        labels = PairBatches(batches, None, accumulate, self.workers)
+        # Drawn once a step, for the pass on the source and for what is pasted.
+        source = lru_cache(maxsize=1)(PairBatches(self.source_batches, None, accumulate, self.workers))
+        pairs: list[Callable[[int], Sequence[Pair]]] = [labels]
         if settings.mix:
-            pairs = [mixed(pairs[0], source, share=settings.mix, seed=self.config.seed + number)]
+            pairs = [mixed(labels, source, labels.places, share=settings.mix, seed=self.config.seed + number)]
         if settings.source:
             pairs.append(source)
         update = _second_stage(settings.source)

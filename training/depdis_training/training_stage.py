@@ -56,12 +56,16 @@ class PairBatches:
 
     def __call__(self, step: int) -> list[Pair]:
         """The pairs of step number `step`, counted from 0."""
+        return [
+            Pair(self.source(place), None if self.target is None else self.target(place))
+            for place in self.places(step)
+        ]
+
+    def places(self, step: int) -> range:
+        """Which of all micro-batches of the training this process's are in a step."""
         count = self.workers.count
         first = step * self.accumulate * count + self.workers.rank
-        places = range(first, first + self.accumulate * count, count)
-        return [
-            Pair(self.source(place), None if self.target is None else self.target(place)) for place in places
-        ]
+        return range(first, first + self.accumulate * count, count)
 
 
 def together(*batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], list[Pair]]:

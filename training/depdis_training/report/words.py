@@ -101,16 +101,16 @@ def _calibration(row: Mapping[str, Any]) -> str:
 def _against_rows(row: Mapping[str, Any]) -> list[str]:
     """Depth and density against what a constant per image row gets, which looks at no picture."""
     figures, found = row["figures"], []
-    if "depth abs_rel" in figures:
-        own, blind = figures["depth abs_rel"], figures[OF_ROWS[0]]
+    own, blind = figures.get("depth abs_rel"), figures.get(OF_ROWS[0])
+    if own is not None and blind is not None:
         verdict = "so it does see distances" if own < 0.9 * blind else "hardly better than that"
         verdict = verdict if own < blind else "worse than that"
         found.append(
             f"Depth is off by {100 * own:.0f} % of the true distance on average; the best constant for each "
             f"image row, which sees nothing, is off by {100 * blind:.0f} %: {verdict}."
         )
-    if "density MAE" in figures:
-        own, blind = figures["density MAE"], figures[OF_ROWS[1]]
+    own, blind = figures.get("density MAE"), figures.get(OF_ROWS[1])
+    if own is not None and blind is not None:
         verdict = "better than" if own < blind else "no better than"
         found.append(
             f"Density differs by {own:.3f} (of 0 to 1) from that of the true labels and depth, {verdict} the "
