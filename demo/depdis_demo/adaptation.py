@@ -33,7 +33,7 @@ _ORDER = {key: number for number, (key, _) in enumerate(PHASES)}
 _COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
 _FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
 _NEEDED = ("depdis_training", "depdis_export", "torch", "onnx", "onnxscript")
-_KILL_AFTER_S = 30.0
+_KILL_AFTER_S = 10.0
 _LAST_WORDS_S = 5.0
 
 

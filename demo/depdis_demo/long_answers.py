@@ -97,6 +97,7 @@ class LongAnswers(ABC, Generic[W]):
     def _watched(self, work: W, visitor: Visitor) -> Iterator[dict[str, Any]]:
         ticket = self._turns.take()
         visitor.cancel[self.kind] = work.cancel
+        self.room.visitors.begun(work.end)
         try:
             if visitor.gone.is_set():  # left before it could be cancelled
                 work.cancel()
@@ -113,18 +114,18 @@ class LongAnswers(ABC, Generic[W]):
         finally:
             # Gradio closes what was abandoned on its event loop, where nothing may wait.
             visitor.cancel.pop(self.kind, None)
-            threading.Thread(target=_over, args=(work, visitor, ticket), name="over", daemon=True).start()
+            threading.Thread(target=self._over, args=(work, visitor, ticket), name="over", daemon=True).start()
 
     def answer(self, state: str, **fields: Any) -> dict[str, Any]:
         """An answer, which differs from all before."""
         return {"state": state, "serial": self.room.serial(), **fields}
 
-
-def _over(work: Work, visitor: Visitor, ticket: Ticket) -> None:
-    """Let the next one in when this one is at work no more."""
-    try:
-        work.end()
-        if visitor.gone.is_set():
-            visitor.leave()  # again, for what was written meanwhile
-    finally:
-        ticket.leave()
+    def _over(self, work: W, visitor: Visitor, ticket: Ticket) -> None:
+        """Let the next one in when this one is at work no more."""
+        try:
+            work.end()
+            if visitor.gone.is_set():
+                visitor.leave()  # again, for what was written meanwhile
+        finally:
+            self.room.visitors.ended(work.end)
+            ticket.leave()

@@ -83,7 +83,8 @@ class PictureAnswers:
         except (InputError, UsageError, MemoryError, KeyError) as error:
             return self._said(plain(error, path, name), asked)
         except Exception:
-            return self._said(self.room.wrong(), asked)
+            # a page that was closed took the files away under the work
+            return self._said("" if visitor.gone.is_set() else self.room.wrong(), asked)
         about = self._about(prediction, _Shown(visitor, path, name, model))
         return {**self._answer("result", asked), "name": name, **shown, **about}
 

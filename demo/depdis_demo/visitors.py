@@ -7,10 +7,13 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from depdis_deploy.command import InputError
+
+_END_S = 20.0  # for what is at work when the server ends; an adaptation is killed well before
 
 
 class Visitor:
@@ -75,6 +78,7 @@ class Visitors:
         self.uploads.mkdir()
         self._lock = threading.Lock()
         self._visitors: dict[str, Visitor] = {}
+        self._ends: set[Callable[[], None]] = set()
 
     def of(self, session: str | None) -> Visitor:
         """The visitor behind a session of the browser's page."""
@@ -91,11 +95,31 @@ class Visitors:
         if visitor is not None:
             visitor.leave()
 
+    def begun(self, end: Callable[[], None]) -> None:
+        """Something is at work, whose `end` waits until it is not."""
+        with self._lock:
+            self._ends.add(end)
+
+    def ended(self, end: Callable[[], None]) -> None:
+        """It is at work no more."""
+        with self._lock:
+            self._ends.discard(end)
+
     def close(self) -> None:
-        """The server ends."""
+        """The server ends. What is at work is waited for, within bounds, so that it writes nothing after."""
         for session in list(self._visitors):
             self.leave(session)
+        with self._lock:
+            last = [threading.Thread(target=end, name="end", daemon=True) for end in self._ends]
+        limit = time.monotonic() + _END_S
+        for thread in last:
+            thread.start()
+        for thread in last:
+            thread.join(max(0.0, limit - time.monotonic()))
         shutil.rmtree(self.root, ignore_errors=True)
+        while self.root.exists() and time.monotonic() < limit:  # a picture's file came into it just then
+            time.sleep(0.05)
+            shutil.rmtree(self.root, ignore_errors=True)
 
     def uploaded(self, path: str, folder: Path) -> Path:
         """A file that was uploaded, in a visitor's own folder. InputError: it is no upload, or is gone.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from browsing import wait_until
 
 from depdis_demo.film import Film
 from depdis_demo.series import Series
+from depdis_demo.visitors import Visitors
 from depdis_deploy import Predictor
 from depdis_deploy.command import InputError
 from depdis_deploy.job import Unwritable
@@ -48,3 +50,16 @@ def test_what_is_no_fault_of_the_file_is_raised(
     film = ended_by(error, tmp_path, monkeypatch)
     with pytest.raises((RuntimeError, OSError), match=str(error)):
         film.files()
+
+
+def test_a_film_writes_nothing_once_the_server_has_ended() -> None:
+    visitors = Visitors()
+    visitor = visitors.of("one")
+    film = Film(Predictor(threads=1), BUNDLED_CLIP, visitor.fresh("video"), "quad", 60)
+    visitor.cancel["video"] = film.cancel
+    visitors.begun(film.end)
+    film.start()
+    wait_until(lambda: film.job.frames > 0, "a first frame")
+    visitors.close()
+    assert film.done(0)
+    assert not visitors.root.exists()

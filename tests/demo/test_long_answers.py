@@ -110,6 +110,25 @@ def test_who_leaves_or_cancels_before_the_turn_comes_starts_nothing(bench: Bench
     assert [work._process for work in bench.works] == [None, None]
 
 
+def test_the_server_s_end_waits_for_what_is_at_work(bench: Bench) -> None:
+    left, waiting = bench.run("one"), bench.run("other")
+    assert next(left)["state"] == "working"
+    wait_until((bench.works[0].run.parent / "begun").exists, "the process to begin")
+    assert next(waiting)["state"] == "waiting"
+    process = bench.works[0]._process
+    assert process is not None
+    bench.visitors.leave("one")  # and is not waited for
+    assert process.poll() is None
+    bench.visitors.close()
+    assert process.poll() is not None
+    assert bench.works[1]._process is None
+    assert not bench.visitors.root.exists()
+    assert [answer["state"] for answer in waiting][-1] == "empty"
+    left.close()  # type: ignore[attr-defined]
+    wait_until(lambda: not bench.turns._row, "all turns to be given up")
+    assert not bench.visitors.root.exists()
+
+
 def test_a_cancel_while_the_process_is_being_made_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
