@@ -41,7 +41,7 @@ class AboutAnswers:
         mixtures = self.predictor.manifest.density or {}
         return {
             "pictures": self.pictures, "scales": scales(), "map": list(_MAP), "card": self._card(),
-            "classes": list(self.predictor.names) if mixtures.get("grid") else [],
+            "classes": list(self.predictor.names), "mixtures": bool(mixtures.get("grid")),
         }  # fmt: skip
 
     def density(self, asked: dict[str, Any]) -> dict[str, Any]:

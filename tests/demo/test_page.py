@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import PATIENCE_MS, Opener, pixels, serving, tab, wait_until
+from browsing import PATIENCE_MS, Opener, pixels, tab, wait_until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+
+from depdis_demo.process import started
 
 TABS = ("Picture", "Video", "Live", "Adapt", "About")
 
@@ -131,7 +133,7 @@ def test_a_model_of_the_command_line_can_be_chosen(open_page: Opener, tmp_path: 
     from depdis_deploy.predictor import BUNDLED_MODEL
 
     shutil.copy(BUNDLED_MODEL, tmp_path / "mine.onnx")
-    with serving("--model", str(tmp_path / "mine.onnx")) as served:
+    with started("--model", str(tmp_path / "mine.onnx")) as served:
         page = open_page(address=served.address)
         expect(page.get_by_label("Model")).to_have_value("mine.onnx")
         tab(page, "About")
@@ -142,6 +144,35 @@ def test_a_model_of_the_command_line_can_be_chosen(open_page: Opener, tmp_path: 
         page.context.close()  # before its server, whose end it would take for a fault
 
 
+def test_a_server_that_does_not_answer_is_said_in_plain_words(browser: Browser, server: str) -> None:
+    with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server)
+        page.get_by_role("button", name="Dusk").click()
+        expect(page.get_by_role("heading", name="Dusk")).to_be_visible()
+        tab(page, "About")
+        page.wait_for_selector("[data-painted]")
+        context.route("**/component_server/**", lambda route: route.abort())
+        page.get_by_role("slider", name="Distance").fill("20")
+        expect(page.locator("#dd-about [data-part=most]")).to_contain_text("The server does not answer.")
+        tab(page, "Picture")
+        page.get_by_role("button", name="Labels, palette PNG").click()
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer. Try it again")
+        tab(page, "Live")
+        page.get_by_role("button", name="Start the camera").click()
+        alert = page.locator("#dd-live").get_by_role("alert")
+        expect(alert).to_contain_text("The server does not answer. Start the camera again")
+        expect(page.get_by_role("button", name="Start the camera")).to_be_enabled()
+        context.unroute("**/component_server/**")
+        tab(page, "Picture")
+        with page.expect_download():
+            page.get_by_role("button", name="Labels, palette PNG").click()
+        assert faults == []
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
@@ -149,7 +180,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
 
 
 def test_a_password_is_asked_and_nothing_is_given_without_it(browser: Browser) -> None:
-    with serving("--auth", "anna:correct horse") as served:
+    with started("--auth", "anna:correct horse") as served:
         for address in ("gradio_api/info", "config", "gradio_api/file=/etc/passwd"):
             assert status(served.address + address) == 401
         with browser.new_context() as context:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import pixels
+from browsing import Cameras, pixels
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -214,6 +214,28 @@ def test_a_real_picture_is_brought_by_file_by_paste_and_by_camera(
     expect(page.get_by_role("heading", name="camera.jpg")).to_be_visible()
     expect(page.get_by_text("640 × 272 pixels")).to_be_visible()
     expect(page.get_by_role("button", name="Take the picture")).to_be_hidden()
+
+
+def test_a_camera_that_is_closed_while_it_opens_is_not_left_on(page: Page) -> None:
+    cameras = Cameras(page)
+    cameras.hold()
+    use = page.get_by_role("button", name="Use the camera")
+    use.evaluate("button => { button.click(); button.click(); }")
+    cameras.given(1)
+    expect(page.get_by_role("button", name="Take the picture")).to_be_disabled()
+    page.get_by_role("button", name="Close the camera").click()
+    use.click()  # again, while the first is still to come
+    cameras.given(2)
+    page.get_by_role("button", name="Close the camera").click()
+    cameras.release()
+    cameras.live(0)
+    expect(page.get_by_role("button", name="Take the picture")).to_be_hidden()
+    use.click()
+    expect(page.get_by_role("button", name="Take the picture")).to_be_enabled()
+    cameras.live(1)
+    assert page.evaluate("cameras.asked") == 3
+    page.get_by_role("button", name="Close the camera").click()
+    cameras.live(0)
 
 
 def bomb(side: int) -> bytes:
