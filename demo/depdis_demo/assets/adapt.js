@@ -70,6 +70,8 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
     part.result.hidden = value.state !== "result";
+    part.time.hidden = busy;
+    part.steps.hidden = !part.result.hidden; // they were read when it began
     if (!busy || !value.stopping) {
       part.cancel.disabled = false;
       part.cancel.textContent = "Cancel";
