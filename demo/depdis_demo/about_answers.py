@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "high-street"
 _WIDE = 800  # of the pictures, in pixels
+_INPUT = {
+    "stretch": "your picture stretched to {}",
+    "fit": "your picture, in its own shape, inside {}",
+    "area": "your picture, in its own shape, with about as many as {}",
+}
 _MAP = (96, 54)  # places at which a mixture is evaluated
 
 
@@ -86,7 +91,7 @@ class AboutAnswers:
         facts = [
             ("Running now", self.predictor.choice),
             ("Network", f"{manifest.backbone or 'not said'}, {manifest.precision}"),
-            ("Input", f"about {rule.width} × {rule.height} pixels, {rule.kind} of yours"),
+            ("Input", _INPUT[rule.kind].format(f"{rule.width} × {rule.height} pixels")),
             ("Outputs", ", ".join(manifest.outputs)),
             ("Classes", ", ".join(manifest.taxonomy.names)),
         ]

@@ -48,6 +48,12 @@ def test_a_clip_is_adapted_to_judged_and_the_model_downloaded(
     slider.fill("80")
     assert after.evaluate("image => getComputedStyle(image).clipPath") != whole
 
+    first, second = after.get_attribute("src"), page.get_by_role("button", name="picture 2")
+    second.click()
+    expect(second).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="picture 1")).to_have_attribute("aria-pressed", "false")
+    assert after.get_attribute("src") != first
+
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download the model").click()
     waiting.value.save_as(tmp_path / "adapted.onnx")
