@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -28,7 +29,10 @@ def answer(path: str, headers: dict[str, str], root: str = "") -> int:
     async def send(message: Message) -> None:
         said.append(message)
 
-    asyncio.run(Guard(PlainTextResponse("behind"), most_upload=UPLOADED)(scope, receive, send))
+    # in a thread of its own: the browser's tests have a loop running in this one
+    with ThreadPoolExecutor(1) as thread:
+        guard = Guard(PlainTextResponse("behind"), most_upload=UPLOADED)
+        thread.submit(asyncio.run, guard(scope, receive, send)).result()
     return int(said[0]["status"])
 
 
