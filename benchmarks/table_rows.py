@@ -75,6 +75,9 @@ ROWS: Mapping[str, Row] = {
     "dada": Row("DADA", None, "dada"),
     "M1": Row("M1", "M1"),
     "M2": Row("M2", "M2"),
+    "M2-expected": Row(
+        "M2, density as the prediction expects it", "M2", settings=("losses.density_target=expected",)
+    ),
     "M3": Row("M3, source in each step", "M3", settings=(f"{_MIX}0",), after="M2"),
     "M4": Row("M4, source in each step", "M4", settings=(f"{_MIX}0",), after="M2"),
     "M4-mixing": Row("M4, source in each step, mixing", "M4", settings=(f"{_MIX}0.5",), after="M2"),
