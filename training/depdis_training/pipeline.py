@@ -143,12 +143,11 @@ class Experiment:
         if until == "stage1":
             return
         for number in range(1, rounds + 1):
-            last = self.run.stage(f"self-training-{number}")
-            # a checkpoint of the training on the labels has the statistics in it
-            if self.config.labels.reestimate and not (last / "last.pt").exists():
+            if self.config.labels.reestimate:  # again where it goes on: the labels are known by their network
                 assert self.data.target is not None
                 network = reestimated(network, self.data.target, self.config.input.rule())
             labelled = self._labels(number, network, spatial_prior=prior == "spatial_prior")
+            last = self.run.stage(f"self-training-{number}")
             if until == "labels" and not last.exists():
                 return
             network = self._self_training(number, network, labelled)
