@@ -142,8 +142,11 @@ def on_drive(predictor: Predictor, domain: Domain, seed: int, work: Path, frames
         assert sample.depth_m is not None
         truth_m = np.where(sample.depth_m < CAP_M, sample.depth_m, 0)
         frame = Frame(sample.image, "drive.mp4", index, index / drive.rate)
+        (seen,) = predictor.predict([frame], settled=False, outputs=("labels", "depth"))
         for kind, scale in (("abs_rel", None), ("by_frame", RoadScale(height_m)), ("as_film", film)):
-            (prediction,) = predictor.predict([frame], settled=False, outputs=("labels", "depth"))
+            prediction = Prediction(
+                seen.image, seen.maps, seen.geometry, seen.manifest, camera=seen.camera, time_s=seen.time_s
+            )
             if scale is not None:
                 scale.apply(prediction)
                 assert prediction.camera is not None
