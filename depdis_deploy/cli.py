@@ -79,6 +79,18 @@ def infer(
         bool,
         typer.Option("--stdout", help="NDJSON to stdout, a line at once; files only of what --save names."),
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="Pictures over a cluster, by Ray; the same command goes on after a kill."),
+    ] = False,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Of that cluster; local: a new one of this machine alone.",
+            show_default="RAY_ADDRESS, one that this machine is a node of, else local",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> int:
     """Segment street pictures and videos, with depth in metres and a density of how usual that depth is."""
@@ -97,7 +109,7 @@ def infer(
             engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
             duration_s=seconds(duration, "--duration"), segment_s=seconds(segment, "--segment"),
             retry_s=math.inf if retry is None else 0.0 if retry == "no" else parse_duration(retry, "--retry"),
-            stdout=stdout, camera_height=camera_height, smooth=smooth,
+            stdout=stdout, camera_height=camera_height, smooth=smooth, ray=ray, ray_address=ray_address,
         )
     )  # fmt: skip
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from .backends.cpu import cores
 from .command import InputError, UsageError, one_line
+from .infer_model import introduce, open_model
 from .infer_pictures import Entry, infer_pictures
 from .infer_video import infer_video
 from .interruption import interruptible
 from .job import Job, Options, Unwritable
-from .outputs import BRANCH_KINDS, group_names, make_folder, refuse_overwriting
-from .predictor import Predictor
+from .outputs import group_names, make_folder, refuse_overwriting
 from .sources import BUNDLED_CLIP, Source, find_sources
 
 _MOST_WORKERS = 8
@@ -26,30 +24,20 @@ def run(options: Options) -> int:
 
     InputError, UsageError: nothing was done. KeyboardInterrupt, Terminated: what was done is kept.
     """
+    if options.ray:
+        from .fleet.run import run as run_over_cluster
 
-    def note(text: str) -> None:
-        if not options.quiet:
-            print(text, file=sys.stderr)
-
+        return run_over_cluster(options)
     words = options.sources
     if not words:
-        note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
+        options.note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
         words = (str(BUNDLED_CLIP),)
-    sources = find_sources(words, note)
+    sources = find_sources(words, options.note)
     stems, records = group_names(sources)
     workers, threads = workers_and_threads(options, sources)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        predictor = Predictor(
-            options.model, options.device, options.camera_fov, threads=threads, engine=options.engine,
-            precision=options.precision, trust_engine=options.trust_engine, camera_height=options.camera_height,
-        )  # fmt: skip
-    note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
-        note(f"note: {text}")
-    for kind in options.save:
-        if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
-            raise UsageError(f"--save {kind}: this model has no {kind} output")
+    predictor, warned = open_model(options, threads)
+    choice = f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once"
+    introduce(options, predictor.manifest, choice, warned, options.note)
     if options.smooth:
         predictor.film(smooth=True)  # says what is missing, before anything is read
     if options.outdir is not None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .command import one_line
-from .job import Job, Unwritable
+from .job import Job, Options, Run, Unwritable, needed_outputs
 from .pipeline import ReadAhead, Turn
 from .prediction import Camera
 from .progress import Progress
 from .sources import Frame, Source
 from .stages import Stages
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,9 @@ class Entry:
 
 
 @dataclass
-class _Done:
+class Done:
+    """What became of a picture: its line for the NDJSON file, or why it could not be read."""
+
     record: str
     line: str | None = None
     error: str | None = None
@@ -32,54 +40,88 @@ class _Done:
     stages: Stages = field(default_factory=Stages)
 
 
+@dataclass(frozen=True)
+class PictureWork:
+    """What a worker does with pictures: read, segment, save into `folder`."""
+
+    options: Options
+    predictor: Predictor
+    folder: Path
+
+    def __call__(self, group: Sequence[Entry]) -> list[Done]:
+        """Pictures given to the network at once. One that cannot be read leaves its error in place of results.
+
+        OSError: the results cannot be written.
+        """
+        from .pictures import read_picture
+
+        kinds, panel = self.options.kinds(picture=True), self.options.panel
+        results = [Done(entry.record) for entry in group]
+        frames: dict[int, Frame] = {}
+        for position, entry in enumerate(group):
+            with results[position].stages.timed("decode"):
+                try:
+                    frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
+                except (ValueError, OSError) as error:
+                    results[position].error = one_line(error)
+        outputs = needed_outputs(kinds, panel, self.predictor.manifest.outputs)
+        predictions = self.predictor.predict(list(frames.values()), outputs=outputs)
+        for position, prediction in zip(frames, predictions, strict=True):
+            done, entry = results[position], group[position]
+            done.stages.add_milliseconds(prediction.speed)
+            done.camera = prediction.camera
+            with done.stages.timed("save"):
+                prediction.save_as(self.folder, entry.stem, kinds - {"json"}, panel)
+            done.line = prediction.to_json() if "json" in kinds else None
+        return results
+
+
 def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
     """Segment `entries`; one that cannot be read is named and passed over.
 
     Unwritable: the results cannot be written.
     """
-    kinds = job.options.kinds(picture=True)
-    progress = Progress("pictures", len(entries), quiet=job.options.quiet or len(entries) == 1)
+    work = PictureWork(job.options, job.predictor, job.folder)
 
-    def work(group: Sequence[Entry], turn: Turn) -> list[_Done]:
-        return _batch(job, group, kinds)
+    def any_time(group: Sequence[Entry], turn: Turn) -> list[Done]:
+        return work(group)
 
+    stem = entries[0].stem if len(entries) == 1 else None
+    with reported(job, len(entries), stem) as progress:
+        for group in job.in_order(ReadAhead(entries, 2), any_time):
+            tell(job, group)
+            record(job, group)
+            progress.advance(len(group))
+
+
+@contextmanager
+def reported(run: Run, total: int, stem: str | None = None, *, done: int = 0) -> Iterator[Progress]:
+    """A progress line of `total` pictures, of which `done` were finished before; then what was written.
+
+    stem: of the single picture's files; None where there are several. Unwritable: for an OSError of the block.
+    """
+    progress = Progress("pictures", total, done=done, quiet=run.options.quiet or total == 1)
     try:
-        for group in job.in_order(ReadAhead(entries, 2), work):
-            for done in group:
-                if done.error is not None:
-                    job.fault(f"{done.error}; passed over")
-                else:
-                    job.count(done.stages, done.camera)
-                    if done.line is not None:
-                        job.record(done.record, done.line)
-                progress.advance()
+        yield progress
     except OSError as error:
-        raise Unwritable(job.unwritable(error)) from None
+        raise Unwritable(run.unwritable(error)) from None
     finally:
         progress.close()
-        for kind in sorted(kinds - {"json"}) if job.frames else ():
-            name = entries[0].stem if len(entries) == 1 else "*"
-            job.written[f"{name}.npz" if kind == "npz" else f"{name}_{kind}.png"] = None
+        for kind in sorted(run.options.kinds(picture=True) - {"json"}) if run.frames else ():
+            run.written[f"{stem or '*'}.npz" if kind == "npz" else f"{stem or '*'}_{kind}.png"] = None
 
 
-def _batch(job: Job, group: Sequence[Entry], kinds: frozenset[str]) -> list[_Done]:
-    """In a worker. A picture that cannot be read leaves its error in place of results."""
-    from .pictures import read_picture
+def tell(run: Run, group: Iterable[Done]) -> None:
+    """Count pictures, and name those that could not be read."""
+    for done in group:
+        if done.error is not None:
+            run.fault(f"{done.error}; passed over")
+        else:
+            run.count(done.stages, done.camera)
 
-    results = [_Done(entry.record) for entry in group]
-    frames: dict[int, Frame] = {}
-    for position, entry in enumerate(group):
-        with results[position].stages.timed("decode"):
-            try:
-                frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
-            except (ValueError, OSError) as error:
-                results[position].error = one_line(error)
-    predictions = job.predictor.predict(list(frames.values()), outputs=job.outputs(kinds))
-    for position, prediction in zip(frames, predictions, strict=True):
-        done, entry = results[position], group[position]
-        done.stages.add_milliseconds(prediction.speed)
-        done.camera = prediction.camera
-        with done.stages.timed("save"):
-            prediction.save_as(job.folder, entry.stem, kinds - {"json"}, job.options.panel)
-        done.line = prediction.to_json() if "json" in kinds else None
-    return results
+
+def record(run: Run, group: Iterable[Done]) -> None:
+    """Add the lines of pictures, whose turn it is, to their NDJSON files."""
+    for done in group:
+        if done.line is not None:
+            run.record(done.record, done.line)

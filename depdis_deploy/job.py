@@ -1,10 +1,10 @@
-"""What all sources of one `depdis-infer` share: options, model, output folder, faults, sums."""
+"""What all sources of one `depdis-infer` share: options, output folder, faults, sums, model."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,8 @@ class Options:
     segment_s: float | None = None
     retry_s: float = math.inf
     stdout: bool = False
+    ray: bool = False
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.save if kind not in KINDS]
@@ -74,6 +76,13 @@ class Options:
             raise UsageError(
                 f"--camera-height {self.camera_height:g}: expected {LEAST_M:g} to {MOST_M:g} metres"
             )
+        if self.ray_address is not None and not self.ray:
+            raise UsageError("--ray-address goes with --ray")
+
+    def note(self, text: str) -> None:
+        """Say something that is no fault."""
+        if not self.quiet:
+            say(text)
 
     def kinds(self, *, picture: bool) -> frozenset[str]:
         """What to write for a picture or for a video; a picture's `video` is its overlay."""
@@ -85,27 +94,34 @@ class Options:
         return frozenset(chosen)
 
 
-class Job:
-    """The state of one call; only the main thread changes it."""
+def needed_outputs(kinds: frozenset[str], panel: str, given: Collection[str]) -> tuple[str, ...] | None:
+    """Which of the outputs `given` by a model `kinds` need; None: all. What is not needed is not computed."""
+    if "npz" in kinds:
+        return None
+    needed = kinds & BRANCH_KINDS | ({"depth"} if "json" in kinds else set())
+    if kinds & {"video", "overlay"}:
+        needed |= PANELS[panel]
+    return tuple(name for name in given if name in needed)
 
-    def __init__(
-        self, options: Options, predictor: Predictor, folder: Path, workers: int, interruption: Interruption
-    ) -> None:
-        self.options, self.predictor, self.folder, self.workers = options, predictor, folder, workers
-        self.interruption = interruption
+
+class Run:
+    """The state of one call, wherever its pictures are predicted; only the main thread changes it."""
+
+    def __init__(self, options: Options, folder: Path, interruption: Interruption) -> None:
+        self.options, self.folder, self.interruption = options, folder, interruption
         self.records: Records | StandardOutput = Records(folder)
         if options.stdout:
             self.records = StandardOutput(closed=interruption.stopped.set)
         self.stages = Stages()
         self.cameras = CameraNotes(self.note)
         self.faults = self.frames = 0
+        self.before = 0  # of the frames, those that an earlier call did
         self.written: dict[str, None] = {}  # in order, each once
         self._begun = time.monotonic()
 
     def note(self, text: str) -> None:
         """Say something that is no fault."""
-        if not self.options.quiet:
-            say(text)
+        self.options.note(text)
 
     def fault(self, text: str) -> None:
         """Say what could not be read or written; the rest goes on, and the exit status will be 1."""
@@ -129,19 +145,36 @@ class Job:
         self.stages.add(stages)
         self.cameras.add(camera)
 
+    def summary(self) -> str:
+        """Where everything is, and the speed of each stage."""
+        elapsed = time.monotonic() - self._begun
+        names = list(self.written)
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        rate = (self.frames - self.before) / elapsed if elapsed > 0 else 0.0
+        frames = f"{self.frames} frames" + (f", {self.before} of them before," if self.before else "")
+        stages = self.stages.per_frame(self.frames)
+        return (
+            f"results in {self.folder}: {shown}\n" if names else ""
+        ) + f"{frames} in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"
+
+
+class Job(Run):
+    """A run in this process: with the model, and threads that call it."""
+
+    def __init__(
+        self, options: Options, predictor: Predictor, folder: Path, workers: int, interruption: Interruption
+    ) -> None:
+        super().__init__(options, folder, interruption)
+        self.predictor, self.workers = predictor, workers
+
     def outputs(self, kinds: frozenset[str], *, film: bool = False) -> tuple[str, ...] | None:
-        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed.
+        """Which outputs `kinds` need; None: all of the model's.
 
         film: they are a film's, whose labels may be smoothed by confidence.
         """
-        if "npz" in kinds:
-            return None
-        needed = kinds & BRANCH_KINDS | ({"depth"} if "json" in kinds else set())
         if film and self.options.smooth:
-            needed |= {"confidence"}
-        if kinds & {"video", "overlay"}:
-            needed |= PANELS[self.options.panel]
-        return tuple(name for name in self.predictor.manifest.outputs if name in needed)
+            kinds |= {"confidence"}
+        return needed_outputs(kinds, self.options.panel, self.predictor.manifest.outputs)
 
     def in_order(
         self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *,
@@ -153,14 +186,3 @@ class Job:
                 ahead, work, workers=self.workers, batch=self.options.batch, under_way=under_way,
                 stopped=over or self.interruption.stopped,
             )  # fmt: skip
-
-    def summary(self) -> str:
-        """Where everything is, and the speed of each stage."""
-        elapsed = time.monotonic() - self._begun
-        names = list(self.written)
-        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        rate = self.frames / elapsed if elapsed > 0 else 0.0
-        stages = self.stages.per_frame(self.frames)
-        return (
-            f"results in {self.folder}: {shown}\n" if names else ""
-        ) + f"{self.frames} frames in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"

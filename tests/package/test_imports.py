@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "numpy", "cv2", "PIL", "av", "onnxruntime", "onnx", "torch", "numba", "sklearn", "scipy", "pydantic",
-    "lightning_fabric", "tensorboard", "starlette", "uvicorn", "prometheus_client", "gradio",
+    "lightning_fabric", "tensorboard", "starlette", "uvicorn", "prometheus_client", "gradio", "ray", "pyarrow",
 )  # fmt: skip
 COMMANDS = {
     "depdis-infer": "depdis_deploy.cli",

@@ -1,0 +1,1 @@
+"""Pictures over a cluster, by Ray Data."""
