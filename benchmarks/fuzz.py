@@ -1,0 +1,247 @@
+"""Files changed at random, given to the commands: each ends in a result or one line, and touches nothing else.
+
+Every input has a process of its own (see `forked`). Of HTTP requests see `fuzz_server`.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from forked import Outcome, forked
+from fuzz_seeds import MAKERS
+from fuzz_graphs import twisted
+from mutation import damaged, distorted
+
+SHARES = {"pictures": 500, "videos": 400, "models": 300, "manifests": 300, "checkpoints": 150, "lists": 100}
+LONGEST_LINE = 1000  # characters of an error
+_WITHIN = 200  # bytes at a file's start, which holds most of what is to be understood
+
+
+@dataclass
+class Tally:
+    """What became of the inputs of a kind. found: for each fault what it was and the input that led to it."""
+
+    inputs: int = 0
+    accepted: int = 0
+    refused: int = 0
+    slowest_s: float = 0.0
+    slowest_processor_s: float = 0.0
+    peak_mb: float = 0.0
+    found: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "inputs": self.inputs, "accepted": self.accepted, "refused": self.refused,
+            "most_processor_s": round(self.slowest_processor_s, 2), "peak_mb": round(self.peak_mb),
+            "faults": len(self.found),
+        }  # fmt: skip
+
+
+def fuzzed(kind: str, count: int, seed: int, keep: Path | None = None) -> Tally:
+    """`count` changed files of a kind. keep: where those that lead to a fault are put."""
+    tally, chance = Tally(), random.Random(f"{seed} {kind}")
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        seeds = _seeds(kind, place)
+        prepare, imports = CASES[kind]
+        imports()
+        for number in range(count):
+            folder = place / f"{number}"
+            (folder / "in").mkdir(parents=True)
+            work = prepare(seeds, folder / "in", chance)
+            before = _contents(folder)
+            outcome = forked(work, folder)
+            faults = _faults(outcome, before, _contents(folder))
+            _count(tally, outcome)
+            for fault in faults:
+                tally.found.append(f"{kind} {number}: {fault}")
+                print(tally.found[-1], file=sys.stderr, flush=True)
+            if faults and keep is not None:
+                shutil.copytree(folder / "in", keep / f"{kind}-{number}", dirs_exist_ok=True)
+                (keep / f"{kind}-{number}" / "said").write_text(outcome.err)
+            shutil.rmtree(folder)
+    return tally
+
+
+def _seeds(kind: str, place: Path) -> dict[str, bytes]:
+    """Made in another process, since what encodes leaves threads behind."""
+    (place / "seeds").mkdir()
+    made = multiprocessing.get_context("spawn").Process(target=MAKERS[kind], args=(place / "seeds",))
+    made.start()
+    made.join()
+    assert made.exitcode == 0
+    models = {"models", "manifests"}
+    if kind not in models and kind != "checkpoints":
+        other = multiprocessing.get_context("spawn").Process(target=MAKERS["models"], args=(place,))
+        other.start()
+        other.join()
+    return {path.name: path.read_bytes() for path in sorted((place / "seeds").iterdir())}
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """What lies in a case's folder beside the output."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*") if "out" not in path.relative_to(folder).parts
+    }  # fmt: skip
+
+
+def _faults(outcome: Outcome, before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
+    found = [f"forbidden: {line}" for line in outcome.forbidden]
+    if outcome.hung:
+        found.append(f"hangs: {outcome.seconds:.1f} s, {outcome.processor_s:.1f} s of the processor")
+    elif outcome.signal:
+        found.append(f"ended by signal {outcome.signal}")
+    elif outcome.status not in (0, 1, 2):
+        found.append(f"exit status {outcome.status}")
+    if "Traceback" in outcome.err:
+        found.append("traceback: " + outcome.err.strip().splitlines()[-1][:300])
+    lines = outcome.err.splitlines()
+    other = [line for line in lines if not line.startswith(("error: ", "note: "))]
+    if other and "Traceback" not in outcome.err:
+        found.append(f"{len(other)} lines that are not ours: {other[0][:200]}")
+    if any(len(line) > LONGEST_LINE for line in lines):
+        found.append(f"a line of {max(map(len, lines))} characters")
+    if outcome.status == 1 and not any(line.startswith("error: ") for line in lines):
+        found.append("exit status 1 without a word")
+    if outcome.status == 0 and any(line.startswith("error: ") for line in lines):
+        found.append("exit status 0 with an error")
+    if before != after:
+        found.append(f"changed beside the output: {sorted(before.items() ^ after.items())[0][0]}")
+    return found
+
+
+def _count(tally: Tally, outcome: Outcome) -> None:
+    tally.inputs += 1
+    tally.accepted += outcome.status == 0
+    tally.refused += outcome.status in (1, 2)
+    tally.slowest_s = max(tally.slowest_s, outcome.seconds)
+    tally.slowest_processor_s = max(tally.slowest_processor_s, outcome.processor_s)
+    tally.peak_mb = max(tally.peak_mb, outcome.peak_mb)
+
+
+def _infer(*words: object) -> Callable[[], object]:
+    def work() -> object:
+        from depdis_deploy.cli import main
+
+        sys.argv = ["depdis-infer", "--device", "cpu", "--threads", "1", "--quiet", "--outdir", "out"]
+        sys.argv += map(str, words)
+        return main()
+
+    return work
+
+
+Prepared = Callable[[dict[str, bytes], Path, random.Random], Callable[[], object]]
+
+
+def _source(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
+    """A picture or a video."""
+    name = chance.choice(sorted(seeds))
+    (folder / name).write_bytes(damaged(seeds[name], chance, _WITHIN))
+    extra = ("--save", "npz", "--save", "video") if chance.random() < 0.2 else ()
+    return _infer(f"in/{name}", "--model", folder.parents[1] / "area.onnx", *extra)
+
+
+def _model(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
+    """Damaged as bytes, or a whole protobuf message of a graph that makes no sense."""
+    name = chance.choice(sorted(seeds))
+    if chance.random() < 0.4:
+        data = damaged(seeds[name], chance, len(seeds[name]))
+    else:
+        data = twisted(seeds[name], chance)
+    (folder / name).write_bytes(data)
+    return _picture_with(folder, name, chance)
+
+
+def _picture_with(folder: Path, name: str, chance: random.Random) -> Callable[[], object]:
+    """A whole picture through a model that is not."""
+    from fuzz_seeds import scene
+
+    scene().save(folder / "whole.png")
+    saved = chance.choice(("npz", "overlay", "depth", "json"))
+    return _infer("in/whole.png", "--model", f"in/{name}", "--save", saved, "--panel", chance.choice(("overlay", "quad")))
+
+
+def _manifest(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
+    """Distorted as JSON or as text, inside an ONNX file or beside an OpenVINO model."""
+    described = json.loads(seeds["colours.json"])
+    text = json.dumps(distorted(described, chance))
+    if chance.random() < 0.15:
+        text = damaged(text.encode(), chance, len(text)).decode("utf-8", "surrogateescape")
+    if chance.random() < 0.4:
+        for name in ("colours.xml", "colours.bin"):
+            (folder / name).write_bytes(seeds[name])
+        (folder / "colours.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        return _picture_with(folder, "colours.xml", chance)
+    import onnx
+
+    model = onnx.load_from_string(seeds["colours.onnx"])
+    try:
+        fields = json.loads(text)
+        pairs = {f"depdis.{key}": json.dumps(value) for key, value in fields.items()}
+    except (ValueError, AttributeError):
+        pairs = {entry.key: entry.value for entry in model.metadata_props}
+        key = chance.choice(sorted(pairs))
+        pairs[key] = text[: chance.randrange(len(text))].encode("utf-8", "replace").decode()
+    onnx.helper.set_model_props(model, pairs)
+    (folder / "colours.onnx").write_bytes(model.SerializeToString())
+    return _picture_with(folder, "colours.onnx", chance)
+
+
+def _checkpoint(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
+    """As every command that takes a checkpoint reads it."""
+    small = [name for name in sorted(seeds) if not name.startswith("network")]
+    name = chance.choice(sorted(seeds)) if chance.random() < 0.2 else chance.choice(small)
+    (folder / name).write_bytes(damaged(seeds[name], chance, 2000))
+
+    def work() -> object:
+        from depdis_deploy.command import run
+        from depdis_training.checkpoint import read_checkpoint
+
+        def read(**_: object) -> int:
+            read_checkpoint(f"in/{name}")
+            return 0
+
+        return run(read)  # type: ignore[arg-type]
+
+    return work
+
+
+def _list(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
+    (folder / "good.png").write_bytes(seeds["good.png"])
+    (folder / "list.txt").write_bytes(damaged(seeds["list.txt"], chance, len(seeds["list.txt"])))
+    return _infer("in/list.txt", "--model", folder.parents[1] / "area.onnx")
+
+
+def _runtime() -> None:
+    import depdis_deploy.cli
+    import depdis_deploy.infer
+    import depdis_deploy.pictures
+    import depdis_deploy.visualize
+    import onnxruntime  # noqa: F401
+
+
+def _training() -> None:
+    import depdis_training.checkpoint  # noqa: F401
+
+
+def _runtime_and_onnx() -> None:
+    import onnx  # noqa: F401
+
+    _runtime()
+
+
+CASES: dict[str, tuple[Prepared, Callable[[], None]]] = {
+    "pictures": (_source, _runtime), "videos": (_source, _runtime), "models": (_model, _runtime_and_onnx),
+    "manifests": (_manifest, _runtime_and_onnx), "checkpoints": (_checkpoint, _training),
+    "lists": (_list, _runtime),
+}  # fmt: skip
