@@ -1,4 +1,4 @@
-"""A call in a process of its own that was started for it alone: what it says, takes and does is seen from outside.
+"""A call in a process that was started for it alone: what it says, takes and does is seen from outside.
 
 What is imported before is there at once in each of them, so that thousands take minutes; and a fault in a
 library's compiled code ends that one call.
@@ -21,7 +21,16 @@ from typing import Any
 PROCESSOR_S, WALL_S = 10, 60  # a call that takes longer hangs; other load on the machine stretches the second
 ADDRESSES = 8 * 2**30  # bytes that it may claim: what would take all of the machine's memory fails earlier
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod"}
+_CHANGES = {
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.symlink",
+    "os.link",
+    "os.truncate",
+    "os.chmod",
+}
 _NEVER = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 
 

@@ -11,7 +11,7 @@ import os
 import statistics
 import tempfile
 import threading
-import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from depdis_deploy.sources import BUNDLED_CLIP
 
 _EVERY_S = 0.1
 WARM_UP = 0.1  # of the frames: what is held after them is the measure
+MOST_GROWTH = 0.03
 
 
 def end_on_end(clip: Path, target: Path, frames: int) -> Path:
@@ -55,7 +56,9 @@ def resident_mb() -> float:
 
 def held() -> dict[str, list[str]]:
     """The names of this process's threads, and where its open files lead."""
-    threads = [Path(f"/proc/self/task/{number}/comm").read_text().strip() for number in os.listdir("/proc/self/task")]
+    threads = [
+        Path(f"/proc/self/task/{number}/comm").read_text().strip() for number in os.listdir("/proc/self/task")
+    ]
     files = []
     for number in os.listdir("/proc/self/fd"):
         try:
@@ -106,7 +109,6 @@ def long_run(frames: int, model: Path | None, clip: Path = BUNDLED_CLIP) -> dict
         _call(first, place / "first", model)
         gc.collect()
         before = held()
-        begun = time.monotonic()
         with Sampler(place / "out" / "long.ndjson") as sampler:
             _call(source, place / "out", model)
         gc.collect()
@@ -117,13 +119,20 @@ def long_run(frames: int, model: Path | None, clip: Path = BUNDLED_CLIP) -> dict
     early = [mb for lines, mb in sampler.samples if WARM_UP * count <= lines <= 2 * WARM_UP * count]
     late = [mb for lines, mb in sampler.samples if 0.9 * count <= lines]
     memory = [statistics.median(early), statistics.median(late)] if early and late else [0.0, 0.0]
+    growth = memory[1] / (memory[0] or 1) - 1
+    left = [f"{what} {name}" for what in before for name in _more(after[what], before[what])]
     return {
         "frames": count, "in_the_video": played, "model": "the bundled one" if model is None else model.name,
-        "memory_mb": [round(value, 1) for value in memory], "growth": round(memory[1] / (memory[0] or 1) - 1, 4),
+        "memory_mb": [round(value, 1) for value in memory], "growth": round(growth, 4),
         "threads": [len(before["threads"]), len(after["threads"])], "most_threads": sampler.most_threads,
-        "files": [len(before["files"]), len(after["files"])],
-        "left": sorted(set(after["files"]) - set(before["files"])), "minutes": round((time.monotonic() - begun) / 60, 1),
+        "files": [len(before["files"]), len(after["files"])], "left": left,
+        "faults": len(left) + (count != played) + (growth > MOST_GROWTH),
     }  # fmt: skip
+
+
+def _more(after: list[str], before: list[str]) -> list[str]:
+    """What is there more often than before."""
+    return sorted((Counter(after) - Counter(before)).elements())
 
 
 def _call(source: Path, out: Path, model: Path | None) -> None:

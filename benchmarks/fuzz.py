@@ -5,23 +5,28 @@ Every input has a process of its own (see `forked`). Of HTTP requests see `fuzz_
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from forked import Outcome, forked
-from fuzz_seeds import MAKERS
 from fuzz_graphs import twisted
+from fuzz_seeds import MAKERS
+from fuzz_server import fuzzed_server
 from mutation import damaged, distorted
 
-SHARES = {"pictures": 500, "videos": 400, "models": 300, "manifests": 300, "checkpoints": 150, "lists": 100}
+SHARES = {
+    "pictures": 0.25, "videos": 0.2, "models": 0.15, "manifests": 0.15, "checkpoints": 0.075, "lists": 0.05,
+    "requests": 0.125,
+}  # fmt: skip
 LONGEST_LINE = 1000  # characters of an error
 _WITHIN = 200  # bytes at a file's start, which holds most of what is to be understood
 
@@ -42,8 +47,23 @@ class Tally:
         return {
             "inputs": self.inputs, "accepted": self.accepted, "refused": self.refused,
             "most_processor_s": round(self.slowest_processor_s, 2), "peak_mb": round(self.peak_mb),
-            "faults": len(self.found),
+            "faults": len(self.found), "found": self.found[:20],
         }  # fmt: skip
+
+
+def all_kinds(count: int, seed: int, kinds: Sequence[str] | None, keep: Path | None) -> dict[str, Any]:
+    """`count` inputs over all kinds, or over those named."""
+    chosen = kinds or list(SHARES)
+    whole = sum(SHARES[kind] for kind in chosen)
+    result: dict[str, Any] = {}
+    for kind in chosen:
+        share = max(1, round(count * SHARES[kind] / whole))
+        if kind == "requests":
+            result[kind] = fuzzed_server(-(-share // 2), seed)
+        else:
+            result[kind] = fuzzed(kind, share, seed, keep).plain()
+    rows = list(result.values())
+    return result | {"inputs": sum(row["inputs"] for row in rows), "faults": sum(row["faults"] for row in rows)}
 
 
 def fuzzed(kind: str, count: int, seed: int, keep: Path | None = None) -> Tally:
@@ -75,15 +95,11 @@ def fuzzed(kind: str, count: int, seed: int, keep: Path | None = None) -> Tally:
 def _seeds(kind: str, place: Path) -> dict[str, bytes]:
     """Made in another process, since what encodes leaves threads behind."""
     (place / "seeds").mkdir()
-    made = multiprocessing.get_context("spawn").Process(target=MAKERS[kind], args=(place / "seeds",))
-    made.start()
-    made.join()
-    assert made.exitcode == 0
-    models = {"models", "manifests"}
-    if kind not in models and kind != "checkpoints":
-        other = multiprocessing.get_context("spawn").Process(target=MAKERS["models"], args=(place,))
-        other.start()
-        other.join()
+    for maker, folder in ((kind, place / "seeds"), ("models", place)):
+        made = multiprocessing.get_context("spawn").Process(target=MAKERS[maker], args=(folder,))
+        made.start()
+        made.join()
+        assert made.exitcode == 0
     return {path.name: path.read_bytes() for path in sorted((place / "seeds").iterdir())}
 
 
@@ -168,7 +184,9 @@ def _picture_with(folder: Path, name: str, chance: random.Random) -> Callable[[]
 
     scene().save(folder / "whole.png")
     saved = chance.choice(("npz", "overlay", "depth", "json"))
-    return _infer("in/whole.png", "--model", f"in/{name}", "--save", saved, "--panel", chance.choice(("overlay", "quad")))
+    return _infer(
+        "in/whole.png", "--model", f"in/{name}", "--save", saved, "--panel", chance.choice(("overlay", "quad"))
+    )
 
 
 def _manifest(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
@@ -223,25 +241,17 @@ def _list(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Calla
 
 
 def _runtime() -> None:
-    import depdis_deploy.cli
-    import depdis_deploy.infer
-    import depdis_deploy.pictures
-    import depdis_deploy.visualize
-    import onnxruntime  # noqa: F401
+    importlib.import_module("onnxruntime")
+    for name in ("cli", "infer", "pictures", "visualize"):
+        importlib.import_module(f"depdis_deploy.{name}")
 
 
 def _training() -> None:
-    import depdis_training.checkpoint  # noqa: F401
-
-
-def _runtime_and_onnx() -> None:
-    import onnx  # noqa: F401
-
-    _runtime()
+    importlib.import_module("depdis_training.checkpoint")
 
 
 CASES: dict[str, tuple[Prepared, Callable[[], None]]] = {
-    "pictures": (_source, _runtime), "videos": (_source, _runtime), "models": (_model, _runtime_and_onnx),
-    "manifests": (_manifest, _runtime_and_onnx), "checkpoints": (_checkpoint, _training),
+    "pictures": (_source, _runtime), "videos": (_source, _runtime), "models": (_model, _runtime),
+    "manifests": (_manifest, _runtime), "checkpoints": (_checkpoint, _training),
     "lists": (_list, _runtime),
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import sys
@@ -86,20 +85,22 @@ def make_manifests(folder: Path) -> None:
 def make_checkpoints(folder: Path) -> None:
     """The network's own, whose weights take megabytes, and ones of the same layout without them."""
     import torch
+    from safetensors.torch import save_file
+
     from depdis_training.checkpoint import write_checkpoint, write_weights
     from depdis_training.network import build_network
-    from safetensors.torch import save_file
 
     torch.manual_seed(0)
     network = build_network(16, "efficientnet_lite0")
     write_weights(folder / "network.safetensors", network, None)
     write_checkpoint(folder / "network.pt", network, None, config={"seed": 0}, step=3, state={})
-    metadata = {"format": "depdis-checkpoint", "version": "1"}
-    metadata["network"] = json.dumps({"num_classes": 16, "backbone": "efficientnet_lite0", "branches": ["depth"]})
-    save_file({"stem.weight": torch.zeros(3, 4)}, folder / "small.safetensors", metadata)
+    described = {"num_classes": 16, "backbone": "efficientnet_lite0", "branches": ["depth"]}
+    weights = {"stem.weight": torch.zeros(3, 4)}
+    metadata = {"format": "depdis-checkpoint", "version": "1", "network": json.dumps(described)}
+    save_file(weights, folder / "small.safetensors", metadata)
     content = {
-        "format": "depdis-checkpoint", "version": 1, "network": json.loads(metadata["network"]), "manifest": None,
-        "weights": {"stem.weight": torch.zeros(3, 4)}, "config": {}, "step": 1, "state": {"random": [1, 2.5, "x"]},
+        "format": "depdis-checkpoint", "version": 1, "network": described, "manifest": None, "weights": weights,
+        "config": {}, "step": 1, "state": {"random": [1, 2.5, "x"]},
     }  # fmt: skip
     torch.save(content, folder / "small.pt")
     torch.save({"model": {"layer.weight": torch.ones(2, 2)}, "optimizer": {}}, folder / "released.pth")
@@ -109,13 +110,21 @@ def make_checkpoints(folder: Path) -> None:
 
 def make_lists(folder: Path) -> None:
     scene().save(folder / "good.png")
-    buffer = io.StringIO()
-    for line in (
-        "# pictures", "good.png", "./good.png", "../in/good.png", "none.png", "", "/etc/passwd", "/dev/zero", "/proc/self/mem",
-        "http://127.0.0.1:9/a.png", "x" * 300 + ".png", "ümläut ☃.png", "a\tb.png", "~/x.png", "$HOME/x.mp4", "0",
-    ):  # fmt: skip
-        buffer.write(f"{line}\n")
-    (folder / "list.txt").write_text(buffer.getvalue())
+    lines = [
+        "# pictures", "good.png", "./good.png", "../in/good.png", "none.png", "", "/etc/passwd", "/dev/zero",
+        "/proc/self/mem", "http://127.0.0.1:9/a.png", "x" * 300 + ".png", "ümläut ☃.png", "a\tb.png", "~/x.png",
+        "$HOME/x.mp4", "0",
+    ]  # fmt: skip
+    (folder / "list.txt").write_text("\n".join(lines))
+
+
+def clip_and_model(folder: Path, frames: int) -> tuple[Path, Path]:
+    """A video with sound, and the small model."""
+    from clips import make_clip
+    from tiny_model import write_tiny_model
+
+    clip = make_clip(folder / "drive.mp4", frames, size=(160, 80), sound="aac")
+    return clip, write_tiny_model(folder / "colours.onnx")
 
 
 MAKERS = {

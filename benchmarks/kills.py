@@ -3,7 +3,8 @@
 What each format promises, once a run has begun to write:
 
 - SIGINT, SIGTERM: `<stem>.mp4` is an ordinary MP4 that holds as many frames as the NDJSON file has lines,
-  every line and every picture is whole, there is no part and no temporary file, and the exit status is 130 or 143.
+  every line and every picture is whole, there is no part and no temporary file, and the exit status is 130 or
+  143.
 - SIGKILL: `<stem>.mp4` if it is there is whole; if not, `<stem>.part.mp4` plays, and lacks of the frames with a
   line at most those that the encoder held back (HELD_BACK). All lines but the last are whole, and so is every
   picture; hidden temporary files may stay.
@@ -12,7 +13,6 @@ What each format promises, once a run has begun to write:
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -45,6 +45,15 @@ class Found:
     part: bool = False
     hidden: int = 0
     faults: list[str] = field(default_factory=list)
+
+
+def all_signals(times: int, seed: int) -> dict[str, Any]:
+    """`killed_runs` of a clip of 600 frames with sound through the tests' small model."""
+    from fuzz_seeds import clip_and_model
+
+    with tempfile.TemporaryDirectory() as temporary:
+        result = killed_runs(*clip_and_model(Path(temporary), 600), times, seed)
+    return result | {"faults": sum(len(part["faults"]) for part in result.values())}
 
 
 def killed_runs(clip: Path, model: Path, times: int, seed: int) -> dict[str, Any]:
@@ -115,7 +124,9 @@ def looked_at(out: Path, stem: str, name: str | None, status: int, err: str) -> 
     gently = name in STATUSES
     if gently or status == 0:
         if found.hidden or part.exists():
-            found.faults.append(f"left behind: {sorted(path.name for path in out.rglob('*') if _is_rest(path))}")
+            found.faults.append(
+                f"left behind: {sorted(path.name for path in out.rglob('*') if _is_rest(path))}"
+            )
         if found.frames != found.lines:
             found.faults.append(f"{found.frames} frames and {found.lines} lines")
         if found.torn_line:

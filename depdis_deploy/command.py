@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def one_line(error: BaseException) -> str:
 
 def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     """Run a typer app and end the process: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    # Pillow warns of metadata that it passes over, which would be lines between ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         status = app(standalone_mode=False, **keywords)
     except KeyboardInterrupt:
