@@ -128,11 +128,15 @@ class VideoWriter:
             self._container.close()
 
     def abandon(self) -> int:
-        """Close the part after a failed write, cut off what is torn, and return how many frames it holds."""
+        """Close the part after a failed write, cut off what is torn, and return how many frames it holds.
+
+        0 too where that cannot be told, since its disk is gone.
+        """
         with suppress(ValueError, OSError, av.error.FFmpegError):
             self.close()
-        frames, end = whole_fragments(self.part)
+        frames = 0
         with suppress(OSError):
+            frames, end = whole_fragments(self.part)
             os.truncate(self.part, end)
         return frames
 
