@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROCESSOR_S, WALL_S = 10, 60  # a call that takes longer hangs; other load on the machine stretches the second
+PROCESSOR_S, WALL_S = 10, 120  # a call that takes longer hangs; other load on the machine stretches the second
 ADDRESSES = 8 * 2**30  # bytes that it may claim: what would take all of the machine's memory fails earlier
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {

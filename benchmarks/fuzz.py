@@ -19,13 +19,13 @@ from typing import Any
 
 from forked import Outcome, forked
 from fuzz_graphs import twisted
-from fuzz_seeds import MAKERS
+from fuzz_seeds import make_all
 from fuzz_server import fuzzed_server
 from mutation import damaged, distorted
 
 SHARES = {
-    "pictures": 0.25, "videos": 0.2, "models": 0.15, "manifests": 0.15, "checkpoints": 0.075, "lists": 0.05,
-    "requests": 0.125,
+    "pictures": 0.25, "videos": 0.2, "models": 0.15, "manifests": 0.15, "lists": 0.05, "requests": 0.125,
+    "checkpoints": 0.075,
 }  # fmt: skip
 LONGEST_LINE = 1000  # characters of an error
 _WITHIN = 200  # bytes at a file's start, which holds most of what is to be understood
@@ -56,51 +56,45 @@ def all_kinds(count: int, seed: int, kinds: Sequence[str] | None, keep: Path | N
     chosen = kinds or list(SHARES)
     whole = sum(SHARES[kind] for kind in chosen)
     result: dict[str, Any] = {}
-    for kind in chosen:
-        share = max(1, round(count * SHARES[kind] / whole))
-        if kind == "requests":
-            result[kind] = fuzzed_server(-(-share // 2), seed)
-        else:
-            result[kind] = fuzzed(kind, share, seed, keep).plain()
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        # in another process, since what encodes leaves threads behind
+        made = multiprocessing.get_context("spawn").Process(target=make_all, args=(place, set(chosen)))
+        made.start()
+        made.join()
+        assert made.exitcode == 0, "the files to be changed could not be made"
+        for kind in chosen:
+            share = max(1, round(count * SHARES[kind] / whole))
+            if kind == "requests":
+                result[kind] = fuzzed_server(place, -(-share // 2), seed)
+            else:
+                result[kind] = fuzzed(kind, place, share, seed, keep).plain()
     rows = list(result.values())
     return result | {"inputs": sum(row["inputs"] for row in rows), "faults": sum(row["faults"] for row in rows)}
 
 
-def fuzzed(kind: str, count: int, seed: int, keep: Path | None = None) -> Tally:
-    """`count` changed files of a kind. keep: where those that lead to a fault are put."""
+def fuzzed(kind: str, place: Path, count: int, seed: int, keep: Path | None = None) -> Tally:
+    """`count` changed files of a kind. place: of the whole ones; keep: where those go that lead to a fault."""
     tally, chance = Tally(), random.Random(f"{seed} {kind}")
-    with tempfile.TemporaryDirectory() as temporary:
-        place = Path(temporary)
-        seeds = _seeds(kind, place)
-        prepare, imports = CASES[kind]
-        imports()
-        for number in range(count):
-            folder = place / f"{number}"
-            (folder / "in").mkdir(parents=True)
-            work = prepare(seeds, folder / "in", chance)
-            before = _contents(folder)
-            outcome = forked(work, folder)
-            faults = _faults(outcome, before, _contents(folder))
-            _count(tally, outcome)
-            for fault in faults:
-                tally.found.append(f"{kind} {number}: {fault}")
-                print(tally.found[-1], file=sys.stderr, flush=True)
-            if faults and keep is not None:
-                shutil.copytree(folder / "in", keep / f"{kind}-{number}", dirs_exist_ok=True)
-                (keep / f"{kind}-{number}" / "said").write_text(outcome.err)
-            shutil.rmtree(folder)
+    seeds = {path.name: path.read_bytes() for path in sorted((place / kind).iterdir())}
+    prepare, imports = CASES[kind]
+    imports()
+    for number in range(count):
+        folder = place / f"{number}"
+        (folder / "in").mkdir(parents=True)
+        work = prepare(seeds, folder / "in", chance)
+        before = _contents(folder)
+        outcome = forked(work, folder)
+        faults = _faults(outcome, before, _contents(folder))
+        _count(tally, outcome)
+        for fault in faults:
+            tally.found.append(f"{kind} {number}: {fault}")
+            print(tally.found[-1], file=sys.stderr, flush=True)
+        if faults and keep is not None:
+            shutil.copytree(folder / "in", keep / f"{kind}-{number}", dirs_exist_ok=True)
+            (keep / f"{kind}-{number}" / "said").write_text(outcome.err)
+        shutil.rmtree(folder)
     return tally
-
-
-def _seeds(kind: str, place: Path) -> dict[str, bytes]:
-    """Made in another process, since what encodes leaves threads behind."""
-    (place / "seeds").mkdir()
-    for maker, folder in ((kind, place / "seeds"), ("models", place)):
-        made = multiprocessing.get_context("spawn").Process(target=MAKERS[maker], args=(folder,))
-        made.start()
-        made.join()
-        assert made.exitcode == 0
-    return {path.name: path.read_bytes() for path in sorted((place / "seeds").iterdir())}
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -164,7 +158,7 @@ def _source(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Cal
     name = chance.choice(sorted(seeds))
     (folder / name).write_bytes(damaged(seeds[name], chance, _WITHIN))
     extra = ("--save", "npz", "--save", "video") if chance.random() < 0.2 else ()
-    return _infer(f"in/{name}", "--model", folder.parents[1] / "area.onnx", *extra)
+    return _infer(f"in/{name}", "--model", folder.parents[1] / "models" / "area.onnx", *extra)
 
 
 def _model(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
@@ -237,7 +231,7 @@ def _checkpoint(seeds: dict[str, bytes], folder: Path, chance: random.Random) ->
 def _list(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Callable[[], object]:
     (folder / "good.png").write_bytes(seeds["good.png"])
     (folder / "list.txt").write_bytes(damaged(seeds["list.txt"], chance, len(seeds["list.txt"])))
-    return _infer("in/list.txt", "--model", folder.parents[1] / "area.onnx")
+    return _infer("in/list.txt", "--model", folder.parents[1] / "models" / "area.onnx")
 
 
 def _runtime() -> None:

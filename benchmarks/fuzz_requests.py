@@ -23,7 +23,7 @@ def whole_requests(picture: bytes) -> list[bytes]:
 
 @dataclass
 class Answers:
-    """statuses: of each answer; cut: connections ended without one; failed: answers of 5xx other than 503."""
+    """statuses: of each answer; cut: connections ended without one; failed: answers of 5xx."""
 
     statuses: dict[int, int] = field(default_factory=dict)
     cut: int = 0
@@ -31,15 +31,19 @@ class Answers:
     failed: list[bytes] = field(default_factory=list)
 
 
-def ask_all(port: int, requests: Iterable[bytes], limit_s: float) -> Answers:
-    """Send each over a connection of its own. TimeoutError: neither an answer nor an end within `limit_s`."""
+def ask_all(port: int, requests: Iterable[bytes], limit_s: float, *, leave: bool = True) -> Answers:
+    """Send each over a connection of its own. TimeoutError: neither an answer nor an end within `limit_s`.
+
+    leave: say at once that no more will come, which ends a request that is not whole, and work on one that is.
+    """
     found = Answers()
     for request in requests:
         begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", port), timeout=limit_s) as connection:
             try:
                 connection.sendall(request)
-                connection.shutdown(socket.SHUT_WR)
+                if leave:
+                    connection.shutdown(socket.SHUT_WR)
                 answer = connection.recv(65536)
             except ConnectionError:
                 answer = b""
@@ -49,6 +53,6 @@ def ask_all(port: int, requests: Iterable[bytes], limit_s: float) -> Answers:
             continue
         status = int(answer[9:12])
         found.statuses[status] = found.statuses.get(status, 0) + 1
-        if status >= 500 and status != 503:
+        if status >= 500:
             found.failed.append(answer[:300])
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,15 @@ def clip_and_model(folder: Path, frames: int) -> tuple[Path, Path]:
     return clip, write_tiny_model(folder / "colours.onnx")
 
 
-MAKERS = {
+_MAKERS = {
     "pictures": make_pictures, "videos": make_videos, "models": make_models, "manifests": make_manifests,
     "checkpoints": make_checkpoints, "lists": make_lists,
 }  # fmt: skip
+
+
+def make_all(place: Path, kinds: Collection[str]) -> None:
+    """A folder for each of the kinds, and those that all need: models, and pictures for requests."""
+    for kind, make in _MAKERS.items():
+        if kind in kinds or kind in ("models", "pictures"):
+            (place / kind).mkdir()
+            make(place / kind)

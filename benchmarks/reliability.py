@@ -51,7 +51,7 @@ def _fuzz(options: argparse.Namespace) -> dict[str, Any]:
     from fuzz import all_kinds
 
     return all_kinds(
-        options.count or (200 if options.short else 2000), options.seed, options.kind, options.keep
+        options.count or (120 if options.short else 2000), options.seed, options.kind, options.keep
     )
 
 
