@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,18 @@ PROCESSOR_S, WALL_S = 10, 120  # a call that takes longer hangs; other load on t
 ADDRESSES = 8 * 2**30  # bytes that it may claim: what would take all of the machine's memory fails earlier
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {
-    "os.mkdir",
-    "os.rename",
-    "os.remove",
-    "os.rmdir",
-    "os.symlink",
-    "os.link",
-    "os.truncate",
-    "os.chmod",
-}
+    "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod",
+}  # fmt: skip
 _NEVER = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """status: of the exit, None where a signal ended it; err: what it wrote to stdout and stderr; peak_mb: the
-    most memory it held; forbidden: what it did outside the folder that is its own, or over the network."""
+    """status: of the exit, None where a signal ended it; err: what it wrote to stdout and stderr.
+
+    peak_mb: the most memory it held; forbidden: what it did outside its own folder, or over the network;
+    modules: what it imported.
+    """
 
     status: int | None
     signal: int
@@ -46,6 +43,7 @@ class Outcome:
     processor_s: float
     peak_mb: float
     forbidden: tuple[str, ...]
+    modules: tuple[str, ...]
 
     @property
     def hung(self) -> bool:
@@ -55,12 +53,12 @@ class Outcome:
 def forked(work: Callable[[], object], folder: Path) -> Outcome:
     """`work` in a process whose working folder is `folder` and that may write below it alone."""
     assert threading.active_count() == 1, "a process with threads cannot be forked"
-    said, seen = folder.with_suffix(".said"), folder.with_suffix(".seen")
+    said, seen, names = (folder.with_suffix(suffix) for suffix in (".said", ".seen", ".names"))
     sys.stdout.flush()
     begun = time.perf_counter()
     number = os.fork()
     if number == 0:
-        _child(work, folder, said, seen)
+        _child(work, folder, said, seen, names)
     _, status, usage = os.wait4(number, 0)
     seconds = time.perf_counter() - begun
     outcome = Outcome(
@@ -68,17 +66,19 @@ def forked(work: Callable[[], object], folder: Path) -> Outcome:
         os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
         said.read_text("utf-8", "replace"), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024,
         tuple(seen.read_text("utf-8", "replace").splitlines()),
+        tuple(names.read_text().split()),
     )  # fmt: skip
-    said.unlink()
-    seen.unlink()
+    for path in (said, seen, names):
+        path.unlink(missing_ok=True)
     return outcome
 
 
-def _child(work: Callable[[], object], folder: Path, said: Path, seen: Path) -> None:
-    status = 70
+def _child(work: Callable[[], object], folder: Path, said: Path, seen: Path, names: Path) -> None:
+    status, known = 70, set(sys.modules)
     try:
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         notes = os.open(seen, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        imported = os.open(names, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for target in (1, 2):
             os.dup2(output, target)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -97,6 +97,8 @@ def _child(work: Callable[[], object], folder: Path, said: Path, seen: Path) -> 
         traceback.print_exc()
     finally:
         sys.stderr.flush()
+        with suppress(OSError):
+            os.write(imported, "\n".join(set(sys.modules) - known).encode())
         os._exit(status)
 
 

@@ -12,7 +12,8 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ SHARES = {
     "checkpoints": 0.075,
 }  # fmt: skip
 LONGEST_LINE = 1000  # characters of an error
+_LEARNING = 20  # inputs, after which no more is imported beforehand
 _WITHIN = 200  # bytes at a file's start, which holds most of what is to be understood
 
 
@@ -69,22 +71,23 @@ def all_kinds(count: int, seed: int, kinds: Sequence[str] | None, keep: Path | N
                 result[kind] = fuzzed_server(place, -(-share // 2), seed)
             else:
                 result[kind] = fuzzed(kind, place, share, seed, keep).plain()
-    rows = list(result.values())
-    return result | {"inputs": sum(row["inputs"] for row in rows), "faults": sum(row["faults"] for row in rows)}
+    return result
 
 
 def fuzzed(kind: str, place: Path, count: int, seed: int, keep: Path | None = None) -> Tally:
     """`count` changed files of a kind. place: of the whole ones; keep: where those go that lead to a fault."""
     tally, chance = Tally(), random.Random(f"{seed} {kind}")
     seeds = {path.name: path.read_bytes() for path in sorted((place / kind).iterdir())}
-    prepare, imports = CASES[kind]
-    imports()
+    prepare, first = CASES[kind]
+    _import(first)
     for number in range(count):
         folder = place / f"{number}"
         (folder / "in").mkdir(parents=True)
         work = prepare(seeds, folder / "in", chance)
         before = _contents(folder)
         outcome = forked(work, folder)
+        if number < _LEARNING:
+            _import(outcome.modules)
         faults = _faults(outcome, before, _contents(folder))
         _count(tally, outcome)
         for fault in faults:
@@ -234,18 +237,17 @@ def _list(seeds: dict[str, bytes], folder: Path, chance: random.Random) -> Calla
     return _infer("in/list.txt", "--model", folder.parents[1] / "models" / "area.onnx")
 
 
-def _runtime() -> None:
-    importlib.import_module("onnxruntime")
-    for name in ("cli", "infer", "pictures", "visualize"):
-        importlib.import_module(f"depdis_deploy.{name}")
+def _import(names: Iterable[str]) -> None:
+    """What is there when a process begins, it need not import. OpenVINO begins threads, and has to wait."""
+    for name in names:
+        if not name.startswith("openvino"):
+            with suppress(ImportError):
+                importlib.import_module(name)
 
 
-def _training() -> None:
-    importlib.import_module("depdis_training.checkpoint")
-
-
-CASES: dict[str, tuple[Prepared, Callable[[], None]]] = {
-    "pictures": (_source, _runtime), "videos": (_source, _runtime), "models": (_model, _runtime),
-    "manifests": (_manifest, _runtime), "checkpoints": (_checkpoint, _training),
-    "lists": (_list, _runtime),
+_RUNTIME = ("onnxruntime", "depdis_deploy.infer", "depdis_deploy.pictures", "depdis_deploy.visualize")
+CASES: dict[str, tuple[Prepared, Sequence[str]]] = {
+    "pictures": (_source, _RUNTIME), "videos": (_source, _RUNTIME), "models": (_model, _RUNTIME),
+    "manifests": (_manifest, _RUNTIME), "checkpoints": (_checkpoint, ("depdis_training.checkpoint",)),
+    "lists": (_list, _RUNTIME),
 }  # fmt: skip

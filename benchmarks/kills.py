@@ -52,8 +52,7 @@ def all_signals(times: int, seed: int) -> dict[str, Any]:
     from fuzz_seeds import clip_and_model
 
     with tempfile.TemporaryDirectory() as temporary:
-        result = killed_runs(*clip_and_model(Path(temporary), 600), times, seed)
-    return result | {"faults": sum(len(part["faults"]) for part in result.values())}
+        return killed_runs(*clip_and_model(Path(temporary), 600), times, seed)
 
 
 def killed_runs(clip: Path, model: Path, times: int, seed: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, help="of frames, of kills by each signal, or of changed inputs")
-    parser.add_argument("--kind", action="append", help="of the changed inputs: one alone")
+    parser.add_argument("--kind", action="append", help="of the changed inputs; again for each; all without")
     parser.add_argument("--keep", type=Path, help="a folder for the inputs that led to a fault")
     parser.add_argument("--model", type=Path, help="for the frames; the bundled one without")
     parser.add_argument("--out", type=Path)
@@ -85,11 +85,22 @@ def main() -> None:
     sys.exit(_one(parts[0], options))
 
 
+def with_sums(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures that have rows, with the sums over these: `faults`, and `inputs` where they count them."""
+    rows = [row for row in figures.values() if isinstance(row, dict) and "faults" in row]
+    sums = {}
+    for name in ("inputs", "faults"):
+        counts = [row[name] for row in rows if name in row]
+        if counts:
+            sums[name] = sum(len(count) if isinstance(count, list) else count for count in counts)
+    return figures | sums
+
+
 def _one(part: str, options: argparse.Namespace) -> int:
     before = os.getloadavg()[0]
     if part != "served":  # what forks wants no threads, and what is counted should not depend on the cores
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    figures = _WORK[part](options)
+    figures = with_sums(_WORK[part](options))
     from depdis_deploy.backends.cpu import model_name
     from depdis_deploy.files import written_whole
 
@@ -100,6 +111,8 @@ def _one(part: str, options: argparse.Namespace) -> int:
     print(json.dumps({part: found}, indent=1))
     if options.out is not None:
         kept = json.loads(options.out.read_text()) if options.out.exists() else {}
+        if options.kind:  # the other kinds' figures stay
+            found = with_sums({**kept.get(part, {}), **found})
         with written_whole(options.out) as temporary:
             temporary.write_text(json.dumps(kept | {part: found}, indent=1) + "\n")
     return 1 if figures.get("faults") else 0
