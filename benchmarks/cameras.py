@@ -23,9 +23,8 @@ def all_cameras(place: Path, model: Path, seed: int) -> dict[str, Any]:
     from disks import called, said_wrong
 
     result = {}
-    for name, talk in _TALKS.items():
-        chance = random.Random(f"{seed} {name}")
-        port = _serving(talk, chance)
+    for name in GARBAGE:
+        port = serving_garbage(name, seed)
         out = place / f"out-{name}"
         status, err = called(out, model, f"rtsp://127.0.0.1:{port}/x", "--retry", "no", "--duration", "10s")
         result[name] = {"said": err.strip().replace(str(port), "PORT"), "faults": said_wrong(status, err)}
@@ -48,8 +47,9 @@ def _fill(pipe: Path, chance: random.Random) -> None:
         return
 
 
-def _serving(talk: Talk, chance: random.Random) -> int:
-    """A port on which every client is talked to in this way."""
+def serving_garbage(name: str, seed: int) -> int:
+    """A port on which every client is talked to in one of the ways of `GARBAGE`, until the process ends."""
+    talk, chance = GARBAGE[name], random.Random(f"{seed} {name}")
     server = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
@@ -109,6 +109,6 @@ def _rtsp(connection: socket.socket, description: bytes, send: Callable[[], None
                 return
 
 
-_TALKS: dict[str, Talk] = {
+GARBAGE: dict[str, Talk] = {
     "garbage_from_a_camera": _bare, "garbage_as_description": _words, "garbage_in_packets": _packets,
 }  # fmt: skip
