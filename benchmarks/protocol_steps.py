@@ -55,14 +55,16 @@ def one_step(protocol: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     protocols = [name for name in bundled_names() if name.startswith("synthia-")]
-    parser.add_argument("protocols", nargs="*", default=protocols, choices=protocols)
+    parser.add_argument("protocols", nargs="*", choices=protocols, metavar="PROTOCOL", help="all of them")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(one_step(arguments.protocols[0])))
         return
     results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    for protocol in arguments.protocols:  # each in a process of its own, whose peak memory is its own
+    for protocol in (
+        arguments.protocols or protocols
+    ):  # each in a process of its own, whose peak memory is its own
         done = subprocess.run([sys.executable, __file__, "--one", protocol], stdout=subprocess.PIPE, check=True)
         results[protocol] = json.loads(done.stdout)
         with written_whole(RESULT) as temporary:

@@ -5,12 +5,13 @@
     python benchmarks/resnet_engines.py CHECKPOINT --work DIR [--imgsz 640x320] [--threads 2] [--rounds 9]
         [--data data] [--pictures 40] [--out benchmarks/results/resnet_engines.json]
 
-Exports the checkpoint in fp32 and INT8 into DIR by `depdis-export` with its gate and search, timed; files that
-are there already are taken with the times noted then, so that a second call needs the rest alone. Then every
-way is timed in turn in each round, uint8 frames in, all outputs on the host, up-sampling and arg-max on both
-sides; the figures are medians, ratios are to torch eager. mIoU is of the ways' labels on `--pictures` generated
-streets of the source's and of the target's look that were not trained on; what is lost is against fp32 in
-onnxruntime, whose labels the export compared with torch's. Exit status 1 if a figure in HELD is missed.
+Exports the checkpoint in fp32 and INT8 into DIR by `depdis-export` with its gate and search, timed; files of
+the same checkpoint that are there already are taken with the times noted then, so that a second call needs the
+rest alone. Then every way is timed in turn in each round, uint8 frames in, all outputs on the host, up-sampling
+and arg-max on both sides; the figures are medians, ratios are to torch eager. mIoU is of the ways' labels on
+`--pictures` generated streets of the source's and of the target's look that were not trained on; what is lost
+is against fp32 in onnxruntime, whose labels the export compared with torch's. Exit status 1 if a figure in HELD
+is missed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from depdis_deploy import Predictor
 from depdis_deploy.backends import open_session
 from depdis_deploy.backends.cpu import cores, features, model_name
 from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import file_sha256, written_whole
 from depdis_deploy.sizes import parse_size
 from depdis_export.deployable import Deployable
 from depdis_export.exporting import LABEL_STRIDE, resized
@@ -65,6 +66,8 @@ def exported(checkpoint: Path, work: Path, imgsz: str) -> dict[str, dict[str, An
     work.mkdir(parents=True, exist_ok=True)
     notes = work / "exports.json"
     known: dict[str, dict[str, Any]] = json.loads(notes.read_text()) if notes.is_file() else {}
+    given = f"{file_sha256(checkpoint)} at {imgsz}"
+    known = {name: note for name, note in known.items() if note["of"] == given}
     for precision in ("fp32", "int8"):
         path = work / f"resnet-{precision}.onnx"
         if precision in known and path.is_file():
@@ -76,7 +79,7 @@ def exported(checkpoint: Path, work: Path, imgsz: str) -> dict[str, dict[str, An
         spent = after.children_user + after.children_system - used.children_user - used.children_system
         known[precision] = {
             "wall_s": round(time.perf_counter() - begun, 1), "cpu_s": round(spent, 1),
-            "load": os.getloadavg()[0],
+            "load": os.getloadavg()[0], "of": given,
         }  # fmt: skip
         with written_whole(notes) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n")

@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -149,18 +151,18 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_processes_that_begin_at_once_make_one_set(whole: Path, tmp_path: Path) -> None:
-    both = [started(tmp_path / "set") for _ in range(2)]
-    logs = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], logs
+    with started(tmp_path / "set") as one, started(tmp_path / "set") as other:
+        logs = [process.communicate()[1] for process in (one, other)]
+        assert [one.returncode, other.returncode] == [0, 0], logs
     assert digests(tmp_path / "set") == digests(whole)
 
 
 def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(whole, root)
-    with (root / "street.finished").open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        waiting, interrupted = started(root), started(root)
+    held = (root / "street.finished").open("a")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with held, started(root) as waiting, started(root) as interrupted:
         for process in (waiting, interrupted):
             assert process.stderr is not None
             assert process.stderr.readline().startswith(f"{root}: another process is at work on it; waiting")
@@ -170,19 +172,25 @@ def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: P
         assert waiting.poll() is None
         with pytest.raises(InputError, match="holds another street set"):  # for that nobody has to wait
             write(root, seed=6)
-    log = waiting.communicate()[1]
+        held.close()
+        log = waiting.communicate()[1]
     assert (waiting.returncode, "waiting" in log) == (0, False)  # it was said once
     assert digests(root) == digests(whole)
 
 
-def started(root: Path) -> subprocess.Popen[str]:
-    """`depdis-data street` making the set of `whole` in a process of its own."""
+@contextmanager
+def started(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """`depdis-data street` making the set of `whole` in a process of its own, which ends with the test."""
     options = ("--pictures=3", "--size=96x64", "--domain=random", "--layout=synthia", "--seed=5", "--workers=1")
     code = "from depdis_training.data_cli import main; main()"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code, "street", root, *options], env={**os.environ, "PYTHONPATH": PATHS},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

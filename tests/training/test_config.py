@@ -54,6 +54,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
         ("input.canonical_focal_px=null", "augment.scale"),
         ("network.backbone=vgg16", "network.backbone"),
         ("losses.unknown_depth=zero_distance", "losses.unknown_depth"),
+        ("losses={density_target: expected, source_density: release}", "losses.source_density"),
         ("source=3", "source"),
         ("training", "key=value"),
         ("training.batch=[", "not YAML"),

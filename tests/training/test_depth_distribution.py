@@ -62,6 +62,43 @@ def test_raw_depths_0_and_65535_agree_with_scipy(published: DepthDistribution) -
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
+def test_what_a_prediction_expects_is_the_mean_over_its_classes(published: DepthDistribution) -> None:
+    torch.manual_seed(0)
+    probabilities = torch.rand(2, 16, 12, 20).softmax(dim=1)
+    z = torch.rand(2, 12, 20) * 300
+    z[0, 0] = 0
+    maps = [published.density(torch.full(z.shape, index), z) for index in range(16)]
+    wanted = (probabilities * torch.stack(maps, dim=1)).sum(dim=1)
+    torch.testing.assert_close(published.expected(probabilities, z), wanted, rtol=1e-5, atol=1e-3)
+    assert published.expected(probabilities, z)[0, 0].max() == 0
+
+
+def test_the_expected_density_has_the_gradients_of_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.array([[0.4, 0.6], [0.5, 0.5], [0.0, 0.0]])  # the last class was never seen
+    means, variances = rng.uniform((0, 0, 10), (5, 3, 60), (3, 2, 3)), rng.uniform(50, 400, (3, 2, 3))
+    of = DepthDistribution(weights, means, variances, scale=2e6)
+    probabilities = torch.from_numpy(rng.dirichlet(np.ones(3), (1, 4, 6))).permute(0, 3, 1, 2).float()
+    z = torch.from_numpy(rng.uniform(5, 80, (1, 4, 6))).float()
+    leaves = probabilities.requires_grad_(), z.requires_grad_()
+    of.expected(*leaves).sum().backward()
+    with torch.no_grad():
+        step = 0.05
+        slopes = (of.expected(probabilities, z + step) - of.expected(probabilities, z - step)) / (2 * step)
+        maps = [of.density(torch.full(z.shape, index), z) for index in range(3)]
+    torch.testing.assert_close(z.grad, slopes, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(probabilities.grad, torch.stack(maps, dim=1), rtol=1e-4, atol=1e-3)
+    assert (z.grad.abs() > 0.1).any()
+
+
+def test_needles_leave_the_expected_densitys_gradient_finite(published: DepthDistribution) -> None:
+    probabilities = torch.full((1, 16, 96, 161), 1 / 16, requires_grad=True)
+    z = torch.full((1, 96, 161), 65536.0, requires_grad=True)
+    published.expected(probabilities, z).sum().backward()
+    assert torch.isfinite(probabilities.grad).all()
+    assert torch.isfinite(z.grad).all()
+
+
 def test_a_needle_around_a_mean_that_float32_cannot_hold() -> None:
     mean = 64270.1234567
     of = DepthDistribution([[1.0]], [[[0, 0, mean]]], [[[1, 1, 1e-4]]])

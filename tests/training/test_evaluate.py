@@ -108,6 +108,7 @@ def test_the_rows_baselines_are_there_to_be_beaten(scores):
         (("--align", "mean"), 2, "none or median"),
         (("--size", "640"), 2, "WIDTHxHEIGHT"),
         (("--compare",), 2, "give its folder with --out"),
+        (("--out", __file__), 2, "is a file"),
         (("--set", "validation.layout=kitti"), 1, "no data set layout 'kitti'"),
         (("--target", "/nowhere/at/all"), 1, "--target"),
         (("--reestimate", "--set", "target=null"), 2, "leave out --reestimate"),

@@ -19,7 +19,7 @@ from depdis_training.data import open_dataset
 from depdis_training.entries import compared, expanded, of_network
 from depdis_training.evaluated import Entry, Options, evaluate
 from depdis_training.evaluation import mean_iou
-from depdis_training.joint_space import choose_pixels, described, kinds_of, separation, space
+from depdis_training.joint_space import choose_pixels, described, kind_of, separation, space
 from depdis_training.losses import self_information
 from depdis_training.models import Maps
 from depdis_training.network import build_network
@@ -205,8 +205,8 @@ def test_a_joint_space_is_what_the_discriminator_sees(small, blocks):
     figures = described([found], pixels, 7)
     assert np.shape(figures["spaces"][0]["points"]) == (len(pixels.classes), 2)
     assert figures["chance"] == pytest.approx(((np.bincount(pixels.classes) / len(pixels.classes)) ** 2).sum())
-    assert kinds_of(small, "S4") == "segmentation*depth"
-    assert kinds_of(build_network(7, "efficientnet_lite0", ("depth",)), "M4") == "segmentation*depth"
+    assert kind_of(small, "S4") == "segmentation*depth"
+    assert kind_of(build_network(7, "efficientnet_lite0", ("depth",)), "M4") == "segmentation*depth"
 
 
 def test_silhouette_and_purity_equal_their_definitions():

@@ -162,7 +162,39 @@ def test_the_release_looks_wrong_pixels_up_at_inverse_depth_zero(scene: Scene) -
     losses = scene.method("depdis", "M2", source_density="release").source_losses(
         scene.outputs(), scene.batch()
     )
-    assert float(losses["balance_source"]) == pytest.approx(plain.berhu(scene.density[:, 0], release), rel=1e-5)
+    assert losses["balance_source"].item() == pytest.approx(plain.berhu(scene.density[:, 0], release), rel=1e-5)
+
+
+def test_the_balance_may_be_towards_what_the_prediction_expects(scene: Scene) -> None:
+    method = scene.method("depdis", "M2", density_target="expected", density_loss="absolute")
+    shares = plain.softmax(scene.logits)
+
+    def expected(z: Map) -> Map:
+        maps = [scene.map_of(np.full(z.shape, index), z) for index in range(CLASSES)]
+        return np.sum([shares[:, index] * one for index, one in enumerate(maps)], axis=0)
+
+    outputs = scene.outputs()
+    for tensor in outputs[:3]:
+        tensor.requires_grad_()
+    z = scene.z[ON_CELLS]
+    losses = method.source_losses(outputs, scene.batch()) | method.target_losses(outputs, SIZE)
+    wanted = np.abs(scene.density[:, 0] - expected(z)) / 255
+    assert losses["balance_source"].item() == pytest.approx(wanted[z > 0].mean(), rel=1e-4)
+    wanted = np.abs(scene.density[:, 0] - expected(scene.depth[:, 0])) / 255
+    assert losses["balance_target"].item() == pytest.approx(wanted.mean(), rel=1e-4)
+    reached = {
+        name: [
+            gradient is not None
+            for gradient in torch.autograd.grad(losses[name], outputs[:3], allow_unused=True, retain_graph=True)
+        ]
+        for name in ("balance_source", "balance_target")
+    }
+    # segmentation, density, depth
+    assert reached == {"balance_source": [True, True, False], "balance_target": [True, True, True]}
+    # S1's map is made of true classes, of which nothing is to be expected
+    found = scene.method("depdis", "S1", density_target="expected").source_losses(outputs, scene.batch())
+    wanted = plain.berhu(scene.density[:, 0], scene.map_of(scene.labels[ON_CELLS], z))
+    assert found["balance_source"].item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_unknown_depth_is_left_out_or_taken_for_no_distance(scene: Scene) -> None:
@@ -197,7 +229,7 @@ def test_the_small_networks_forms_of_the_losses(scene: Scene) -> None:
     )
     known = (z > 0) & (labels != 255)
     error = np.abs(scene.density[:, 0] - scene.map_of(labels, z)) / 255
-    assert float(losses["balance_source"]) == pytest.approx(error[known].mean(), rel=1e-5)
+    assert losses["balance_source"].item() == pytest.approx(error[known].mean(), rel=1e-5)
     e = np.log(z[z > 0]) - np.log(outputs.depth[:, 0].numpy()[z > 0])
     too_far = np.where(e < 1, np.expm1(np.clip(e, 0, 1)), np.e - 1 + np.e * (e - 1))
     assert float(losses["depth"]) == pytest.approx(np.where(e > 0, too_far, -e).mean(), rel=1e-5)

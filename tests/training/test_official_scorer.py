@@ -10,6 +10,8 @@ from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16
 from depdis_training.data import open_dataset
 from depdis_training.data.label_maps import written_ids
 from depdis_training.evaluated import Entry, Options, evaluate
+from depdis_training.evaluation import class_iou, viewed
+from depdis_training.label_figures import class_view
 from depdis_training.models import Maps
 from depdis_training.street.writer import write_street
 
@@ -84,4 +86,6 @@ def test_class_iou_agrees_to_1e_9(official_and_ours):
 def test_the_seven_categories_agree_to_1e_9(official_and_ours):
     theirs, row = official_and_ours
     scores = [theirs["categoryScores"][name] for name in CITYSCAPES_7.names]
+    coarse = viewed(row.scorer.scores.confusion, class_view(CITYSCAPES_16, CITYSCAPES_7), len(CITYSCAPES_7))
+    np.testing.assert_allclose(class_iou(coarse), scores, rtol=0, atol=1e-9)
     assert row.figures()["mIoU 7 (%)"] / 100 == pytest.approx(np.nanmean(scores), abs=1e-9)

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from tiny_run import tiny_config
 
 from depdis_deploy.manifest import Manifest, ResizeRule
 from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16, IGNORE
 from depdis_training.boundary import RATIO
+from depdis_training.config import load_config
 from depdis_training.evaluated import Entry, Options, Row
 from depdis_training.full_evaluation import as_metrics
 from depdis_training.gallery import differing, error_picture
@@ -161,7 +161,7 @@ def _row(title, confusion, **about):
 
 def test_a_protocols_rows_stand_above_the_measured_one_with_their_differences(tmp_path, blocks):
     confusion = np.diag(np.full(7, 100)) + 5
-    config = tiny_config(tmp_path, blocks).model_copy(update={"name": "synthia-mapillary-7-small"})
+    config = load_config("synthia-mapillary-7-small", ())
     row = _row("mine", confusion, method="dada")
     metrics = as_metrics([row], _Set(), config, config.validation, Options())
     table = published_table(metrics)
@@ -177,6 +177,11 @@ def test_a_protocols_rows_stand_above_the_measured_one_with_their_differences(tm
     text = (tmp_path / "report" / "report.html").read_text()
     assert "Table 2: SYNTHIA to Mapillary Vistas, seven classes, 640x320" in text
     assert "| **mine** |" in (tmp_path / "report" / "report.md").read_text()
+
+    # the paper has no figures of another set under the same configuration
+    elsewhere = config.validation.model_copy(update={"layout": "drive"})
+    config = config.model_copy(update={"validation": elsewhere})
+    assert published_table(as_metrics([row], _Set(), config, elsewhere, Options())) is None
 
 
 def test_the_papers_means_are_those_of_its_classes():

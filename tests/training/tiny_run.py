@@ -46,7 +46,7 @@ optimizer: {warm_up: 2}
 discriminator: {layers: 2}
 training: {iterations: 24, batch: 2, average: 0.9, log_every: 2, checkpoint_every: 5, validate_every: 12,
            validation_pictures: 3}
-labels: {class_balanced: true, base: 1, span: 4, reference: [96, 64]}
+labels: {class_balanced: true, base: 1, span: 4, reference: [96, 64], reestimate: true}
 self_training: {rounds: 2, iterations: 6, batch: 2}
 """
 

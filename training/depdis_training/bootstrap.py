@@ -7,6 +7,7 @@ does not depend on their number (Chamandy et al., Estimating uncertainty for mas
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ REPLICATES, LEVEL = 1000, 0.95
 LEAST_PICTURES = 8
 
 
+@lru_cache(maxsize=4)  # all models see a picture before the next
 def counts(index: int, replicates: int = REPLICATES, seed: int = 0) -> NDArray[np.int64]:
     """(R,) how often picture number `index` is in each replicate; the same for every model and figure."""
-    return np.random.default_rng([seed, index]).poisson(1.0, replicates)
+    drawn = np.random.default_rng([seed, index]).poisson(1.0, replicates)
+    drawn.flags.writeable = False  # all rows are given the same array
+    return drawn
 
 
 class Replicates:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from .branches import NetworkOutput
+
+Values = TypeVar("Values", Tensor, NDArray[np.float32], NDArray[np.float64])
 
 INVERSE_DEPTH_SCALE = 65536.0
 # The paper evaluates at full size; the small network's tail would cost a quarter of it.
@@ -44,11 +48,15 @@ def deployed(output: NetworkOutput, size: tuple[int, int], label_stride: int) ->
         labels = functional.interpolate(labels[:, None], size=(height, width), mode="nearest")[:, 0]
     depth = density = None
     if output.depth is not None:
-        inverse = output.depth[:, 0].clamp(1.0, INVERSE_DEPTH_SCALE)  # (N, h, w)
-        depth = (INVERSE_DEPTH_SCALE / inverse - 1.0) / 100.0
+        depth = metres(output.depth[:, 0].clamp(1.0, INVERSE_DEPTH_SCALE))  # (N, h, w)
     if output.density is not None:
         density = output.density[:, 0].clamp(0.0, 255.0) / 255.0  # (N, h, w)
     return DeployedOutput(labels, depth, density, confidence, logits)
+
+
+def metres(inverse: Values) -> Values:
+    """Inverse depth z = 65536 / (centimetres + 1), within 1..65536, to metres; of any shape."""
+    return (INVERSE_DEPTH_SCALE / inverse - 1.0) / 100.0
 
 
 def largest_softmax(logits: Tensor) -> Tensor:

@@ -127,10 +127,7 @@ class DepthDistribution:
         if labels.device.type == "cpu" and classes.numel() and int(classes.max()) >= self.num_classes:
             raise ValueError(f"labels are 0..{self.num_classes - 1} or {IGNORE}, got {int(classes.max())}")
         rows, columns = labels.shape[1:]
-        key = (rows, columns, labels.device)
-        if key not in self._tables:
-            self._tables[key] = self._make_tables(*key)
-        across, down, mean, mean_rest, precision = self._tables[key]
+        across, down, mean, mean_rest, precision = self._on_grid(rows, columns, labels.device)
         pixel = torch.arange(labels.numel(), device=labels.device)
         z = inverse_depth.float().flatten()
         # (K, N): the class's terms of each pixel's column and row, then of its depth.
@@ -141,6 +138,41 @@ class DepthDistribution:
         density = torch.expm1(-torch.exp(torch.logsumexp(log_p, dim=0))) * -255.0
         valid = labelled.flatten() & (z > 0) if zero_invalid else labelled.flatten()
         return torch.where(valid, density, 0.0).reshape(labels.shape)
+
+    def expected(self, probabilities: Tensor, inverse_depth: Tensor) -> Tensor:
+        """The map D of eq. 5 that a prediction leads to expect: sum over classes of P_c D_c, with gradients.
+
+        probabilities: (B, C, h, w), each pixel's summing to 1; inverse_depth: (B, h, w) on the same device.
+        Returns (B, h, w) float32 in 0..255, 0 where inverse depth is not positive. Where one class is certain
+        it is what `density` gives of it. Raises ValueError when shapes do not fit.
+        """
+        batch, _, rows, columns = probabilities.shape if probabilities.ndim == 4 else (0, 0, 0, 0)
+        if probabilities.shape != (batch, self.num_classes, rows, columns) or (
+            inverse_depth.shape != (batch, rows, columns)
+        ):
+            raise ValueError(
+                f"expected probabilities (B, {self.num_classes}, h, w) and inverse depth (B, h, w), got "
+                f"{tuple(probabilities.shape)} and {tuple(inverse_depth.shape)}"
+            )
+        across, down, *depth = self._on_grid(rows, columns, probabilities.device)
+        # (K, 1, C, h or 1, w or 1)
+        across = across.view(self.components, 1, self.num_classes, 1, columns)
+        down = down.view(self.components, 1, self.num_classes, rows, 1)
+        mean, mean_rest, precision = (table[:, None, :, None, None] for table in depth)
+        z = inverse_depth.float()[:, None]  # (B, 1, h, w)
+        offset = (z - mean) - mean_rest  # (K, B, C, h, w)
+        terms = across + down - 0.5 * offset.square() * precision
+        # Of a class that was never seen all are -inf, and beyond e^10 the density is 255 to the last bit: there
+        # the gradient would be 0 times infinity.
+        log_p = torch.logsumexp(terms.clamp(min=-100.0), dim=0).clamp(max=10.0)
+        density = torch.expm1(-torch.exp(log_p)) * -255.0  # (B, C, h, w)
+        return ((probabilities.float() * density).sum(dim=1)).masked_fill(z[:, 0] <= 0, 0.0)
+
+    def _on_grid(self, rows: int, columns: int, device: torch.device) -> tuple[Tensor, ...]:
+        key = (rows, columns, device)
+        if key not in self._tables:
+            self._tables[key] = self._make_tables(*key)
+        return self._tables[key]
 
     def log_p(self, labels: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float64]:
         """log p of (N, 3) points (x, y on this grid, z) under their classes' mixtures; float64, exact."""

@@ -72,6 +72,8 @@ def evaluate(
         raise command.UsageError(
             "--compare and --joint-space are parts of the report: give its folder with --out"
         )
+    if out is not None and out.exists() and not out.is_dir():
+        raise command.UsageError(f"--out {out} is a file: give a folder's name")
     wanted = _sides(size)
     command.raise_on_sigterm()
     resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)

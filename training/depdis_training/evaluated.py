@@ -18,14 +18,13 @@ from .boundary import BoundaryCounts
 from .calibration import Calibration
 from .data.samples import Dataset, Sample
 from .depth_distribution import DepthDistribution
-from .evaluation import DEPTH_METRICS
+from .evaluation import DEPTH_METRICS, mean_iou
+from .figure_names import BOUNDARY_IOU, CALIBRATION_ERROR, DENSITY_ERROR, FLIPS, depth_name
 from .flips import Flips
 from .label_figures import class_accuracy, label_figures, mean_of_known
 from .loading import WholePictures
 from .models import Maps, Model
-from .scoring import Scorer, Seen, depth_figure
-
-FLIPS = "label flips (per pixel and second)"
+from .scoring import Scorer, Seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +96,16 @@ class Row:
             self.calibration.add(maps.confidence[labelled], (seen.labels == sample.labels)[labelled])
         if self.flips is not None:
             self.flips.add(seen.labels, sample.labels)
-        self.mious.append(float(next(iter(label_figures(seen.confusion, self.taxonomy).values()))))
+        self.mious.append(100 * mean_iou(seen.confusion))
         return seen
 
     def figures(self) -> dict[str, float]:
         """Names to figures, those of `Scores.summary` and boundary IoU, calibration error and flips."""
         figures = self.scorer.scores.summary()
         classes = {name: figures.pop(name) for name in [*figures] if name.startswith(" ")}
-        figures["boundary IoU (%)"] = 100 * float(mean_of_known(self.boundary.iou()))
+        figures[BOUNDARY_IOU] = 100 * float(mean_of_known(self.boundary.iou()))
         if self.calibration.pixels.any():
-            figures["calibration error ECE (%)"] = 100 * self.calibration.error()
+            figures[CALIBRATION_ERROR] = 100 * self.calibration.error()
         if self.flips is not None:
             figures[FLIPS] = self.flips.per_second()
         return figures | classes
@@ -120,9 +119,9 @@ class Row:
         with np.errstate(invalid="ignore", divide="ignore"):
             if scores.depth_pictures >= bootstrap.LEAST_PICTURES:
                 means = self.depth.sums[:, :-1] / self.depth.sums[:, -1:]
-                found |= {depth_figure(key): means[:, place] for place, key in enumerate(DEPTH_METRICS)}
+                found |= {depth_name(key): means[:, place] for place, key in enumerate(DEPTH_METRICS)}
             if scores.density_pictures >= bootstrap.LEAST_PICTURES:
-                found["density MAE"] = self.density.sums[:, 0] / self.density.sums[:, 1]
+                found[DENSITY_ERROR] = self.density.sums[:, 0] / self.density.sums[:, 1]
         return found
 
     def results(self) -> Results:

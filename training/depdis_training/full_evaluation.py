@@ -10,12 +10,13 @@ from typing import Any
 
 from . import bootstrap
 from .boundary import RATIO
+from .config import load_config
 from .data.samples import Dataset
 from .entries import Opened, compared
 from .evaluated import Options, Row, evaluate
 from .gallery import compared as compared_frames
 from .gallery import examples
-from .joint_space import choose_pixels, described, kinds_of, space
+from .joint_space import choose_pixels, described, kind_of, space, weighted_kinds
 from .published import counterpart, published
 from .report.write import write_report
 from .settings import Config, Data
@@ -99,10 +100,17 @@ def as_metrics(
 def _published(rows: Sequence[Row], config: Config) -> dict[str, Any] | None:
     """The paper's tables of this protocol, and which of its rows each measured one is held against."""
     found = published(config.name)
-    if found is None or found["classes"] != list(rows[0].taxonomy.names):
+    if found is None or not _on_its_set(config) or found["classes"] != list(rows[0].taxonomy.names):
         return None
     measured = [row.entry for row in rows if row.entry.kind != "deployed"]
     return {**found, "counterparts": {entry.title: counterpart(found, entry.about) for entry in measured}}
+
+
+def _on_its_set(config: Config) -> bool:
+    """Whether what is scored on is of the protocol's own kind, not a drive or another set in its place."""
+    own = load_config(config.name).validation
+    given = config.validation
+    return own is not None and given is not None and (own.layout, own.split) == (given.layout, given.split)
 
 
 def _joint_space(opened: Sequence[Opened], dataset: Dataset, *, quiet: bool) -> dict[str, Any] | None:
@@ -113,11 +121,9 @@ def _joint_space(opened: Sequence[Opened], dataset: Dataset, *, quiet: bool) -> 
         return None
     wanted = []
     for entry, network in networks:
-        kinds = [kinds_of(network, entry.about.get("variant"))]
+        kinds = [kind_of(network, entry.about.get("variant"))]
         if len(networks) == 1:
-            kinds = [
-                f"segmentation*{branch}" for branch in ("density", "depth") if branch in network.branches
-            ] or kinds
+            kinds = weighted_kinds(network) or kinds
         wanted += [(entry, network, kind) for kind in kinds]
     if not quiet:
         say("joint spaces of target pixels")

@@ -57,7 +57,7 @@ def examples(row: Row, dataset: Dataset) -> list[Example]:
     order = [index for index in np.argsort(row.mious, kind="stable") if not np.isnan(row.mious[index])]
     if not order:
         return []
-    places = dict.fromkeys((("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0])))
+    places = (("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0]))
     found, shown = [], set()
     for key, index in places:
         if index in shown:  # a set of one or two pictures

@@ -73,17 +73,19 @@ def choose_pixels(dataset: Dataset, *, pixels: int = PIXELS, pictures: int = PIC
     return Pixels(*table.T)
 
 
-def kinds_of(network: Network, variant: str | None) -> str:
+def kind_of(network: Network, variant: str | None) -> str:
     """The joint space that a network was trained in, or the nearest that its branches allow."""
     asked = VARIANTS[variant].discriminator_input if variant in VARIANTS else None
     if asked is not None and all(
         branch in network.branches for branch in ("density", "depth") if branch in asked
     ):
         return asked
-    return next(
-        (f"segmentation*{branch}" for branch in ("density", "depth") if branch in network.branches),
-        "segmentation",
-    )
+    return next(iter(weighted_kinds(network)), "segmentation")
+
+
+def weighted_kinds(network: Network) -> list[str]:
+    """The joint spaces of the segmentation with each branch that a network has."""
+    return [f"segmentation*{branch}" for branch in ("density", "depth") if branch in network.branches]
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from depdis_deploy.taxonomy import (
 )
 
 from .evaluation import class_iou, viewed
+from .figure_names import MEAN_ACCURACY, PIXEL_ACCURACY, class_name, miou_name
 
 VIEWS = {
     (CITYSCAPES_16, CITYSCAPES_7): VIEW_7,
@@ -37,16 +38,6 @@ def class_view(model: Taxonomy, truth: Taxonomy) -> NDArray[np.uint8]:
     return model.lookup(VIEWS[model, truth], truth)
 
 
-def miou_name(classes: int) -> str:
-    """The name of the mean IoU over so many classes among the figures."""
-    return f"mIoU {classes} (%)"
-
-
-def class_figure(name: str) -> str:
-    """The name of a class's IoU among the figures: set in, so that it stands below the means in a table."""
-    return f"  {name}"
-
-
 def label_figures(confusion: NDArray[Any], taxonomy: Taxonomy) -> dict[str, NDArray[np.float64]]:
     """(..., C, C) counts, rows truth -> name to (...) figures in %: mIoU of all views, accuracies, class IoU.
 
@@ -61,9 +52,9 @@ def label_figures(confusion: NDArray[Any], taxonomy: Taxonomy) -> dict[str, NDAr
             folded = viewed(confusion, class_view(taxonomy, coarse), len(coarse))
             figures[miou_name(len(coarse))] = mean_of_known(100 * class_iou(folded))
     hits, truth = np.diagonal(confusion, axis1=-2, axis2=-1), np.sum(confusion, axis=-1)
-    figures["pixel accuracy (%)"] = 100 * _share(hits.sum(axis=-1), truth.sum(axis=-1))
-    figures["mean accuracy (%)"] = 100 * mean_of_known(_share(hits, truth))
-    return figures | {class_figure(name): scores[..., index] for index, name in enumerate(taxonomy.names)}
+    figures[PIXEL_ACCURACY] = 100 * _share(hits.sum(axis=-1), truth.sum(axis=-1))
+    figures[MEAN_ACCURACY] = 100 * mean_of_known(class_accuracy(confusion))
+    return figures | {class_name(name): scores[..., index] for index, name in enumerate(taxonomy.names)}
 
 
 def class_accuracy(confusion: NDArray[Any]) -> NDArray[np.float64]:

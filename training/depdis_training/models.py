@@ -15,7 +15,7 @@ from depdis_deploy.manifest import Manifest
 from depdis_deploy.prediction import Prediction
 from depdis_deploy.preprocess import Geometry, plan, to_frame, to_input
 
-from .deployed import LABEL_STRIDE, deployed, largest_softmax
+from .deployed import INVERSE_DEPTH_SCALE, LABEL_STRIDE, deployed, largest_softmax, metres
 from .loading import network_images
 from .network import Network, NetworkOutput
 
@@ -115,8 +115,8 @@ def _evaluated(forward: Forward, *, confidence: bool) -> Model:
         depth_m = density = sure = None
         if output.depth is not None:
             # between a thing and the sky behind it, metres on the way from one to the other are nobody's
-            z = _framed(output.depth[0, 0].float().clamp(1, 65536).cpu().numpy(), geometry)
-            depth_m = np.asarray((65536 / z - 1) / 100, np.float32)
+            z = output.depth[0, 0].float().clamp(1, INVERSE_DEPTH_SCALE)
+            depth_m = metres(_framed(z.cpu().numpy(), geometry))
         if output.density is not None:
             density = _framed((output.density[0, 0].float().clamp(0, 255) / 255).cpu().numpy(), geometry)
         logits = _on_picture(output.segmentation.float(), geometry)

@@ -143,7 +143,7 @@ class Experiment:
         if until == "stage1":
             return
         for number in range(1, rounds + 1):
-            if self.config.labels.reestimate:
+            if self.config.labels.reestimate:  # again where it goes on: the labels are known by their network
                 assert self.data.target is not None
                 network = reestimated(network, self.data.target, self.config.input.rule())
             labelled = self._labels(number, network, spatial_prior=prior == "spatial_prior")

@@ -17,14 +17,10 @@ from depdis_deploy.taxonomy import IGNORE, Taxonomy
 from .data.samples import FARTHEST_M, Dataset, Sample
 from .depth_distribution import DepthDistribution
 from .evaluation import DEPTH_METRICS, RowConstants, confusion, depth_metrics, mean_iou
+from .figure_names import DENSITY_BY_ROWS, DENSITY_ERROR, DEPTH_BY_ROWS, depth_name
 from .label_figures import class_view, label_figures
 from .loading import canonical_depth, inverse_depth
 from .models import Maps, Model
-
-
-def depth_figure(metric: str) -> str:
-    """The name of one of DEPTH_METRICS among the figures."""
-    return f"depth {metric}"
 
 
 @dataclass
@@ -50,11 +46,11 @@ class Scores:
         figures = {name: float(value) for name, value in label_figures(self.confusion, self.taxonomy).items()}
         if self.depth_pictures:
             means = self.depth / self.depth_pictures
-            figures |= {depth_figure(key): float(mean) for key, mean in zip(DEPTH_METRICS, means, strict=True)}
-            figures["depth abs_rel, best constant per row"] = self.depth_rows.error(relative=True)
+            figures |= {depth_name(key): float(mean) for key, mean in zip(DEPTH_METRICS, means, strict=True)}
+            figures[DEPTH_BY_ROWS] = self.depth_rows.error(relative=True)
         if self.density_pictures:
-            figures["density MAE"] = self.density / self.density_pictures
-            figures["density MAE, best constant per row"] = self.density_rows.error(relative=False)
+            figures[DENSITY_ERROR] = self.density / self.density_pictures
+            figures[DENSITY_BY_ROWS] = self.density_rows.error(relative=False)
         return figures
 
 

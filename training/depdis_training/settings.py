@@ -119,6 +119,8 @@ class Losses(Section):
     density_loss: `berhu` on 0..255 (eq. 6, 7), or `absolute`, the mean share of 255.
     unknown_depth: pixels of raw depth 0 are `left_out`, or a `zero_distance` away, as the release takes them.
     source_density: `paper` looks wrongly predicted pixels up at their true depth, `release` at z = 0.
+    density_target: `argmax` looks density up for the most probable class, a constant of the gradient, as paper
+        and release do; `expected` takes the mean over the classes, and the balance trains the others too.
     class_weights: of the cross-entropy: `balanced` is N/(C N_i), `sqrt` its square root, at most
         `class_weight_cap`; or one number for each class. stride: the cross-entropy is taken on every
         stride-th pixel.
@@ -137,6 +139,7 @@ class Losses(Section):
     density_loss: Literal["berhu", "absolute"] = "absolute"
     unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"
+    density_target: Literal["argmax", "expected"] = "argmax"
     class_weights: Literal["none", "balanced", "sqrt"] | tuple[float, ...] = "sqrt"
     class_weight_cap: float = Field(default=3.0, gt=0)
     stride: int = Field(default=2, ge=1)
@@ -313,6 +316,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
+        if self.losses.density_target == "expected" and self.losses.source_density == "release":
+            raise ValueError(
+                "losses.density_target expected has no form in the release, whose maps are of one class: set "
+                "losses.source_density to paper"
+            )
         if self.self_training.source and self.losses.unknown_depth == "zero_distance":
             raise ValueError(
                 "self_training.source would learn the target's unknown depth as 0 m: set losses.unknown_depth "

@@ -23,6 +23,7 @@ from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import IGNORE
 
 from .data.samples import FARTHEST_M, Dataset, Sample
+from .deployed import metres
 from .depth_distribution import DepthDistribution
 from .grids import sampled
 from .loading import Batches, ahead
@@ -195,7 +196,7 @@ def _grids(
 
 def _count(depths: ClassDepths, labels: NDArray[np.uint8], z: NDArray[np.float32]) -> None:
     known = (labels != IGNORE) & (z > 0)
-    classes, depth_m = labels[known].astype(np.int64), (65536 / z[known].astype(np.float64) - 1) / 100
+    classes, depth_m = labels[known].astype(np.int64), metres(z[known].astype(np.float64))
     number, bins = depths.counts.shape
     if classes.size and classes.max() >= number:
         raise ValueError(f"labels are 0..{number - 1} or {IGNORE}, got {classes.max()}")

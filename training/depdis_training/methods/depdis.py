@@ -190,9 +190,8 @@ class DepDis:
         _, make = INPUTS[self.variant.discriminator_input]
         return {"main": make(DiscriminatorMaps(outputs, size, self.recipe.discriminator_density_scale))}
 
-    @torch.no_grad()
     def source_density(self, outputs: Outputs, true_labels: Tensor, true_z: Tensor) -> tuple[Tensor, Tensor]:
-        """D_s of section 3.3, from the predicted classes and the true depth: a constant of the gradient.
+        """D_s of section 3.3, from the predicted classes and the true depth.
 
         true_labels, true_z: (B, H, W), the latter inverse depth, 0 where unknown. Returns (B, h, w) on the
         0..255 scale, and (B, h, w) booleans: where the density is known.
@@ -211,12 +210,15 @@ class DepDis:
             z = torch.where(labels == truth, z, 0.0)
         if self.recipe.density_loss == "absolute":
             known = known & (labels != IGNORE)
+        if self.recipe.density_target == "expected" and self.variant.density_labels == "predicted":
+            return self.distribution.expected(outputs.segmentation.softmax(dim=1), z), known
         return self.distribution.density(labels, z, zero_invalid=not release), known
 
-    @torch.no_grad()
     def target_density(self, outputs: Outputs) -> Tensor:
         """D_t of section 3.3, from predicted classes and predicted depth, 0 where that is not positive."""
         assert outputs.depth is not None
+        if self.recipe.density_target == "expected":
+            return self.distribution.expected(outputs.segmentation.softmax(dim=1), outputs.depth[:, 0])
         return self.distribution.density(outputs.segmentation.argmax(dim=1), outputs.depth[:, 0])
 
     @property

@@ -25,7 +25,8 @@ class Recipe:
         its map from stored ones that are zeroed outside the true class; the source is sampled at the centres
         of the grid's cells. Where the paper's density is made of predicted depth (S2) both are one.
     density_target: how the maps that density is regressed to take the prediction. `argmax`: its most probable
-        class, a constant of the gradient, in both paper and release.
+        class, a constant of the gradient, in both paper and release. `expected`: the mean over all classes by
+        their probabilities, through which the balance loss trains segmentation and, on the target, depth too.
     discriminator_density_scale: what density (0..255) is multiplied with in the discriminator's input. 1 is
         the paper's; 1/255 keeps the input of the size of self-information, for rates that suit that.
     """
@@ -44,7 +45,7 @@ class Recipe:
     density_loss: Literal["berhu", "absolute"] = "berhu"
     unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
     source_density: Literal["paper", "release"] = "paper"
-    density_target: Literal["argmax"] = "argmax"
+    density_target: Literal["argmax", "expected"] = "argmax"
     discriminator_density_scale: float = 1.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from depdis_training.label_figures import class_figure
+from depdis_training.figure_names import class_name
 
 from .charts import Series, class_bars, confusion_map, reliability, scatter
 from .reading import Metrics, main_titles
@@ -17,7 +17,7 @@ def bars(metrics: Metrics) -> str:
     series = []
     for title in main_titles(metrics)[:MOST_SERIES]:
         row = metrics["rows"][title]
-        keys = [class_figure(name) for name in row["classes"]]
+        keys = [class_name(name) for name in row["classes"]]
         series.append(
             Series(title, [row["figures"][key] for key in keys], [row["intervals"].get(key) for key in keys])
         )

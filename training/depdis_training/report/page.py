@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
-from depdis_training.evaluated import FLIPS
+from depdis_training.figure_names import (
+    BOUNDARY_IOU,
+    CALIBRATION_ERROR,
+    DENSITY_ERROR,
+    DEPTH_ERROR,
+    FLIPS,
+    PIXEL_ACCURACY,
+)
 from depdis_training.gallery import Example
 
 from . import drawings
@@ -27,17 +34,17 @@ from .reading import (
 from .words import about_row, how, quoted, summary
 
 _CARDS = (
-    ("pixel accuracy (%)", "Pixel accuracy", "%", 1, "labelled pixels that are right"),
-    ("boundary IoU (%)", "Boundary IoU", "%", 1, "IoU of the regions' borders alone"),
+    (PIXEL_ACCURACY, "Pixel accuracy", "%", 1, "labelled pixels that are right"),
+    (BOUNDARY_IOU, "Boundary IoU", "%", 1, "IoU of the regions' borders alone"),
     (
-        "calibration error ECE (%)",
+        CALIBRATION_ERROR,
         "Calibration error",
         "%",
         1,
         "between its confidence and its accuracy; 0 is best",
     ),
-    ("depth abs_rel", "Depth |Rel|", "", 3, "mean error as a share of the true distance; 0 is best"),
-    ("density MAE", "Density error", "", 3, "of 0 to 1, against the truth's; 0 is best"),
+    (DEPTH_ERROR, "Depth |Rel|", "", 3, "mean error as a share of the true distance; 0 is best"),
+    (DENSITY_ERROR, "Density error", "", 3, "of 0 to 1, against the truth's; 0 is best"),
     (FLIPS, "Label flips", "/ s", 2, "a pixel, where the truth stands still"),
 )
 

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from depdis_training.evaluated import FLIPS
-from depdis_training.label_figures import class_figure, miou_name
+from depdis_training.figure_names import (
+    BOUNDARY_IOU,
+    CALIBRATION_ERROR,
+    DENSITY_ERROR,
+    DEPTH_BY_ROWS,
+    DEPTH_ERROR,
+    FLIPS,
+    MEAN_ACCURACY,
+    PIXEL_ACCURACY,
+    class_name,
+    depth_name,
+    miou_name,
+)
 from depdis_training.text_table import aligned
 
 MINUS = "\N{MINUS SIGN}"
 # name in `figures`, head of its column, digits
 COLUMNS = (
-    ("pixel accuracy (%)", "pixel accuracy", 1), ("mean accuracy (%)", "mean accuracy", 1),
-    ("boundary IoU (%)", "boundary IoU", 1), ("calibration error ECE (%)", "ECE", 1),
-    ("depth abs_rel", "|Rel|", 3), ("density MAE", "density error", 3), (FLIPS, "flips / s", 2),
+    (PIXEL_ACCURACY, "pixel accuracy", 1), (MEAN_ACCURACY, "mean accuracy", 1),
+    (BOUNDARY_IOU, "boundary IoU", 1), (CALIBRATION_ERROR, "ECE", 1),
+    (DEPTH_ERROR, "|Rel|", 3), (DENSITY_ERROR, "density error", 3), (FLIPS, "flips / s", 2),
 )  # fmt: skip
 DEPTH_COLUMNS = (
     ("abs_rel", "|Rel|", 3), ("sq_rel", "Rel\N{SUPERSCRIPT TWO}, m", 2), ("rms", "RMS, m", 2),
     ("rms_log", "LRMS", 3), ("delta1", "\N{GREEK SMALL LETTER DELTA}1", 3),
     ("delta2", "\N{GREEK SMALL LETTER DELTA}2", 3), ("delta3", "\N{GREEK SMALL LETTER DELTA}3", 3),
 )  # fmt: skip
-OF_ROWS = ("depth abs_rel, best constant per row", "density MAE, best constant per row")
 
 Metrics = Mapping[str, Any]
 
@@ -126,7 +136,7 @@ def by_class(metrics: Metrics) -> Table:
         cells = [Cell(name)]
         for title in titles:
             row = metrics["rows"][title]
-            key = class_figure(name)
+            key = class_name(name)
             cells.append(Cell(shown(row["figures"][key]), between(row["intervals"].get(key))))
         cells += [Cell(shown(first[key][place])) for key in ("class_accuracy", "class_boundary_iou")]
         table.append(cells)
@@ -146,14 +156,14 @@ def depth_table(metrics: Metrics) -> Table | None:
     measured = False
     for title, row in metrics["rows"].items():
         figures = row["figures"]
-        if "depth abs_rel" not in figures:
+        if DEPTH_ERROR not in figures:
             continue
         measured = True
         cells = [Cell(title)]
         for key, _, digits in DEPTH_COLUMNS:
-            name = f"depth {key}"
+            name = depth_name(key)
             cells.append(Cell(shown(figures[name], digits), between(row["intervals"].get(name), digits)))
-        table.append([*cells, Cell(shown(figures[OF_ROWS[0]], 3))])
+        table.append([*cells, Cell(shown(figures[DEPTH_BY_ROWS], 3))])
         marks.append("measured" if published.get("depth") else "")
     head = ["", *(title for _, title, _ in DEPTH_COLUMNS), "|Rel| of the best constant per image row"]
     return Table(head, table, marks) if measured else None
@@ -175,7 +185,7 @@ def published_table(metrics: Metrics) -> Table | None:
     for title, method in published["counterparts"].items():
         figures = metrics["rows"][title]["figures"]
         own = [figures[miou_name(int(view))] for view in views]
-        own += [figures[class_figure(name)] for name in published["classes"]]
+        own += [figures[class_name(name)] for name in published["classes"]]
         theirs = published["rows"][method]
         printed = [*(theirs["miou"][view] for view in views), *theirs["iou"]]
         table.append([Cell(title), *(Cell(shown(value)) for value in own)])

@@ -9,10 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from depdis_training.evaluated import FLIPS
-from depdis_training.label_figures import class_figure
+from depdis_training.figure_names import (
+    BOUNDARY_IOU,
+    CALIBRATION_ERROR,
+    DENSITY_BY_ROWS,
+    DENSITY_ERROR,
+    DEPTH_BY_ROWS,
+    DEPTH_ERROR,
+    FLIPS,
+    class_name,
+)
 
-from .reading import OF_ROWS, Metrics, between, main_titles, miou_names, shown, signed, sure
+from .reading import Metrics, between, main_titles, miou_names, shown, signed, sure
 
 _SMALL_SHARE = 0.0005  # of the set's pixels: of rarer classes a confusion says little
 
@@ -42,7 +50,7 @@ def _headline(metrics: Metrics, title: str, row: Mapping[str, Any]) -> str:
 
 
 def _classes(row: Mapping[str, Any]) -> str:
-    known = {name: row["figures"][class_figure(name)] for name in row["classes"]}
+    known = {name: row["figures"][class_name(name)] for name in row["classes"]}
     known = {name: value for name, value in known.items() if value is not None}
     order = sorted(known, key=lambda name: -known[name])
     if len(order) < 4:
@@ -73,7 +81,7 @@ def _mistake(row: Mapping[str, Any]) -> str:
 
 
 def _boundary(metrics: Metrics, row: Mapping[str, Any]) -> str:
-    inside, border = row["figures"][miou_names(metrics)[0]], row["figures"]["boundary IoU (%)"]
+    inside, border = row["figures"][miou_names(metrics)[0]], row["figures"][BOUNDARY_IOU]
     if inside is None or border is None or inside <= border:
         return ""
     lost = f"{inside - border:.1f} points less than of whole regions"
@@ -81,7 +89,7 @@ def _boundary(metrics: Metrics, row: Mapping[str, Any]) -> str:
 
 
 def _calibration(row: Mapping[str, Any]) -> str:
-    error, bins = row["figures"].get("calibration error ECE (%)"), row["reliability"]
+    error, bins = row["figures"].get(CALIBRATION_ERROR), row["reliability"]
     if error is None:
         return ""
     pixels = np.array([one["pixels"] for one in bins], np.float64)
@@ -101,7 +109,7 @@ def _calibration(row: Mapping[str, Any]) -> str:
 def _against_rows(row: Mapping[str, Any]) -> list[str]:
     """Depth and density against what a constant per image row gets, which looks at no picture."""
     figures, found = row["figures"], []
-    own, blind = figures.get("depth abs_rel"), figures.get(OF_ROWS[0])
+    own, blind = figures.get(DEPTH_ERROR), figures.get(DEPTH_BY_ROWS)
     if own is not None and blind is not None:
         verdict = "so it does see distances" if own < 0.9 * blind else "hardly better than that"
         verdict = verdict if own < blind else "worse than that"
@@ -109,7 +117,7 @@ def _against_rows(row: Mapping[str, Any]) -> list[str]:
             f"Depth is off by {100 * own:.0f} % of the true distance on average; the best constant for each "
             f"image row, which sees nothing, is off by {100 * blind:.0f} %: {verdict}."
         )
-    own, blind = figures.get("density MAE"), figures.get(OF_ROWS[1])
+    own, blind = figures.get(DENSITY_ERROR), figures.get(DENSITY_BY_ROWS)
     if own is not None and blind is not None:
         verdict = "better than" if own < blind else "no better than"
         found.append(

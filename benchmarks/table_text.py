@@ -1,0 +1,74 @@
+"""The figures of `tables.py` as text: a table of each target, and depth where a row has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from table_rows import ROWS, SEEDS, TARGETS
+
+Found = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+TITLES = {"street": "Generated to generated", "camvid": "Generated to CamVid"}
+MIOU = {"street": "mIoU 16 (%)", "camvid": "mIoU 11 (%)"}
+DEPTH = {"depth abs_rel": "|Rel|", "depth sq_rel": "Rel²", "depth rms": "RMS (m)", "depth rms_log": "LRMS",
+         "depth delta1": "δ1", "depth delta2": "δ2", "depth delta3": "δ3"}  # fmt: skip
+BASE = "source-only"
+
+
+def as_markdown(found: Found) -> str:
+    """All tables, of the rows that are there."""
+    lines = ["# Tables", "", "Made by `benchmarks/tables.py`; the reading stands in docs/results.md.", ""]
+    minutes = 0.0
+    for target in TARGETS:
+        rows = {name: found[target, name] for name in ROWS if found[target, name]}
+        if not rows:
+            continue
+        minutes += sum(one["cpu_minutes"] for runs in rows.values() for one in runs)
+        lines += [f"## {TITLES[target]}", "", *_scores(target, rows), ""]
+        if target == "street":
+            lines += ["Depth of the target, up to 80 m, without sky:", "", *_depths(rows), ""]
+    return "\n".join(
+        [*lines, f"In all {minutes / 60:.1f} hours of one core, generating pictures left out.", ""]
+    )
+
+
+def _scores(target: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    lines = [
+        "| row | seeds | mIoU (%), as trained | statistics of the target | the better | over source only |"
+        " core min |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    base = _better(target, rows[BASE]) if BASE in rows else []
+    for name, runs in rows.items():
+        better = _better(target, runs)
+        over = [one - of for one, of in zip(better, base, strict=False)]
+        lines.append("| " + " | ".join((
+            ROWS[name].says, f"{len(runs)} of {len(SEEDS)}",
+            _spread([one["trained"][MIOU[target]] for one in runs]),
+            _spread([one["reestimated"][MIOU[target]] for one in runs if "reestimated" in one]),
+            _spread(better), _spread(over, sign=True) if name != BASE else "",
+            f"{mean(one['cpu_minutes'] for one in runs):.0f}",
+        )) + " |")  # fmt: skip
+    return lines
+
+
+def _better(target: str, runs: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Of each seed the better of both statistics."""
+    return [max(one[kind][MIOU[target]] for kind in ("trained", "reestimated") if kind in one) for one in runs]
+
+
+def _depths(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    lines = ["| row | " + " | ".join(DEPTH.values()) + " |", "|---" * (len(DEPTH) + 1) + "|"]
+    for name, runs in rows.items():
+        if all("depth abs_rel" in one["trained"] for one in runs):
+            cells = [_spread([one["trained"][key] for one in runs], places=2) for key in DEPTH]
+            lines.append(f"| {ROWS[name].says} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _spread(values: Sequence[float], *, sign: bool = False, places: int = 1) -> str:
+    """Mean ± standard deviation over seeds."""
+    if not values:
+        return ""
+    spread = f" ± {stdev(values):.{places}f}" if len(values) > 1 else ""
+    return f"{mean(values):{'+' if sign else ''}.{places}f}{spread}"
