@@ -22,6 +22,7 @@ from typing import Any
 from cameras import all_cameras
 from fuzz_seeds import clip_and_model, scene
 from kills import Found, looked_at
+from power_cut import record_and_cut, what_is_left
 
 _CODE = "from depdis_deploy.cli import main; main()"
 _SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32): EXT4_IOC_SHUTDOWN
@@ -137,22 +138,43 @@ def _read_only(place: Path, clip: Path, model: Path) -> dict[str, Any]:
 def _vanishing(how: int) -> Callable[[Path, Path, Path], dict[str, Any]]:
     def case(place: Path, clip: Path, model: Path) -> dict[str, Any]:
         image, disk = place / "image", place / "disk"
-        image.write_bytes(b"")
-        os.truncate(image, 64 << 20)
-        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
-
-        def shut_down() -> None:
-            number = os.open(disk, os.O_RDONLY)
-            fcntl.ioctl(number, _SHUTDOWN, struct.pack("I", how))
-            os.close(number)
-
-        with mounted(disk, "-o", "loop", image):
-            status, err = called(disk / "out", model, clip, midway=shut_down)
-        _until_free(image)
-        with mounted(disk, "-o", "loop", image):
+        with ext4(image, disk):
+            status, err = called(disk / "out", model, clip, midway=lambda: shut_down(disk, how))
+        with ext4(image, disk):
             return _row(disk / "out", clip, status, err)
 
     return case
+
+
+def _power_cut(place: Path, clip: Path, model: Path) -> dict[str, Any]:
+    """What a disk's own cache loses when power fails is not in this."""
+    image, disk = place / "image", place / "disk"
+    with ext4(image, disk):
+        status, err, growing, lines = record_and_cut(disk / "out", model, lambda: shut_down(disk, _AS_IT_IS), 0)
+    with ext4(image, disk):
+        row = what_is_left(disk / "out", growing, lines)
+    row["said"] = err.strip().replace(str(disk / "out"), "OUT").replace(growing, "SEGMENT")
+    row["faults"] += said_wrong(status, err)
+    return row
+
+
+def shut_down(disk: Path, how: int) -> None:
+    """Have each call on the mounted ext4 fail from now on."""
+    number = os.open(disk, os.O_RDONLY)
+    fcntl.ioctl(number, _SHUTDOWN, struct.pack("I", how))
+    os.close(number)
+
+
+@contextmanager
+def ext4(image: Path, disk: Path) -> Iterator[None]:
+    """The file `image` as a disk, made if it is not there."""
+    if not image.exists():
+        image.touch()
+        os.truncate(image, 64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    with mounted(disk, "-o", "loop", image):
+        yield
+    _until_free(image)
 
 
 def _until_free(image: Path) -> None:
@@ -166,4 +188,5 @@ def _until_free(image: Path) -> None:
 _CASES: dict[str, Callable[[Path, Path, Path], dict[str, Any]]] = {
     "full": _full(120), "full_at_the_end": _full(420), "full_of_pictures": _full_of_pictures,
     "read_only": _read_only, "vanishes_after_a_sync": _vanishing(_SYNCED), "vanishes": _vanishing(_AS_IT_IS),
+    "power_cut_in_a_recording": _power_cut,
 }  # fmt: skip
