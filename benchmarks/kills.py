@@ -58,28 +58,32 @@ def all_signals(times: int, seed: int) -> dict[str, Any]:
 
 
 def killed_runs(clip: Path, model: Path, times: int, seed: int) -> dict[str, Any]:
-    """`times` runs for each signal, each ended at a random time: most while they write, every fifth from its
-    very start on."""
+    """`times` runs for each signal, ended so that other load on the machine does not move where it falls.
+
+    Of five, three are ended at a random place of the work, one while the video is being finished, and one at a
+    random time from the start of the process on.
+    """
     chance = random.Random(seed)
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        run = Run(clip, model, place / "whole")
         begun = time.monotonic()
-        run.until_it_writes()
-        writing = time.monotonic()
+        run = Run(clip, model, place / "whole")
+        run.until_lines(1)
+        start_s = time.monotonic() - begun
         undisturbed = run.ended(None)
-        whole_s, writing_s = time.monotonic() - begun, time.monotonic() - writing
         assert not undisturbed.faults, undisturbed.faults
         for name in SIGNALS:
             found = []
             for number in range(times):
                 run = Run(clip, model, place / f"{name}{number}")
                 if number % 5 == 4:
-                    run.wait(chance.uniform(0.0, whole_s))
+                    run.wait(chance.uniform(0.0, 1.5 * start_s))
                 else:
-                    run.until_it_writes()
-                    run.wait(chance.uniform(0.0, writing_s))
+                    run.until_lines(
+                        undisturbed.lines if number % 5 == 3 else chance.randrange(undisturbed.lines)
+                    )
+                    run.wait(chance.uniform(0.0, 0.05))
                 found.append(run.ended(name))
             result[name] = _summary(found, undisturbed.frames)
     return result
@@ -108,10 +112,13 @@ class Run:
             list(map(str, words)), stderr=subprocess.PIPE, text=True, preexec_fn=_take_sigint
         )
 
-    def until_it_writes(self) -> None:
-        """Until there is a first file, or it has ended."""
-        while self._process.poll() is None and not any(self._out.glob("*")):
-            time.sleep(0.005)
+    def until_lines(self, count: int) -> None:
+        """Until it has written so many lines of NDJSON, or has ended."""
+        record = self._out / f"{self._stem}.ndjson"
+        while self._process.poll() is None:
+            if record.exists() and record.read_bytes().count(b"\n") >= count:
+                return
+            time.sleep(0.002)
 
     def wait(self, seconds: float) -> None:
         """For so long, or until it has ended. Its few lines do not fill the pipe."""

@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     parts = options.part or list(PARTS)
     if len(parts) > 1:
-        words = [word for word in sys.argv[1:] if word != "--part" and word not in PARTS]
+        words = [word for word in sys.argv[1:] if not word.startswith("--part") and word not in PARTS]
         calls = [[sys.executable, __file__, *words, "--part", part] for part in parts]
         sys.exit(max(subprocess.run(call).returncode for call in calls))
     sys.exit(_one(parts[0], options))
