@@ -13,16 +13,14 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from depdis_demo.process import started
 from depdis_deploy.backends.cpu import cores, model_name
 from depdis_deploy.files import written_whole
 
@@ -56,20 +54,10 @@ def main() -> None:
 
 def measured(rounds: int) -> dict[str, Any]:
     """Seconds to the page, and milliseconds of each click, the first ones (not warm) apart."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     begun = time.monotonic()
-    command = [sys.executable, "-m", "depdis_demo.cli", "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        address = process.stderr.readline().split()[-1]
+    with started() as demo:
         ready_s = time.monotonic() - begun
-        clicks = clicked(address, rounds)
-    finally:
-        process.terminate()
-        process.wait()
+        clicks = clicked(demo.address, rounds)
     first, warm = clicks[:2], clicks[2:]
     return {
         "start-up to the address in seconds": round(ready_s, 2),

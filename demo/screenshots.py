@@ -1,7 +1,8 @@
 """Make the pictures of the demo that the docs show: python demo/screenshots.py [--all FOLDER]
 
 Starts the demo, drives it in Chromium (apt-get install chromium) and writes docs/demo_*.jpg. With --all
-every tab is written at 1440, 768 and 390 pixels, light and dark, as PNG into a folder, to be looked at.
+every tab, empty, at work and with its result, is written at 1440, 768 and 390 pixels, light and dark, as PNG
+into a folder, to be looked at.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from depdis_demo.process import SHORT_ADAPTATIONS, started
+from depdis_deploy.sources import BUNDLED_CLIP
 
 DOCS = Path(__file__).parents[1] / "docs"
 FLAGS = (
@@ -36,29 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    with served() as address, sync_playwright() as playwright:
+    with started(*SHORT_ADAPTATIONS) as demo, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         if options.all:
-            for_looking(browser, address, options.all)
+            for_looking(browser, demo.address, options.all)
         else:
-            for_docs(browser, address)
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The address of a demo that runs within the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "depdis_demo.cli", "--port", port]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        yield process.stderr.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.wait()
+            for_docs(browser, demo.address)
 
 
 def opened(browser: Browser, address: str, width: int, *, dark: bool) -> Page:
@@ -85,21 +68,53 @@ def go(page: Page, tab: str) -> None:
         page.get_by_role("button", name="Try a generated drive").click()
         page.get_by_role("link", name="Download the video").wait_for()
         page.eval_on_selector("#dd-video video", "player => { player.currentTime = 3 }")
+    if tab == "Live":
+        page.get_by_role("button", name="Start the camera").click()
+        page.wait_for_function("Number(document.querySelector('#dd-live [data-frames]')?.dataset.frames) >= 3")
+    if tab == "Adapt":
+        page.get_by_label("Choose a clip").set_input_files(BUNDLED_CLIP)
+        page.get_by_role("heading", name="The verdict").wait_for(timeout=800_000)
     page.wait_for_timeout(800)
 
 
 def for_looking(browser: Browser, address: str, folder: Path) -> None:
-    """Every tab at every width, light and dark."""
+    """Every tab at every width, light and dark: empty, some at work or in error, and with a result."""
     folder.mkdir(parents=True, exist_ok=True)
+    page = opened(browser, address, 1440, dark=False)
+    for tab in TABS[1:-1]:
+        page.get_by_role("tab", name=tab, exact=True).click()
+        look(page, folder, f"{tab.lower()}_empty")
+    page.get_by_label("Choose a clip").set_input_files(BUNDLED_CLIP)
+    page.get_by_text("Drawing labelled streets").wait_for()
+    look(page, folder, "adapt_working")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("is deleted").wait_for()
+    page.get_by_role("tab", name="Video", exact=True).click()
+    page.get_by_role("radio", name="Four views").check()
+    page.get_by_role("button", name="Try a generated drive").click()
+    page.locator("#dd-video polygon").first.wait_for()
+    look(page, folder, "video_working")
+    page.get_by_role("button", name="Cancel and keep what is done").click()
+    page.get_by_role("link", name="Download the video").wait_for()
+    for tab in TABS:
+        go(page, tab)
+        look(page, folder, tab.lower())
+    page.get_by_role("tab", name="Picture", exact=True).click()
+    page.get_by_label("Choose a picture").set_input_files(Path(__file__))
+    page.get_by_role("alert").wait_for()
+    look(page, folder, "picture_error")
+
+
+def look(page: Page, folder: Path, name: str) -> None:
+    """What is on the screen, at every width, light and dark."""
     for width in (1440, 768, 390):
-        for dark in (False, True):
-            page = opened(browser, address, width, dark=dark)
-            for tab in TABS:
-                go(page, tab)
-                page.screenshot(
-                    path=folder / f"{tab.lower()}_{width}_{'dark' if dark else 'light'}.png", full_page=True
-                )
-            page.context.close()
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            page.screenshot(path=folder / f"{name}_{width}_{scheme}.png", full_page=True)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="light")
 
 
 def for_docs(browser: Browser, address: str) -> None:

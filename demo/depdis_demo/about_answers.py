@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "high-street"
 _WIDE = 800  # of the pictures, in pixels
+_INPUT = {
+    "stretch": "your picture stretched to {}",
+    "fit": "your picture, in its own shape, inside {}",
+    "area": "your picture, in its own shape, with about as many as {}",
+}
 _MAP = (96, 54)  # places at which a mixture is evaluated
 
 
@@ -41,7 +46,7 @@ class AboutAnswers:
         mixtures = self.predictor.manifest.density or {}
         return {
             "pictures": self.pictures, "scales": scales(), "map": list(_MAP), "card": self._card(),
-            "classes": list(self.predictor.names) if mixtures.get("grid") else [],
+            "classes": list(self.predictor.names), "mixtures": bool(mixtures.get("grid")),
         }  # fmt: skip
 
     def density(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +91,7 @@ class AboutAnswers:
         facts = [
             ("Running now", self.predictor.choice),
             ("Network", f"{manifest.backbone or 'not said'}, {manifest.precision}"),
-            ("Input", f"about {rule.width} × {rule.height} pixels, {rule.kind} of yours"),
+            ("Input", _INPUT[rule.kind].format(f"{rule.width} × {rule.height} pixels")),
             ("Outputs", ", ".join(manifest.outputs)),
             ("Classes", ", ".join(manifest.taxonomy.names)),
         ]

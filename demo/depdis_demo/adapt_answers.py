@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-import gradio as gr
 import numpy as np
 
 from depdis_deploy.backends.cpu import cores
-from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.command import InputError
 
 from .adaptation import Adaptation, missing
-from .limits import check_video, plain
+from .long_answers import LongAnswers
 from .picture import url
 from .room import Room
-from .turns import Busy, Ticket
 from .visitors import Visitor
 
 TAKEN = "Another clip is at work, and one more is waiting for its turn. Try again in some minutes."
-_LOOK_EVERY_S = 0.8
 _OPACITY = 0.65  # of the classes over the picture
 
 
-class AdaptAnswers:
-    """One adaptation at a time for all visitors, and one that waits."""
+class AdaptAnswers(LongAnswers[Adaptation]):
+    """Of a cancelled one nothing is kept."""
+
+    kind, busy, look_every_s = "adapt", TAKEN, 0.8
 
     def __init__(self, room: Room) -> None:
-        self.room = room
+        super().__init__(room, room.adaptations)
 
     def first(self) -> dict[str, Any]:
         """What the tab shows before anything was chosen."""
@@ -40,70 +38,35 @@ class AdaptAnswers:
             "limits": {"megabytes": limits.megabytes, "seconds": limits.seconds},
         }  # fmt: skip
 
-    def started(self, event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-        """A clip was brought: waiting, progress, then the verdict."""
-        asked: dict[str, Any] = event._data
-        visitor, name = self.room.visitor(request), str(asked.get("name") or "clip")
-        path = Path(str(asked.get("path") or ""))
-        try:
-            lacking = missing()
-            if lacking is not None:
-                raise InputError(lacking)
-            folder = visitor.fresh("adapt")
-            path = self.room.visitors.uploaded(str(path), folder)
-            check_video(path, self.room.limits)
-            with self.room.adaptations.place() as ticket:
-                yield from self._worked(path, folder, visitor, ticket)
-        except Busy:
-            yield self._answer("error", text=TAKEN)
-        except (InputError, UsageError, OSError) as error:
-            yield self._answer("error", text=plain(error, path, name))
-        except Exception:
-            yield self._answer("error", text=self.room.wrong())
+    def source(self, asked: dict[str, Any], visitor: Visitor) -> Path:
+        """The clip that was sent. InputError: nothing can be adapted here, too."""
+        lacking = missing()
+        if lacking is not None:
+            raise InputError(lacking)
+        return self.room.visitors.uploaded(str(asked.get("path") or ""), visitor.fresh("adapt"))
 
-    def stop(self, request: gr.Request) -> None:
-        """Cancel: nothing is kept."""
-        cancel = self.room.visitor(request).cancel.get("adapt")
-        if cancel is not None:
-            cancel()
-
-    def _worked(self, path: Path, folder: Path, visitor: Visitor, ticket: Ticket) -> Iterator[dict[str, Any]]:
+    def work(self, model: str, path: Path, asked: dict[str, Any], visitor: Visitor) -> Adaptation:
+        """Of the bundled model, whichever is chosen, beside the clip."""
         streets = self.room.visitors.root / "streets"
-        work = Adaptation(path, folder, streets, self.room.settings.adapt, threads=max(1, cores() - 1))
-        visitor.cancel["adapt"] = work.cancel
-        try:
-            while not ticket.wait(_LOOK_EVERY_S):
-                if work.cancelled:
-                    yield self._answer("empty")
-                    return
-                yield self._answer("waiting")
-            work.start()
-            while not work.done(_LOOK_EVERY_S):
-                yield self._answer("working", stopping=work.cancelled, **work.progress())
-        finally:
-            visitor.cancel.pop("adapt", None)
-            work.end()
-        if work.cancelled:
-            shutil.rmtree(work.run, ignore_errors=True)
-            yield self._answer("empty")
-            return
-        yield self._result(work, folder)
+        settings = self.room.settings.adapt
+        return Adaptation(path, path.parent, streets, settings, threads=max(1, cores() - 1))
 
-    def _result(self, work: Adaptation, folder: Path) -> dict[str, Any]:
+    def result(self, work: Adaptation) -> dict[str, Any]:
+        """The verdict, the model, and pictures before and after."""
+        if work.cancelled:
+            return self.answer("empty")
         found = work.result()
+        folder = work.folder
         model = folder / "adapted.onnx"
         found["model"].rename(model)
         pairs = compared(found["pictures"], folder)
         shutil.rmtree(work.run, ignore_errors=True)  # checkpoints, of no use here and large
-        return self._answer(
+        return self.answer(
             "result", verdict=found["verdict"], model=url(model),
             megabytes=round(model.stat().st_size / 1e6, 1),
             pairs=[{name: url(path) for name, path in pair.items()} for pair in pairs],
             since=work.progress()["since"],
         )  # fmt: skip
-
-    def _answer(self, state: str, **fields: Any) -> dict[str, Any]:
-        return {"state": state, "serial": self.room.serial(), **fields}
 
 
 def compared(pictures: Path, folder: Path) -> list[dict[str, Path]]:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ _ORDER = {key: number for number, (key, _) in enumerate(PHASES)}
 _COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
 _FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
 _NEEDED = ("depdis_training", "depdis_export", "torch", "onnx", "onnxscript")
-_KILL_AFTER_S = 30.0
+_KILL_AFTER_S = 10.0
 _LAST_WORDS_S = 5.0
 
 
@@ -46,7 +47,7 @@ def missing() -> str | None:
 
 
 class Adaptation:
-    """A run in `folder`/run; `start`, look at `progress` until `done`, then at `result`.
+    """A run in `folder`/run, beside the clip; `start`, look at `progress` until `done`, then at `result`.
 
     cache: where generated streets are kept from one adaptation to the next.
     """
@@ -54,7 +55,7 @@ class Adaptation:
     def __init__(
         self, clip: Path, folder: Path, cache: Path, settings: Sequence[str], *, threads: int
     ) -> None:  # fmt: skip
-        self.clip, self.run = clip, folder / "run"
+        self.clip, self.folder, self.run = clip, folder, folder / "run"
         options = [word for setting in ("training.log_every=1", *settings) for word in ("--set", setting)]
         self._command = [
             sys.executable, "-m", "depdis_training.train_cli", "street", "--target", str(clip),
@@ -69,17 +70,19 @@ class Adaptation:
     def start(self) -> None:
         """Begin, in a process group of its own, so that its end can be that of all it started."""
         self._begun = time.monotonic()
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
-        self._listener = threading.Thread(target=self._listen, name="adaptation", daemon=True)
+        self._listener = threading.Thread(target=self._listen, args=(process,), name="adaptation", daemon=True)
         self._listener.start()
+        self._process = process
+        if self.cancelled:  # meanwhile, when there was no process to end
+            self.cancel()
 
-    def _listen(self) -> None:
-        assert self._process is not None
-        assert self._process.stderr is not None
-        with self._process.stderr as said:
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr as said:
             for line in said:
                 self._heard(line.strip())
 
@@ -100,24 +103,31 @@ class Adaptation:
             self._count = (int(count[2]), int(count[3]))
 
     def cancel(self) -> None:
-        """Ask it to end; what does not end within half a minute is killed."""
-        self.cancelled = True
-        process = self._process
-        if process is not None and process.poll() is None:
+        """Ask it to end; what does not end in time is killed. One that has ended stays as it is."""
+        if self._process is not None and self._process.poll() is not None:
+            return
+        self.cancelled = True  # before the process is looked for, which may just be starting
+        if self._process is not None:
             self._signal(signal.SIGTERM)
             late = threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,))
             late.daemon = True
             late.start()
 
     def end(self) -> None:
-        """See that nothing is at work any more."""
+        """See that nothing is at work any more.
+
+        Of a cancelled one nothing stays, its clip included; of a failed one the clip alone.
+        """
         process = self._process
-        if process is None:
-            return
-        if process.poll() is None:
-            self.cancel()
-        process.wait()
-        self._listener.join(_LAST_WORDS_S)
+        if process is not None:
+            if process.poll() is None:
+                self.cancel()
+            process.wait()
+            self._listener.join(_LAST_WORDS_S)
+        if self.cancelled:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif process is not None and process.returncode:
+            shutil.rmtree(self.run, ignore_errors=True)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

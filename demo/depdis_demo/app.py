@@ -59,6 +59,7 @@ def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
     from .page import ASSETS, build, head
     from .room import Room
 
+    most_upload = settings.limits.megabytes * 1_000_000
     page = build(Room(settings, visitors))
     page.queue(max_size=None, default_concurrency_limit=None)
     try:
@@ -66,9 +67,9 @@ def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
             server_name=settings.host, server_port=settings.port, share=False, auth=settings.auth,
             prevent_thread_lock=True, quiet=True, inbrowser=False, pwa=False, mcp_server=False, ssr_mode=False,
             footer_links=[], run_history=False, enable_monitoring=False, show_error=False,
-            max_file_size=settings.limits.megabytes * 1_000_000, allowed_paths=[str(visitors.results)],
+            max_file_size=most_upload, allowed_paths=[str(visitors.results)],
             theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
-            app_kwargs={"middleware": [Middleware(Guard)]},
+            app_kwargs={"middleware": [Middleware(Guard, most_upload=most_upload)]},
         )  # fmt: skip
     except OSError as error:
         raise InputError(

@@ -11,7 +11,7 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line
 from depdis_deploy.infer_video import infer_video
 from depdis_deploy.interruption import Interruption
-from depdis_deploy.job import Job, Options
+from depdis_deploy.job import Job, Options, Unwritable
 from depdis_deploy.progress import duration
 from depdis_deploy.sources import Source
 
@@ -56,7 +56,7 @@ class Film:
         self.stop = Interruption()
         options = Options(panel=panel, save=("video", "json"), quiet=True)
         self.job = _WatchedJob(options, predictor, folder, self.stop)
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.cancelled = self.too_long = False
         self._thread = threading.Thread(target=self._run, name="film", daemon=True)
         self._begun = time.monotonic()
@@ -112,11 +112,25 @@ class Film:
         }  # fmt: skip
 
     def files(self) -> dict[str, Path]:
-        """`video` and `lines`, as far as there are any. InputError: nothing came out."""
+        """`video` and `lines`, as far as there are any. InputError: nothing came out.
+
+        What is no fault of the file's is raised, whatever came out, so that it is logged here.
+        """
+        if isinstance(self.error, Unwritable):
+            raise OSError(one_line(self.error)) from self.error
+        if self.error is not None and not isinstance(self.error, InputError):
+            raise self.error
         found = {"video": self.folder / "result.mp4", "lines": self.folder / "result.ndjson"}
         found = {kind: path for kind, path in found.items() if path.exists()}
         if "video" not in found:
-            if self.error is not None:
-                raise InputError(one_line(self.error))
-            raise InputError("nothing was done before it was cancelled")
+            raise self.error or InputError("nothing was done before it was cancelled")
         return found
+
+    def notes(self) -> list[str]:
+        """What a visitor should know of the result, as sentences."""
+        said = list(self.job.said)
+        if self.error is not None:
+            said.append(one_line(self.error))
+        if self.too_long:
+            said.append(f"It went on for more than {self.most_seconds:g} seconds, so the rest was left out.")
+        return [text.replace(str(self.source), "The file") for text in said]

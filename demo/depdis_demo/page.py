@@ -11,6 +11,7 @@ import gradio as gr
 from .about_answers import AboutAnswers
 from .adapt_answers import AdaptAnswers
 from .live_answers import LiveAnswers
+from .long_answers import LongAnswers
 from .picture_answers import PictureAnswers
 from .room import Room
 from .video_answers import VideoAnswers
@@ -35,12 +36,12 @@ def build(room: Room) -> Blocks:
             with gr.Tab("Picture"):
                 _picture(PictureAnswers(room, about.pictures), model)
             with gr.Tab("Video"):
-                _video(room, model)
+                _long(VideoAnswers(room), model)
             with gr.Tab("Live"):
                 live = LiveAnswers(room)
                 _part("live", live.first(), (), [live.frame])
             with gr.Tab("Adapt"):
-                _adapt(room)
+                _long(AdaptAnswers(room), model)
             with gr.Tab("About"):
                 _part("about", about.first(), (), [about.density])
         page.unload(room.left)
@@ -94,15 +95,7 @@ def _picture(answers: PictureAnswers, model: gr.Dropdown) -> None:
     part.chosen(answers.chosen, model, part, trigger_mode="multiple", **_HIDDEN)
 
 
-def _video(room: Room, model: gr.Dropdown) -> None:
-    answers = VideoAnswers(room)
-    part = _part("video", answers.first(), ("started", "stopped"), [])
+def _long(answers: LongAnswers[Any], model: gr.Dropdown) -> None:
+    part = _part(answers.kind, answers.first(), ("started", "stopped"), [])
     part.started(answers.started, model, part, **_HIDDEN)
-    part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)
-
-
-def _adapt(room: Room) -> None:
-    answers = AdaptAnswers(room)
-    part = _part("adapt", answers.first(), ("started", "stopped"), [])
-    part.started(answers.started, None, part, **_HIDDEN)
     part.stopped(answers.stop, None, None, queue=False, **_HIDDEN)

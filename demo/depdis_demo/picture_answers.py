@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
@@ -25,12 +25,21 @@ if TYPE_CHECKING:
 _THUMB = (320, 180)
 
 
+class _Shown(NamedTuple):
+    """The picture that a page shows: whose, its file, its name there, and the model's name."""
+
+    visitor: Visitor
+    path: Path
+    name: str
+    model: str
+
+
 class PictureAnswers:
     """Of visitors' pictures the files they sent are kept, for the downloads, and nothing else."""
 
     def __init__(self, room: Room, pictures: dict[str, str]) -> None:
         self.room, self._pictures = room, pictures
-        self._tokens: dict[str, Visitor] = {}
+        self._shown: dict[str, _Shown] = {}  # by token
         self._lock = threading.Lock()
 
     def first(self) -> dict[str, Any]:
@@ -59,7 +68,7 @@ class PictureAnswers:
         visitor, name = self.room.visitor(request), str(asked.get("name") or "picture")
         path = Path(str(asked.get("path") or ""))
         try:
-            folder = visitor.fresh("picture")
+            folder = visitor.fresh("sent")  # the picture on screen keeps its own until this one is known
             if asked.get("example"):
                 path = examples.picture(str(asked["example"]))
             else:
@@ -68,43 +77,45 @@ class PictureAnswers:
             with self.room.pictures.turn():
                 prediction = self._predicted(path, model)
                 shown = view_of(prediction, folder)
+            visitor.keep(folder, "picture")
         except Busy:
             return self._said(BUSY, asked)
         except (InputError, UsageError, MemoryError, KeyError) as error:
             return self._said(plain(error, path, name), asked)
         except Exception:
-            return self._said(self.room.wrong(), asked)
-        visitor.picture = (path, name, model)
-        about = self._about(prediction, visitor, name)
+            # a page that was closed took the files away under the work
+            return self._said("" if visitor.gone.is_set() else self.room.wrong(), asked)
+        about = self._about(prediction, _Shown(visitor, path, name, model))
         return {**self._answer("result", asked), "name": name, **shown, **about}
 
     def _predicted(self, path: Path, model: str) -> Prediction:
         image = read_picture(path, max_pixels=self.room.limits.pixels)
         return self.room.models.get(model)(image)
 
-    def _about(self, prediction: Prediction, visitor: Visitor, name: str) -> dict[str, Any]:
+    def _about(self, prediction: Prediction, shown: _Shown) -> dict[str, Any]:
         token = secrets.token_urlsafe(16)
         with self._lock:
-            self._tokens = {
-                key: one for key, one in self._tokens.items() if one is not visitor and not one.gone.is_set()
-            }
-            self._tokens[token] = visitor
+            self._shown = {
+                key: one for key, one in self._shown.items()
+                if one.visitor is not shown.visitor and not one.visitor.gone.is_set()
+            }  # fmt: skip
+            self._shown[token] = shown
         palette = prediction.manifest.taxonomy.palette
         height, width = prediction.image.shape[:2]
         return {
-            "token": token, "stem": Path(name).stem, "names": list(prediction.names),
+            "token": token, "stem": Path(shown.name).stem, "names": list(prediction.names),
             "colours": [hexadecimal(colour) for colour in palette],
             "how": f"{width} × {height} pixels, network {prediction.speed['inference']:.0f} ms",
         }  # fmt: skip
 
     def download(self, asked: dict[str, str]) -> dict[str, str]:
-        """Make a file of the picture shown last: its address and its name, or an error's sentence."""
+        """Make a file of the picture of a token: its address and its name, or an error's sentence."""
         with self._lock:
-            visitor = self._tokens.get(asked.get("token", ""))
+            shown = self._shown.get(asked.get("token", ""))
         kind = asked.get("kind", "")
-        if visitor is None or visitor.picture is None or kind not in DOWNLOADS:
+        if shown is None or kind not in DOWNLOADS:
             return {"error": "This picture is gone; choose it again."}
-        path, name, model = visitor.picture
+        visitor, path, name, model = shown
         try:
             with self.room.pictures.turn():
                 folder = visitor.fresh("download")

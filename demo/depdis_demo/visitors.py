@@ -7,10 +7,13 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from depdis_deploy.command import InputError
+
+_END_S = 20.0  # for what is at work when the server ends; an adaptation is killed well before
 
 
 class Visitor:
@@ -21,7 +24,6 @@ class Visitor:
         self.gone = threading.Event()
         self.cancel: dict[str, Callable[[], None]] = {}  # by kind, of what is at work
         self.video: Path | None = None  # the last one's file
-        self.picture: tuple[Path, str, str] | None = None  # the last one: its file, its name, the model's name
         self._lock = threading.Lock()
         self._folders: dict[str, Path] = {}
 
@@ -35,6 +37,19 @@ class Visitor:
             made.mkdir(parents=True)
             self._folders[kind] = made
             return made
+
+    def keep(self, folder: Path, kind: str) -> None:
+        """Let a fresh folder be that of another kind, in place of the one before.
+
+        InputError: it was itself replaced meanwhile, or the visitor has left.
+        """
+        with self._lock:
+            held = next((key for key, one in self._folders.items() if one == folder), None)
+            if held is None:
+                raise InputError("another one was chosen meanwhile")
+            del self._folders[held]
+            self._discard(kind)
+            self._folders[kind] = folder
 
     def leave(self) -> None:
         """Stop what is at work and delete every file."""
@@ -63,6 +78,7 @@ class Visitors:
         self.uploads.mkdir()
         self._lock = threading.Lock()
         self._visitors: dict[str, Visitor] = {}
+        self._ends: set[Callable[[], None]] = set()
 
     def of(self, session: str | None) -> Visitor:
         """The visitor behind a session of the browser's page."""
@@ -79,11 +95,31 @@ class Visitors:
         if visitor is not None:
             visitor.leave()
 
+    def begun(self, end: Callable[[], None]) -> None:
+        """Something is at work, whose `end` waits until it is not."""
+        with self._lock:
+            self._ends.add(end)
+
+    def ended(self, end: Callable[[], None]) -> None:
+        """It is at work no more."""
+        with self._lock:
+            self._ends.discard(end)
+
     def close(self) -> None:
-        """The server ends."""
+        """The server ends. What is at work is waited for, within bounds, so that it writes nothing after."""
         for session in list(self._visitors):
             self.leave(session)
+        with self._lock:
+            last = [threading.Thread(target=end, name="end", daemon=True) for end in self._ends]
+        limit = time.monotonic() + _END_S
+        for thread in last:
+            thread.start()
+        for thread in last:
+            thread.join(max(0.0, limit - time.monotonic()))
         shutil.rmtree(self.root, ignore_errors=True)
+        while self.root.exists() and time.monotonic() < limit:  # a picture's file came into it just then
+            time.sleep(0.05)
+            shutil.rmtree(self.root, ignore_errors=True)
 
     def uploaded(self, path: str, folder: Path) -> Path:
         """A file that was uploaded, in a visitor's own folder. InputError: it is no upload, or is gone.

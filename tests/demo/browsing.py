@@ -1,15 +1,10 @@
-"""What the demo's tests share: a server of its own, and a person's hands and eyes."""
+"""What the demo's tests share: a person's hands and eyes."""
 
 from __future__ import annotations
 
 import base64
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,43 +15,9 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )  # fmt: skip
-# An adaptation in its smallest form: what a person waits minutes for has to fit into a test.
-SHORT = (
-    "source.street.pictures=12", "source.street.size=[128,96]", "input.width=96", "input.height=64",
-    "augment.crop=[96,64]", "training.iterations=3", "training.batch=2", "self_training.iterations=3",
-    "self_training.batch=2", "verdict.pictures=2", "mixtures.pictures=4", "labels.base=1", "labels.span=4",
-    "discriminator.layers=2",
-)  # fmt: skip
 LIMITS = ("--max-megabytes", "20", "--max-megapixels", "8", "--max-seconds", "12")
 Opener = Callable[..., Page]
 PATIENCE_MS = 200_000  # other tests have the cores at the same time
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running server: its address, and its process."""
-
-    address: str
-    pid: int
-
-
-@contextmanager
-def serving(*options: str) -> Iterator[Served]:
-    """A server of its own, which ends with the block as a service manager ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "depdis_demo.cli", "--port", str(port), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    try:
-        assert line == f"depdis-demo: http://127.0.0.1:{port}/\n", line + process.stderr.read()
-        yield Served(line.split()[1], process.pid)
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=60)[1]
-    assert "Traceback" not in said, said
 
 
 def tab(page: Page, name: str) -> None:
@@ -87,3 +48,44 @@ def pixels(page: Page, selector: str) -> NDArray[np.uint8]:
     )
     width, height, data = text
     return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3]
+
+
+class Cameras:
+    """What a page has of the camera: how often it asked for it, and its tracks.
+
+    While `hold` is in force the browser takes its time to give it.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        page.evaluate(
+            """() => {
+              const media = navigator.mediaDevices, give = media.getUserMedia.bind(media);
+              const cameras = (window.cameras = { asked: 0, tracks: [], held: null, let: () => {} });
+              media.getUserMedia = async (wanted) => {
+                cameras.asked += 1;
+                const stream = await give(wanted);
+                cameras.tracks.push(...stream.getTracks());
+                await cameras.held;
+                return stream;
+              };
+            }"""
+        )
+
+    def hold(self) -> None:
+        """From now on what is asked for is not given."""
+        self.page.evaluate("void (cameras.held = new Promise((resolve) => (cameras.let = resolve)))")
+
+    def release(self) -> None:
+        """Give it now."""
+        self.page.evaluate("cameras.let()")
+
+    def given(self, times: int) -> None:
+        """Wait until the browser has opened it so often."""
+        self.page.wait_for_function("times => cameras.tracks.length >= times", arg=times)
+
+    def live(self, count: int) -> None:
+        """Wait until so many are on."""
+        self.page.wait_for_function(
+            "count => cameras.tracks.filter((track) => track.readyState === 'live').length === count", arg=count
+        )

@@ -9,16 +9,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from browsing import FLAGS, LIMITS, PATIENCE_MS, SHORT, Opener, serving
+from browsing import FLAGS, LIMITS, PATIENCE_MS, Opener
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from depdis_demo.process import SHORT_ADAPTATIONS, started
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    with serving(*LIMITS, *(word for setting in SHORT for word in ("--adapt-set", setting))) as served:
+    with started(*LIMITS, *SHORT_ADAPTATIONS) as served:
         yield served.address
 
 

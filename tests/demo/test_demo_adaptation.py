@@ -53,17 +53,24 @@ def test_steps_come_from_the_log_which_is_written_more_often(tmp_path: Path) -> 
     assert (work.progress()["done"], work.progress()["total"]) == (2, 60)
 
 
-def test_a_failure_is_told_in_the_command_s_words_and_cancelling_ends_the_process(tmp_path: Path) -> None:
+def test_a_failure_is_told_in_the_command_s_words_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     work = adaptation(tmp_path)
+    (work.run / "stage1").mkdir(parents=True)
     work._command = [sys.executable, "-c", "import sys; sys.exit('error: 1 picture to adapt to, at least 8')"]
     work.start()
     while not work.done(60):
         pass
     work.end()
+    assert not work.run.exists()  # its checkpoints
     with pytest.raises(InputError, match="the adaptation failed: 1 picture to adapt to, at least 8"):
         work.result()
 
-    long = adaptation(tmp_path)
+
+def test_cancelling_ends_the_process_and_leaves_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "adaptation"
+    (folder / "run").mkdir(parents=True)
+    (folder / "clip.mp4").touch()
+    long = adaptation(folder)
     long._command = [sys.executable, "-c", "import time; time.sleep(600)"]
     long.start()
     assert not long.done(0)
@@ -71,3 +78,16 @@ def test_a_failure_is_told_in_the_command_s_words_and_cancelling_ends_the_proces
     assert long.done(60)
     long.end()
     assert long.cancelled
+    assert not folder.exists()
+
+
+def test_a_cancel_that_comes_after_the_end_deletes_nothing(tmp_path: Path) -> None:
+    work = adaptation(tmp_path)
+    work._command = [sys.executable, "-c", ""]
+    work.start()
+    while not work.done(60):
+        pass
+    work.cancel()
+    work.end()
+    assert not work.cancelled
+    assert tmp_path.exists()

@@ -70,13 +70,18 @@ def test_a_real_film_is_made_with_progress_plays_and_is_charted(
     page.wait_for_function(f"Math.abs(document.querySelector('{PLAYER}').currentTime - 5) < 0.3")
 
 
+def cancel_when_something_is_there(page: Page) -> None:
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("a second")
+    expect(page.locator("#dd-video polygon").first).to_be_visible()
+    page.get_by_role("button", name="Cancel and keep what is done").click()
+
+
 def test_cancelling_keeps_what_is_done_and_another_panel_makes_it_anew(page: Page, tmp_path: Path) -> None:
     whole = frames_in(BUNDLED_CLIP)
     tab(page, "Video")
     page.get_by_role("radio", name="Four views").check()
     page.get_by_role("button", name="Try a generated drive").click()
-    expect(page.locator("#dd-video polygon").first).to_be_visible()
-    page.get_by_role("button", name="Cancel and keep what is done").click()
+    cancel_when_something_is_there(page)
     expect(page.get_by_text(f"of {whole} frames, ").or_(page.get_by_text("cancelled by you"))).to_be_visible()
     kept = frames_in(saved(page, "Download the video", tmp_path))
     assert 1 <= kept < whole
@@ -86,6 +91,14 @@ def test_cancelling_keeps_what_is_done_and_another_panel_makes_it_anew(page: Pag
         width, height = clip.streams.video[0].width, clip.streams.video[0].height
     size = page.eval_on_selector(PLAYER, "player => [player.videoWidth, player.videoHeight]")
     assert size == [2 * width, 2 * height]
+
+    # another panel, asked for at the result
+    page.get_by_role("radio", name="Overlay").check()
+    expect(page.get_by_role("heading", name="Generated drive")).to_be_hidden()
+    cancel_when_something_is_there(page)
+    page.wait_for_function(f"document.querySelector('{PLAYER}').videoWidth === {width}")
+    expect(page.get_by_role("heading", name="Generated drive")).to_be_visible()
+    assert frames_in(saved(page, "Download the video", tmp_path)) >= 1
 
 
 @pytest.fixture

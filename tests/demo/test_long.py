@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from browsing import LIMITS, Opener, serving, tab
+from browsing import LIMITS, Opener, tab
 from playwright.sync_api import Page, expect
 
 from depdis_demo import examples
+from depdis_demo.process import started
 
 MINUTES = float(os.environ.get("DEPDIS_DEMO_MINUTES", "10"))
 WARM_SHARE = 0.3  # of the time, until all that is kept once is there
@@ -60,7 +61,7 @@ class Visitor:
 @pytest.mark.long
 @pytest.mark.timeout(int(60 * MINUTES) + 600)
 def test_memory_is_flat_and_nothing_fails(open_page: Opener) -> None:
-    with serving(*LIMITS) as served:
+    with started(*LIMITS) as served:
         visitors = [Visitor(open_page(address=served.address), number) for number in range(4)]
         begun, warm, end = time.monotonic(), [], []
         while (elapsed := time.monotonic() - begun) < 60 * MINUTES:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Opener, pixels, serving, tab, wait_until
+from browsing import PATIENCE_MS, Opener, pixels, tab, wait_until
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from depdis_demo.process import started
 
 TABS = ("Picture", "Video", "Live", "Adapt", "About")
 
@@ -63,15 +65,28 @@ def test_files_are_served_to_who_has_their_address_until_the_page_is_closed(
     assert not file.parent.parent.exists()
 
 
+def refused(server: str, path: str, header: str, value: str) -> int:
+    """The status of the answer to the head of a POST request."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server).netloc, timeout=60)
+    connection.putrequest("POST", path)
+    connection.putheader(header, value)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 def test_the_server_fetches_nothing_and_takes_no_body_that_no_page_sends(server: str) -> None:
     for foreign in ("http://127.0.0.1/", "https://example.org/a.png", "HTTPS://example.org", "ftp://a", "../x"):
         assert status(f"{server}gradio_api/file={foreign}") == 403
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server).netloc)
-    connection.putrequest("POST", "/gradio_api/component_server")
-    connection.putheader("Content-Length", "5000000")
-    connection.endheaders()
-    assert connection.getresponse().status == 413  # before any of it was sent
-    connection.close()
+    # before any of it was sent
+    for path in ("component_server", "run/upload", "queue/join", "uploads", "upload/more"):
+        assert refused(server, f"/gradio_api/{path}", "Content-Length", "5000000") == 413
+        assert refused(server, f"/gradio_api/{path}", "Transfer-Encoding", "chunked") == 411
+    for slash in ("", "/"):
+        assert refused(server, f"/gradio_api/upload{slash}", "Content-Length", "20200000") == 413
+        assert refused(server, f"/gradio_api/upload{slash}", "Transfer-Encoding", "chunked") == 411
+    assert refused(server, "/gradio_api/upload", "Content-Length", "0") == 400  # no form, says Gradio
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -114,13 +129,11 @@ def test_tabs_are_reached_and_changed_by_the_keyboard(page: Page) -> None:
     expect(page.get_by_role("button", name="Try a generated drive")).to_be_visible()
 
 
-def test_a_model_of_the_command_line_can_be_chosen_and_a_password_asked(
-    open_page: Opener, tmp_path: Path
-) -> None:
+def test_a_model_of_the_command_line_can_be_chosen(open_page: Opener, tmp_path: Path) -> None:
     from depdis_deploy.predictor import BUNDLED_MODEL
 
     shutil.copy(BUNDLED_MODEL, tmp_path / "mine.onnx")
-    with serving("--model", str(tmp_path / "mine.onnx")) as served:
+    with started("--model", str(tmp_path / "mine.onnx")) as served:
         page = open_page(address=served.address)
         expect(page.get_by_label("Model")).to_have_value("mine.onnx")
         tab(page, "About")
@@ -129,3 +142,55 @@ def test_a_model_of_the_command_line_can_be_chosen_and_a_password_asked(
         page.get_by_role("button", name="Dusk").click()
         expect(page.get_by_role("heading", name="Dusk")).to_be_visible()
         page.context.close()  # before its server, whose end it would take for a fault
+
+
+def test_a_server_that_does_not_answer_is_said_in_plain_words(browser: Browser, server: str) -> None:
+    with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server)
+        page.get_by_role("button", name="Dusk").click()
+        expect(page.get_by_role("heading", name="Dusk")).to_be_visible()
+        tab(page, "About")
+        page.wait_for_selector("[data-painted]")
+        context.route("**/component_server/**", lambda route: route.abort())
+        page.get_by_role("slider", name="Distance").fill("20")
+        expect(page.locator("#dd-about [data-part=most]")).to_contain_text("The server does not answer.")
+        tab(page, "Picture")
+        page.get_by_role("button", name="Labels, palette PNG").click()
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer. Try it again")
+        tab(page, "Live")
+        page.get_by_role("button", name="Start the camera").click()
+        alert = page.locator("#dd-live").get_by_role("alert")
+        expect(alert).to_contain_text("The server does not answer. Start the camera again")
+        expect(page.get_by_role("button", name="Start the camera")).to_be_enabled()
+        context.unroute("**/component_server/**")
+        tab(page, "Picture")
+        with page.expect_download():
+            page.get_by_role("button", name="Labels, palette PNG").click()
+        assert faults == []
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Login").click()
+
+
+def test_a_password_is_asked_and_nothing_is_given_without_it(browser: Browser) -> None:
+    with started("--auth", "anna:correct horse") as served:
+        for address in ("gradio_api/info", "config", "gradio_api/file=/etc/passwd"):
+            assert status(served.address + address) == 401
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            page.goto(served.address)
+            sign_in(page, "anna", "wrong")
+            expect(page.get_by_text("Incorrect")).to_be_visible()
+            expect(page.get_by_label("Username")).to_have_value("")  # Gradio empties the form
+            expect(page.get_by_role("tab", name="Picture")).to_be_hidden()
+            sign_in(page, "anna", "correct horse")
+            page.get_by_role("button", name="Dusk").click()
+            expect(page.get_by_role("heading", name="Dusk")).to_be_visible()

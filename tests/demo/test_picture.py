@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import pixels
+from browsing import Cameras, pixels
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -216,6 +216,28 @@ def test_a_real_picture_is_brought_by_file_by_paste_and_by_camera(
     expect(page.get_by_role("button", name="Take the picture")).to_be_hidden()
 
 
+def test_a_camera_that_is_closed_while_it_opens_is_not_left_on(page: Page) -> None:
+    cameras = Cameras(page)
+    cameras.hold()
+    use = page.get_by_role("button", name="Use the camera")
+    use.evaluate("button => { button.click(); button.click(); }")
+    cameras.given(1)
+    expect(page.get_by_role("button", name="Take the picture")).to_be_disabled()
+    page.get_by_role("button", name="Close the camera").click()
+    use.click()  # again, while the first is still to come
+    cameras.given(2)
+    page.get_by_role("button", name="Close the camera").click()
+    cameras.release()
+    cameras.live(0)
+    expect(page.get_by_role("button", name="Take the picture")).to_be_hidden()
+    use.click()
+    expect(page.get_by_role("button", name="Take the picture")).to_be_enabled()
+    cameras.live(1)
+    assert page.evaluate("cameras.asked") == 3
+    page.get_by_role("button", name="Close the camera").click()
+    cameras.live(0)
+
+
 def bomb(side: int) -> bytes:
     """A PNG of side x side white pixels in a few kilobytes."""
     rows = zlib.compress(b"\0" * (1 + side) * side, 9)
@@ -244,6 +266,24 @@ def test_what_is_no_picture_gets_a_plain_sentence_and_the_page_goes_on(page: Pag
         assert "/tmp" not in alert.inner_text()
     choose_example(page, "Dusk")
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_bad_file_leaves_the_picture_on_screen_its_downloads(
+    page: Page, film: list[NDArray[np.uint8]], predictor: Predictor, tmp_path: Path
+) -> None:
+    Image.fromarray(film[10]).save(tmp_path / "street.png")
+    (tmp_path / "notes.png").write_bytes(b"dear diary")
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "street.png")
+    expect(page.get_by_role("heading", name="street.png")).to_be_visible()
+    page.get_by_label("Choose a picture").set_input_files(tmp_path / "notes.png")
+    expect(page.get_by_role("alert")).to_contain_text("notes.png: not a picture")
+    expect(page.get_by_role("heading", name="street.png")).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Labels, palette PNG").click()
+    assert waiting.value.suggested_filename == "street_labels.png"
+    waiting.value.save_as(tmp_path / "labels.png")
+    with Image.open(tmp_path / "labels.png") as got:
+        assert np.array_equal(np.asarray(got), predictor(film[10]).labels)
 
 
 def test_the_keyboard_reads_pixels_and_switches_classes(page: Page) -> None:

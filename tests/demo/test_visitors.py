@@ -32,6 +32,22 @@ def test_a_visitor_s_files_are_replaced_and_deleted_with_the_page() -> None:
     assert not visitors.root.exists()
 
 
+def test_a_folder_takes_another_s_place_when_it_is_known_to_be_good() -> None:
+    visitors = Visitors()
+    visitor = visitors.of("one")
+    shown = visitor.fresh("picture")
+    bad = visitor.fresh("sent")
+    good = visitor.fresh("sent")
+    assert shown.is_dir()
+    with pytest.raises(InputError, match="chosen meanwhile"):
+        visitor.keep(bad, "picture")
+    visitor.keep(good, "picture")
+    assert not shown.exists()
+    visitor.fresh("sent")
+    assert good.is_dir()
+    visitors.close()
+
+
 def test_only_uploads_are_taken_and_two_visitors_may_send_the_same(tmp_path: Path) -> None:
     visitors = Visitors()
     sent = visitors.uploads / "hash" / "a.PNG"

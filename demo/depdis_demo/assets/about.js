@@ -1,8 +1,8 @@
 // The About tab: fills in pictures and card, and draws a class's mixture at a distance over the example.
 depdis.about = async ({ element, props, server }) => {
-  const { parts, make } = depdis;
+  const { parts, make, answered } = depdis;
   const part = parts(element);
-  const { pictures, scales, classes, card, map } = props.value;
+  const { pictures, scales, classes, mixtures, card, map } = props.value;
   const NEAR = 2;
   const FAR = 80;
 
@@ -14,8 +14,9 @@ depdis.about = async ({ element, props, server }) => {
   part.densitybar.append(depdis.bar(scales.density));
   part.bar.append(depdis.bar(scales.density));
   part.card.append(...card.map(([name, text]) => make("div", {}, make("dt", { text: name }), make("dd", { text }))));
-  part.mixtures.hidden = !classes.length;
-  if (!classes.length) return;
+  part.classed.textContent = `One of ${classes.length} classes, from ${classes[0]} to ${classes.at(-1)}.`;
+  part.mixtures.hidden = !mixtures;
+  if (!mixtures) return;
 
   part.name.append(...classes.map((name) => make("option", { value: name, text: name, selected: name === "car" })));
   const ground = await depdis.image(pictures.picture);
@@ -46,7 +47,7 @@ depdis.about = async ({ element, props, server }) => {
     const [name, far] = [part.name.value, metres()];
     part.metres.textContent = `${far < 10 ? far.toFixed(1) : far.toFixed(0)} m`;
     part.distance.setAttribute("aria-valuetext", part.metres.textContent);
-    const found = await server.density({ name, metres: far });
+    const found = await answered(server.density({ name, metres: far }), "Move the slider again when it is back.");
     if (number !== asked) return; // a newer one is on its way
     if (found.error) {
       part.most.textContent = found.error;

@@ -29,9 +29,10 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.edge.style.left = `${part.split.value}%`;
   };
   depdis.divider(part.edge, part.split, slide);
-  const view = (pair) => {
-    part.before.src = pair.before;
-    part.after.src = pair.after;
+  const view = (pairs, chosen) => {
+    part.before.src = pairs[chosen].before;
+    part.after.src = pairs[chosen].after;
+    [...part.views.children].forEach((button, index) => button.setAttribute("aria-pressed", index === chosen));
     slide();
   };
 
@@ -40,7 +41,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     const { start, result } = verdict;
     const gain = (result.in_look - start.in_look + result.retained - start.retained) / 2;
     if (verdict.delivered === "result") {
-      return `The adapted model is better by ${signed(gain)} points on the streets that stand in for yours. That is what you download.`;
+      return `The adapted model is better by ${gain.toFixed(1)} points on the streets that stand in for yours. That is what you download.`;
     }
     if (verdict.agreement < 55) {
       return `The adapted model sees other things in your pictures than the one before (they agree in ${verdict.agreement.toFixed(0)} %), which cannot be trusted. You download the model it began with.`;
@@ -57,11 +58,11 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.figures.replaceChildren(row("in your pictures' look", "in_look"), row("as they are", "retained"),
       make("tr", {}, make("th", { scope: "row", text: "agreement on your pictures" }), make("td"), make("td", { text: `${verdict.agreement.toFixed(0)} %` })));
     part.model.href = value.model;
-    part.model.textContent = `Download the model (ONNX, ${value.megabytes} MB)`;
+    part.size.textContent = `ONNX, ${value.megabytes} MB`;
     part.views.replaceChildren(...pairs.map((pair, index) => make("button", {
-      type: "button", class: "dd-link", text: `picture ${index + 1}`, onclick: () => view(pair),
+      type: "button", class: "dd-link", text: `picture ${index + 1}`, onclick: () => view(pairs, index),
     })));
-    view(pairs[0]);
+    view(pairs, 0);
   };
 
   watch("value", () => {
@@ -70,6 +71,8 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
     part.result.hidden = value.state !== "result";
+    part.time.hidden = busy || !part.result.hidden;
+    part.intro.hidden = part.steps.hidden = !part.result.hidden; // they were read when it began
     if (!busy || !value.stopping) {
       part.cancel.disabled = false;
       part.cancel.textContent = "Cancel";
@@ -87,7 +90,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
       part.since.textContent = `for ${value.since}`;
       part.forecast.textContent = value.forecast ? `learning takes about ${value.forecast}` : "";
     }
-    if (value.state === "empty") say(part.say, "Cancelled. Your clip and all that was made of it are deleted.");
+    if (value.state === "empty") say(part.say, "Cancelled. All that was made of your clip is deleted, and the clip itself within 11 minutes.");
     if (value.state === "error") say(part.say, value.text, "error");
     if (value.state === "result") result(value);
   });

@@ -59,11 +59,11 @@ depdis.chart = (() => {
   // A whole chart in `place`; `seek(seconds)` is called where it is clicked. Returns what moves the cursor.
   const draw = (place, series, palette, end, seek) => {
     const cursor = make("i", { class: "dd-cursor" });
-    const rows = make("div", { class: "dd-plots" },
+    const rows = make("div", { class: "dd-plots", "data-seek": Boolean(seek) },
       make("div", { class: "dd-plot dd-areas" }, areas(series, palette, end)),
       make("div", { class: "dd-plot dd-lines" }, lines(series, end),
         ...[2, 10, 40].map((metres) => make("span", { class: "dd-metre", style: `bottom:${height(metres)}%`, text: `${metres} m` }))),
-      cursor);
+      ...(seek ? [cursor] : [])); // there is nothing to be at while it is being made
     rows.addEventListener("click", (event) => {
       const box = rows.getBoundingClientRect();
       seek?.((end * (event.clientX - box.left)) / box.width);

@@ -23,9 +23,14 @@ window.depdis = (() => {
     line.setAttribute("role", kind === "error" ? "alert" : "status");
   };
 
-  const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+  const percent = (share) =>
+    share > 0 && share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
   const visible = (element) => element.offsetParent !== null;
+
+  // What one of the server's functions answers, or an error to say; Gradio gives nothing where none came.
+  const answered = async (answer, then) =>
+    (await answer.catch(() => null)) ?? { error: `The server does not answer. ${then}` };
 
   const image = (source) =>
     new Promise((resolve, reject) => {
@@ -42,16 +47,36 @@ window.depdis = (() => {
     return `The camera could not be started (${error.message}).`;
   };
 
-  const openCamera = async (video, wide = 1280) => {
-    if (!navigator.mediaDevices) throw new Error("no media devices");
-    const size = { width: { ideal: wide }, facingMode: { ideal: "environment" } };
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: size, audio: false });
-    await video.play();
-  };
-
-  const closeCamera = (video) => {
-    for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-    video.srcObject = null;
+  // The camera behind a video element. `open` tells whether it is open now: not so where `close`, or another
+  // `open`, came while the browser was asking or starting it; then what it gave is closed at once.
+  const camera = (video) => {
+    let turn = 0;
+    const end = (stream) => stream?.getTracks().forEach((track) => track.stop());
+    const close = () => {
+      turn += 1;
+      end(video.srcObject);
+      video.srcObject = null;
+    };
+    const open = async (wide = 1280) => {
+      if (!navigator.mediaDevices) throw new Error("no media devices");
+      close();
+      const mine = turn;
+      const size = { width: { ideal: wide }, facingMode: { ideal: "environment" } };
+      try {
+        const stream = await navigator.mediaDevices.getUserMedia({ video: size, audio: false });
+        if (mine !== turn) end(stream);
+        else {
+          video.srcObject = stream;
+          await video.play();
+        }
+      } catch (error) {
+        if (mine !== turn) return false; // nobody waits for it any more
+        close();
+        throw error;
+      }
+      return mine === turn;
+    };
+    return { open, close };
   };
 
   const snapshot = (video, wide, type = "image/jpeg", quality = 0.9) => {
@@ -155,7 +180,7 @@ window.depdis = (() => {
   };
 
   return {
-    parts, make, say, percent, visible, image, cameraFault, openCamera, closeCamera, snapshot, bring, divider, download,
+    answered, parts, make, say, percent, visible, image, cameraFault, camera, snapshot, bring, divider, download,
     model, bar,
   };
 })();

@@ -1,9 +1,10 @@
 // The Live tab: one frame is on its way at a time; when its answer is here, the camera's newest one is sent.
 depdis.live = ({ element, server }) => {
-  const { parts, make, say, percent } = depdis;
+  const { parts, make, say, percent, answered } = depdis;
   const part = parts(element);
   const WIDE = 640;
-  let running = false;
+  const camera = depdis.camera(part.camera);
+  let run = null; // of the loop that goes on; another one for each start
   let times = []; // when the last answers were shown
 
   const base64 = (blob) =>
@@ -34,50 +35,54 @@ depdis.live = ({ element, server }) => {
     element.dataset.frames = Number(element.dataset.frames ?? 0) + 1;
   };
 
-  const loop = async () => {
-    while (running) {
+  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const loop = async (mine) => {
+    while (run === mine) {
       if (!depdis.visible(element) || document.hidden) {
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await pause(300);
         continue;
       }
       const taken = performance.now();
       const jpeg = await base64(await depdis.snapshot(part.camera, WIDE, "image/jpeg", 0.85));
-      let answer;
-      try {
-        answer = await server.frame({ jpeg, view: part.view.value, model: depdis.model() });
-      } catch (error) {
-        answer = { error: "The server does not answer. Start the camera again when it is back." };
-      }
-      if (!running) return;
+      if (run !== mine) return;
+      const frame = { jpeg, view: part.view.value, model: depdis.model() };
+      const answer = await answered(server.frame(frame), "Start the camera again when it is back.");
+      if (run !== mine) return;
       if (answer.error && !answer.again) {
         stop();
         return say(part.say, answer.error, "error");
       }
-      if (answer.error) {
-        say(part.say, answer.error);
-        await new Promise((resolve) => setTimeout(resolve, 2000));
-        continue;
-      }
-      say(part.say, "");
-      await show(answer, taken);
+      say(part.say, answer.error ?? "");
+      if (answer.error) await pause(2000);
+      else await show(answer, taken);
     }
   };
   const stop = () => {
-    running = false;
-    depdis.closeCamera(part.camera);
+    run = null;
+    camera.close();
     part.toggle.textContent = "Start the camera";
+    part.rates.hidden = true;
     times = [];
   };
+  let starting = false;
+  const busy = (now) => {
+    starting = now;
+    part.toggle.setAttribute("aria-disabled", now); // `disabled` would take the keyboard's focus from it
+  };
   part.toggle.addEventListener("click", async () => {
-    if (running) return stop();
+    if (starting) return;
+    if (run) return stop();
+    busy(true);
     say(part.say, "Starting the camera …", "busy");
     try {
-      await depdis.openCamera(part.camera, WIDE);
+      await camera.open(WIDE);
     } catch (error) {
       return say(part.say, depdis.cameraFault(error), "error");
+    } finally {
+      busy(false);
     }
-    running = true;
+    run = {};
     part.toggle.textContent = "Stop the camera";
-    loop();
+    loop(run);
   });
 };

@@ -1,6 +1,6 @@
 // The Picture tab: bring a picture, look at it through its maps, read single pixels, switch classes, download.
 depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
-  const { parts, make, say, percent, layers } = depdis;
+  const { parts, make, say, percent, answered, layers } = depdis;
   const part = parts(element);
   const { limits, scales, examples, downloads, pictures } = props.value;
   const over = document.createElement("canvas");
@@ -29,11 +29,13 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   }
 
   // --- the camera, for one picture
+  const camera = depdis.camera(part.preview);
   part.camera.addEventListener("click", async () => {
+    if (!part.finder.hidden) return;
     part.finder.hidden = false;
     part.take.disabled = true; // until there is something to take
     try {
-      await depdis.openCamera(part.preview);
+      if (!(await camera.open())) return;
       part.take.disabled = false;
       part.take.focus();
     } catch (error) {
@@ -42,11 +44,12 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
     }
   });
   const closeFinder = () => {
-    depdis.closeCamera(part.preview);
+    camera.close();
     part.finder.hidden = true;
   };
   part.put.addEventListener("click", closeFinder);
   part.take.addEventListener("click", async () => {
+    part.take.disabled = true; // one picture for two clicks
     const blob = await depdis.snapshot(part.preview, 1920);
     closeFinder();
     send(new File([blob], "camera.jpg", { type: "image/jpeg" }));
@@ -189,7 +192,7 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
       type: "button", class: "dd-link", text: title,
       onclick: async () => {
         say(part.say, `Making ${title} …`, "busy");
-        const made = await server.download({ token: shown.token, kind });
+        const made = await answered(server.download({ token: shown.token, kind }), "Try it again when it is back.");
         if (made.error) return say(part.say, made.error, "error");
         say(part.say, "");
         depdis.download(made.url, made.name);

@@ -6,6 +6,7 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
   let name = "";
   let move = () => {};
 
+  part.most.textContent = `Videos of up to ${limits.seconds} seconds and ${limits.megabytes} MB are taken here.`;
   const panel = () => element.querySelector("input[name=dd-panel]:checked").value;
   const begin = (file) => {
     name = file.name ?? name;
@@ -53,10 +54,11 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     part.how.textContent = `${kept}, ${value.rate} a second${value.cancelled ? ", cancelled by you" : ""}`;
     part.note.textContent = value.note;
     part.note.hidden = !value.note;
-    const stem = name.replace(/\.[^.]*$/, "").replaceAll(" ", "_").toLowerCase();
+    const stem = name.replace(/\.[^.]+$/, "").replaceAll(" ", "_").toLowerCase();
     part.video.href = value.files.video;
     part.video.download = `${stem}_depdis.mp4`;
-    part.lines.href = value.files.lines ?? "";
+    part.lines.hidden = !value.files.lines;
+    part.lines.href = value.files.lines ?? "#";
     part.lines.download = `${stem}.ndjson`;
     chart(value, true);
   };
@@ -66,8 +68,9 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     const busy = ["waiting", "working"].includes(value.state);
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
-    part.cancel.disabled = false;
+    part.cancel.disabled = Boolean(value.stopping);
     part.result.hidden = value.state !== "result";
+    part.empty.hidden = busy || value.state === "result";
     part.charting.hidden = !["working", "result"].includes(value.state);
     if (value.state === "waiting") {
       say(part.say, "");
