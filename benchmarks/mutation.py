@@ -64,5 +64,5 @@ def distorted(value: Any, chance: random.Random) -> Any:
             case 1 if isinstance(holder, list) and holder is not found:
                 holder.insert(key, holder[key])
             case _:
-                holder[key] = chance.choice(ODD)
+                holder[key] = copy.deepcopy(chance.choice(ODD))
     return found[0]
