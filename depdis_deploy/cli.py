@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import command
-from .model_options import CameraFov, Device, Engine, ModelFile, Precision, TrustEngine
+from .model_options import CameraFov, CameraHeight, Device, Engine, ModelFile, Precision, TrustEngine
 
 EXAMPLE = """
 Example: depdis-infer drive.mp4 --panel quad --save video --save json
@@ -56,6 +56,10 @@ def infer(
     ] = None,
     panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
     camera_fov: CameraFov = None,
+    camera_height: CameraHeight = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Of a video: hold labels against flicker, where nothing moves.")
+    ] = False,
     duration: Annotated[
         str | None, typer.Option(help="End after this time: 90, 45s, 10m, 1h30m.", show_default="never")
     ] = None,
@@ -93,7 +97,7 @@ def infer(
             engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
             duration_s=seconds(duration, "--duration"), segment_s=seconds(segment, "--segment"),
             retry_s=math.inf if retry is None else 0.0 if retry == "no" else parse_duration(retry, "--retry"),
-            stdout=stdout,
+            stdout=stdout, camera_height=camera_height, smooth=smooth,
         )
     )  # fmt: skip
 

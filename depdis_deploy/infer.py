@@ -42,7 +42,7 @@ def run(options: Options) -> int:
         warnings.simplefilter("always")
         predictor = Predictor(
             options.model, options.device, options.camera_fov, threads=threads, engine=options.engine,
-            precision=options.precision, trust_engine=options.trust_engine,
+            precision=options.precision, trust_engine=options.trust_engine, camera_height=options.camera_height,
         )  # fmt: skip
     note(f"{predictor.choice}; {workers} call{'s' * (workers > 1)} at once")
     for text in dict.fromkeys(str(warning.message) for warning in caught):
@@ -50,8 +50,8 @@ def run(options: Options) -> int:
     for kind in options.save:
         if kind in BRANCH_KINDS and kind not in predictor.manifest.outputs:
             raise UsageError(f"--save {kind}: this model has no {kind} output")
-    if predictor.manifest.canonical_focal_px is not None and options.camera_fov is None:
-        note("depth is in metres of the model's canonical camera; give yours by --camera-fov DEGREES")
+    if options.smooth:
+        predictor.film(smooth=True)  # says what is missing, before anything is read
     if options.outdir is not None:
         refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
     if options.segment_s is not None and not any(source.live for source in sources):
@@ -73,6 +73,7 @@ def run(options: Options) -> int:
                     folder.rmdir()  # only an empty one: nothing could be read
         if job.frames:
             job.note(job.summary())
+            job.cameras.close()
         interruption.raise_if_any()
     return 1 if job.faults else 0
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from .command import one_line
 from .job import Job, Unwritable
-from .pipeline import ReadAhead
+from .pipeline import ReadAhead, Turn
+from .prediction import Camera
 from .progress import Progress
 from .sources import Frame, Source
 from .stages import Stages
@@ -27,6 +28,7 @@ class _Done:
     record: str
     line: str | None = None
     error: str | None = None
+    camera: Camera | None = None
     stages: Stages = field(default_factory=Stages)
 
 
@@ -38,7 +40,7 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
     kinds = job.options.kinds(picture=True)
     progress = Progress("pictures", len(entries), quiet=job.options.quiet or len(entries) == 1)
 
-    def work(group: Sequence[Entry]) -> list[_Done]:
+    def work(group: Sequence[Entry], turn: Turn) -> list[_Done]:
         return _batch(job, group, kinds)
 
     try:
@@ -47,7 +49,7 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
                 if done.error is not None:
                     job.fault(f"{done.error}; passed over")
                 else:
-                    job.count(done.stages)
+                    job.count(done.stages, done.camera)
                     if done.line is not None:
                         job.record(done.record, done.line)
                 progress.advance()
@@ -76,6 +78,7 @@ def _batch(job: Job, group: Sequence[Entry], kinds: frozenset[str]) -> list[_Don
     for position, prediction in zip(frames, predictions, strict=True):
         done, entry = results[position], group[position]
         done.stages.add_milliseconds(prediction.speed)
+        done.camera = prediction.camera
         with done.stages.timed("save"):
             prediction.save_as(job.folder, entry.stem, kinds - {"json"}, job.options.panel)
         done.line = prediction.to_json() if "json" in kinds else None

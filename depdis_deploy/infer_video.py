@@ -15,8 +15,8 @@ from .clip import Clip, open_clip
 from .command import InputError, one_line
 from .job import Job, Unwritable
 from .patience import Patience, Until
-from .pipeline import ReadAhead
-from .prediction import as_line
+from .pipeline import ReadAhead, Turn
+from .prediction import Camera, as_line
 from .progress import Progress
 from .recording import Recording
 from .sources import Frame, Source
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class _Done:
     pts: int
     arrived_s: float | None
+    camera: Camera | None
     record: dict[str, Any] | None = None
     yuv: NDArray[np.uint8] | None = None
     size: tuple[int, int] = (0, 0)
@@ -72,7 +73,9 @@ class _Run:
         self.job, self.clip, self.recording, self.over = job, clip, recording, over
         self.kinds = job.options.kinds(picture=False)
         self.files = self.kinds - {"video", "json"}
+        self.outputs = job.outputs(self.kinds, film=True)
         self.whole = False
+        self.film = job.predictor.film(smooth=job.options.smooth)
         self._size: dict[str, tuple[int, int]] = {}
         self._ages = Ages()
 
@@ -112,13 +115,16 @@ class _Run:
             yield frame
         self.whole = True
 
-    def _batch(self, frames: Sequence[Frame]) -> list[_Done]:
-        """In a worker: predict, draw, save what has a file of its own."""
+    def _batch(self, frames: Sequence[Frame], turn: Turn) -> list[_Done]:
+        """In a worker: predict, in its turn settle, draw, save what has a file of its own."""
         job = self.job
         results = []
-        predictions = job.predictor.predict(frames, outputs=job.outputs(self.kinds))
+        predictions = job.predictor.predict(frames, outputs=self.outputs, settled=False)
+        with turn:
+            for prediction in predictions:
+                self.film.settle(prediction)
         for frame, prediction in zip(frames, predictions, strict=True):
-            done = _Done(frame.pts or 0, frame.arrived_s)
+            done = _Done(frame.pts or 0, frame.arrived_s, prediction.camera)
             done.stages.add_milliseconds(prediction.speed)
             if "video" in self.kinds:
                 with done.stages.timed("draw"):
@@ -144,7 +150,7 @@ class _Run:
             line = as_line(done.record)
         with done.stages.timed("save" if done.yuv is None else "encode"):
             self.recording.add(done.pts, done.yuv, done.size, line)
-        self.job.count(done.stages)
+        self.job.count(done.stages, done.camera)
 
 
 class Ages:

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from .camera_height import LEAST_M, MOST_M
+from .camera_notes import CameraNotes
 from .command import InputError, UsageError, one_line
 from .interruption import Interruption
 from .outputs import BRANCH_KINDS, KINDS, Records, StandardOutput
 from .patience import Flag
-from .pipeline import ReadAhead, in_order
+from .pipeline import ReadAhead, Turn, in_order
 from .progress import duration, say
 from .stages import Stages
 
 if TYPE_CHECKING:
     from av.error import FFmpegError
 
+    from .prediction import Camera
     from .predictor import Predictor
 
 # what each panel shows beside the labels
@@ -49,6 +52,8 @@ class Options:
     save: tuple[str, ...] = ()
     panel: str = "overlay"
     camera_fov: float | None = None
+    camera_height: float | None = None
+    smooth: bool = False
     quiet: bool = False
     engine: str = "auto"
     precision: str = "auto"
@@ -67,6 +72,10 @@ class Options:
             raise UsageError(f"--panel {self.panel}: expected one of {', '.join(PANELS)}")
         if self.camera_fov is not None and not 1 <= self.camera_fov <= 179:
             raise UsageError(f"--camera-fov {self.camera_fov:g}: expected 1 to 179 degrees")
+        if self.camera_height is not None and not LEAST_M <= self.camera_height <= MOST_M:
+            raise UsageError(
+                f"--camera-height {self.camera_height:g}: expected {LEAST_M:g} to {MOST_M:g} metres"
+            )
 
     def kinds(self, *, picture: bool) -> frozenset[str]:
         """What to write for a picture or for a video; a picture's `video` is its overlay."""
@@ -90,6 +99,7 @@ class Job:
         if options.stdout:
             self.records = StandardOutput(closed=interruption.stopped.set)
         self.stages = Stages()
+        self.cameras = CameraNotes(self.note)
         self.faults = self.frames = 0
         self.written: dict[str, None] = {}  # in order, each once
         self._begun = time.monotonic()
@@ -118,23 +128,29 @@ class Job:
         if not self.options.stdout:
             self.written[f"{stem}.ndjson"] = None
 
-    def count(self, stages: Stages) -> None:
-        """One frame more is done."""
+    def count(self, stages: Stages, camera: Camera | None) -> None:
+        """One frame more is done; camera: that of its depth."""
         self.frames += 1
         self.stages.add(stages)
+        self.cameras.add(camera)
 
-    def outputs(self, kinds: frozenset[str]) -> tuple[str, ...] | None:
-        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed."""
+    def outputs(self, kinds: frozenset[str], *, film: bool = False) -> tuple[str, ...] | None:
+        """Which outputs `kinds` need; None: all of the model's. What is not needed is not computed.
+
+        film: they are a film's, whose labels may be smoothed by confidence.
+        """
         if "npz" in kinds:
             return None
         needed = kinds & BRANCH_KINDS | ({"depth"} if "json" in kinds else set())
+        if film and self.options.smooth:
+            needed |= {"confidence"}
         if kinds & {"video", "overlay"}:
             needed |= PANELS[self.options.panel]
         return tuple(name for name in self.predictor.manifest.outputs if name in needed)
 
     def in_order(
-        self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item]], Result], *, under_way: int | None = None,
-        over: Flag | None = None,
+        self, ahead: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *,
+        under_way: int | None = None, over: Flag | None = None,
     ) -> Iterator[Result]:  # fmt: skip
         """`work` on batches, in threads; ends early on an interruption, or when `over` is set."""
         with closing(ahead):

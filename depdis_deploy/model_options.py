@@ -24,3 +24,11 @@ CameraFov = Annotated[
         show_default="the model's canonical camera",
     ),
 ]
+CameraHeight = Annotated[
+    float | None,
+    typer.Option(
+        metavar="METRES",
+        help="The camera's height above the road, to scale depth by the road that is seen.",
+        show_default="depth as the model gives it",
+    ),
+]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
+from functools import partial
 from typing import Generic, TypeVar
 
 from .patience import Flag
@@ -93,19 +94,70 @@ class ReadAhead(Generic[Item]):
         self._thread.join(timeout=_LONGEST_READ_S)
 
 
+class Turns:
+    """A queue for threads: parts of their work are done one after another, in the order of their turns."""
+
+    def __init__(self) -> None:
+        self._given = self._next = 0
+        self._over: set[int] = set()
+        self._changed = threading.Condition()
+
+    def take(self) -> Turn:
+        """The next turn."""
+        self._given += 1
+        return Turn(self, self._given - 1)
+
+    def _wait(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._next >= number)
+
+    def _end(self, number: int) -> None:
+        with self._changed:
+            if number >= self._next:
+                self._over.add(number)
+            while self._next in self._over:
+                self._over.remove(self._next)
+                self._next += 1
+            self._changed.notify_all()
+
+
+class Turn:
+    """A place in the queue: `with turn:` waits until all before it are over. It may end unused."""
+
+    def __init__(self, turns: Turns, number: int) -> None:
+        self._turns, self._number = turns, number
+
+    def __enter__(self) -> None:
+        self._turns._wait(self._number)
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let the next one begin; once is enough."""
+        self._turns._end(self._number)
+
+
+def _over(turn: Turn, done: Future[Result]) -> None:
+    """What failed or was cancelled must not hold up what is behind it."""
+    turn.end()
+
+
 def in_order(
-    items: ReadAhead[Item], work: Callable[[Sequence[Item]], Result], *, workers: int, batch: int,
+    items: ReadAhead[Item], work: Callable[[Sequence[Item], Turn], Result], *, workers: int, batch: int,
     stopped: Flag, under_way: int | None = None,
 ) -> Iterator[Result]:  # fmt: skip
     """`work` on batches of `items` in `workers` threads; results in order.
 
-    A result is handed over as soon as those before it are, whether the next item is there or not.
+    A result is handed over as soon as those before it are, whether the next item is there or not. What `work`
+    does inside `with turn:` is done in order as well.
     under_way: batches begun and not handed over, at most; None: twice as many as workers.
 
     When `stopped` is set no new batch is begun, and those under way are still handed over. An error in the
     reading is raised after the results before it.
     """
     pending: deque[Future[Result]] = deque()
+    turns = Turns()
     failure: Exception | None = None
     most = 2 * workers if under_way is None else under_way
     with ThreadPoolExecutor(workers, thread_name_prefix="infer") as pool:
@@ -127,8 +179,10 @@ def in_order(
                         group.append(item)
                 ended = len(group) < batch
                 if group:
-                    future = pool.submit(work, group)
+                    turn = turns.take()
+                    future = pool.submit(work, group, turn)
                     pending.append(future)
+                    future.add_done_callback(partial(_over, turn))
                     future.add_done_callback(lambda done: items.wake())
                 while pending and (ended or len(pending) >= most or pending[0].done()):
                     yield pending.popleft().result()

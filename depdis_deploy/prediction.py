@@ -27,16 +27,46 @@ FILE_KINDS = ("overlay", "labels", "depth", "density", "confidence", "npz")
 
 
 @dataclass(frozen=True)
+class HeightScale:
+    """What a given height of the camera above the road made of depth.
+
+    given_m: the height; seen_m: that of the road plane fitted to the picture's depth, and pitch_degrees the
+    camera's angle to it, above 0 where it looks up; both None where too little road was seen. scale: the factor
+    put to depth. source: `road`, `earlier frames` of the film, or None: the scale was not found, and is 1.
+    """
+
+    given_m: float
+    seen_m: float | None
+    pitch_degrees: float | None
+    scale: float
+    source: str | None
+
+
+@dataclass(frozen=True)
 class Camera:
     """The camera for which depth is in metres.
 
     fov_degrees: horizontal field of view; focal_px: in pixels of the picture; assumed: nobody gave it, it is
-    the model's canonical one.
+    the model's canonical one. height: where the camera's height was given, and what that did.
     """
 
     fov_degrees: float
     focal_px: float
     assumed: bool
+    height: HeightScale | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values."""
+        height = self.height
+        return {
+            "fov_degrees": round(self.fov_degrees, 2), "focal_px": round(self.focal_px, 1),
+            "assumed": self.assumed,
+            "height": height and {
+                "given_m": height.given_m, "seen_m": _rounded(height.seen_m),
+                "pitch_degrees": _rounded(height.pitch_degrees), "scale": round(height.scale, 4),
+                "source": height.source,
+            },
+        }  # fmt: skip
 
 
 class Prediction:
@@ -44,16 +74,19 @@ class Prediction:
 
     image: (H, W, 3) uint8 RGB, the picture itself. path, frame, time_s: where it came from; None where that
     has no meaning. names: the classes' names. speed: milliseconds of `preprocess`, `inference`, `postprocess`.
-    maps: by output name, at the network's resolution, padding included.
+    maps: by output name, at the network's resolution, padding included. seen: (h, w, 3) uint8 RGB, the
+    network's input, where it was kept. held: in a smoothed film the share of labels held from frames before.
     """
 
     def __init__(
         self, image: NDArray[np.uint8], maps: Mapping[str, NDArray[Any]], geometry: Geometry,
         manifest: Manifest, *, path: str | None = None, frame: int | None = None, time_s: float | None = None,
-        camera: Camera | None = None,
+        camera: Camera | None = None, seen: NDArray[np.uint8] | None = None,
     ) -> None:  # fmt: skip
         self.image, self.maps, self.geometry, self.manifest = image, maps, geometry, manifest
         self.path, self.frame, self.time_s, self.camera = path, frame, time_s, camera
+        self.seen = seen
+        self.held: float | None = None
         self.speed: dict[str, float] = {"preprocess": 0.0, "inference": 0.0, "postprocess": 0.0}
 
     @property
@@ -205,10 +238,8 @@ class Prediction:
                 for name, found in zip(self.names, self.statistics, strict=True)
             },
             "units": {"depth": "m", "depth_png": "cm", "share": "1", "speed": "ms"},
-            "camera": self.camera and {
-                "fov_degrees": round(self.camera.fov_degrees, 2), "focal_px": round(self.camera.focal_px, 1),
-                "assumed": self.camera.assumed,
-            },
+            "camera": self.camera and self.camera.record(),
+            "held": None if self.held is None else round(self.held, 5),
             "speed": {stage: round(value, 2) for stage, value in self.speed.items()},
         }  # fmt: skip
 

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from .backends import has_gpu, open_chosen
 from .backends.choice import bundled_precision, check_words
 from .backends.cpu import cores
+from .camera_height import LEAST_M, MOST_M, scaled
 from .command import InputError, UsageError
+from .film import Film
 from .manifest import Manifest
 from .prediction import Camera, Prediction
 from .preprocess import Geometry, focal_length_px, plan, to_input
+from .road_plane import road_class
 from .sources import Frame
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "depdis-street.onnx"
@@ -35,6 +38,8 @@ class Predictor:
         or a GPU's number, takes the file in its own precision.
     camera_fov: the camera's horizontal field of view in degrees, which makes depth metres of that camera;
         None: the model's canonical camera is assumed.
+    camera_height: the camera's height above the road in metres, by which depth is scaled where the road is seen
+        to be at another (`Prediction.camera.height` says so); None: depth as the model gives it.
     threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto,
         or fp32, bf16 or int8 to insist on it. `choice` says in a line what was taken, and why.
     trust_engine: load a TensorRT engine though it was not built here by this user; it runs as code.
@@ -44,7 +49,7 @@ class Predictor:
     def __init__(
         self, model: str | os.PathLike[str] | None = None, device: str = "auto",
         camera_fov: float | None = None, *, threads: int | None = None, engine: str = "auto",
-        precision: str = "auto", trust_engine: bool = False,
+        precision: str = "auto", trust_engine: bool = False, camera_height: float | None = None,
     ) -> None:  # fmt: skip
         check_words(str(device), engine, precision)
         self.model = _bundled(str(device), precision) if model is None else Path(model)
@@ -55,8 +60,9 @@ class Predictor:
         self.choice = self._described(reason, threads)
         self.names = self.manifest.taxonomy.names
         self.device = self._session.device
-        self.camera_fov = camera_fov
+        self.camera_fov, self.camera_height = camera_fov, camera_height
         self._check()
+        self._check_camera()
 
     def _described(self, reason: str, threads: int | None) -> str:
         session, precision = self._session, self.manifest.precision
@@ -83,20 +89,34 @@ class Predictor:
                 f"{self.model}: its resize rule ({rule.kind} {rule.width}x{rule.height}) does not fit its "
                 f"input (N, H, W, 3) = {shape}; export it again"
             )
-        if self.camera_fov is not None:
+
+    def _check_camera(self) -> None:
+        manifest, height_m = self.manifest, self.camera_height
+        if self.camera_fov is not None or height_m is not None:
             if manifest.canonical_focal_px is None:
-                raise UsageError(f"{self.model.name} learned one camera's metres: leave the field of view out")
-            if not 1.0 <= self.camera_fov <= 179.0:
+                given = "field of view" if self.camera_fov is not None else "camera's height"
+                raise UsageError(f"{self.model.name} learned one camera's metres: leave the {given} out")
+            if self.camera_fov is not None and not 1.0 <= self.camera_fov <= 179.0:
                 raise UsageError(f"camera field of view: expected 1 to 179 degrees, got {self.camera_fov:g}")
+        if height_m is not None:
+            if not LEAST_M <= height_m <= MOST_M:
+                raise UsageError(f"camera height: expected {LEAST_M:g} to {MOST_M:g} metres, got {height_m:g}")
+            if "depth" not in manifest.outputs or road_class(manifest.taxonomy) is None:
+                raise UsageError(
+                    f"{self.model.name} has no depth output or no class road: leave the camera's height out"
+                )
 
     def __call__(self, picture: Picture) -> Prediction:
         """The prediction for a (H, W, 3) uint8 RGB array, a Frame, or a picture file."""
         return self.predict([picture])[0]
 
-    def predict(self, pictures: Sequence[Picture], *, outputs: Sequence[str] | None = None) -> list[Prediction]:
+    def predict(
+        self, pictures: Sequence[Picture], *, outputs: Sequence[str] | None = None, settled: bool = True
+    ) -> list[Prediction]:
         """Predictions in order; those of one network size share a call where the model takes batches.
 
         outputs: which of the model's to compute (None: all); the others are None in the predictions.
+        settled: False leaves to a `film` what it does frame by frame; otherwise each picture is by itself.
         """
         frames = [_frame(picture) for picture in pictures]
         wanted = self._wanted(outputs)
@@ -116,17 +136,34 @@ class Predictor:
                 )
                 for index, prediction in zip(chunk, made, strict=True):
                     predictions[index] = prediction
-        return [prediction for prediction in predictions if prediction is not None]
+        found = [prediction for prediction in predictions if prediction is not None]
+        if settled:
+            for prediction in found:
+                self.film().settle(prediction)
+        return found
 
-    def stream(self, source: Any, *, stride: int = 1) -> Iterator[Prediction]:
+    def stream(self, source: Any, *, stride: int = 1, smooth: bool = False) -> Iterator[Prediction]:
         """Predictions of anything the command line takes, one by one, in constant memory.
 
-        stride: every N-th frame of a video.
+        stride: every N-th frame of a video. smooth: hold a video's labels against flicker (`film`).
         """
         from .sources import open_sources
 
+        film = self.film(smooth=smooth)
         for frame in open_sources(source, stride=stride):
-            yield self(frame)
+            (prediction,) = self.predict([frame], settled=False)
+            film.settle(prediction)
+            yield prediction
+
+    def film(self, *, smooth: bool = False) -> Film:
+        """What carries over from frame to frame of a video, for predictions that are not `settled`.
+
+        smooth: a pixel keeps its label until another is clearly surer or the picture changes there; the
+        predictions need `confidence`. UsageError: this model has no such output.
+        """
+        if smooth and "confidence" not in self.manifest.outputs:
+            raise UsageError(f"{self.model.name} has no confidence output, by which labels are smoothed")
+        return Film(camera_height=self.camera_height, smooth=smooth)
 
     def _wanted(self, outputs: Sequence[str] | None) -> tuple[str, ...]:
         if outputs is None:
@@ -154,7 +191,9 @@ class Predictor:
         found = self._session.run(batch, outputs)
         inferred = time.perf_counter()
         predictions = [
-            self._prediction(frame, geometry, {name: values[index] for name, values in found.items()})
+            self._prediction(
+                frame, geometry, {name: values[index] for name, values in found.items()}, inputs[index]
+            )
             for index, (frame, geometry) in enumerate(zip(frames, geometries, strict=True))
         ]
         ended = time.perf_counter()
@@ -166,15 +205,17 @@ class Predictor:
             )  # fmt: skip
         return predictions
 
-    def _prediction(self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]]) -> Prediction:
+    def _prediction(
+        self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]], seen: NDArray[np.uint8]
+    ) -> Prediction:
         camera = self._camera(geometry)
         if "depth" in maps and camera is not None and not camera.assumed:
             assert self.manifest.canonical_focal_px is not None
             scale = camera.focal_px * geometry.content[0] / geometry.frame[0] / self.manifest.canonical_focal_px
-            maps["depth"] = _scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
+            maps["depth"] = scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
         return Prediction(
             frame.image, maps, geometry, self.manifest, path=frame.path or None, frame=frame.index,
-            time_s=frame.time_s, camera=camera,
+            time_s=frame.time_s, camera=camera, seen=seen,
         )  # fmt: skip
 
     def _camera(self, geometry: Geometry) -> Camera | None:
@@ -198,13 +239,6 @@ def _bundled(device: str, precision: str) -> Path:
     if not wanted.is_file():
         raise InputError(f"{wanted}: this installation has no bundled model here; name one (--model)")
     return wanted
-
-
-def _scaled(depth_m: NDArray[np.float32], scale: float, farthest_m: float) -> NDArray[np.float32]:
-    """Depth of a camera whose focal length is `scale` times the canonical one; the sky stays the farthest."""
-    scaled = np.minimum(depth_m * np.float32(scale), np.float32(farthest_m))
-    scaled[depth_m >= farthest_m] = farthest_m
-    return np.asarray(scaled, np.float32)
 
 
 def _frame(picture: Picture) -> Frame:

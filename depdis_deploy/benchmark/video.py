@@ -12,6 +12,7 @@ from depdis_deploy.infer import workers_and_threads
 from depdis_deploy.infer_video import infer_video
 from depdis_deploy.interruption import Interruption
 from depdis_deploy.job import Job, Options
+from depdis_deploy.prediction import Camera
 from depdis_deploy.predictor import Predictor
 from depdis_deploy.sources import Source, frames_of
 from depdis_deploy.stages import Stages
@@ -51,8 +52,8 @@ class _FirstFrames(Job):
         super().__init__(*words)
         self._most, self._outer = most, outer
 
-    def count(self, stages: Stages) -> None:
-        super().count(stages)
+    def count(self, stages: Stages, camera: Camera | None) -> None:
+        super().count(stages, camera)
         if self.frames >= self._most or self._outer.stopped.is_set():
             self.interruption.stopped.set()
 

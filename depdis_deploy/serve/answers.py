@@ -127,7 +127,7 @@ def encoded(prediction: Prediction, asked: Wanted) -> bytes:
 def described(prediction: Prediction) -> dict[str, Any]:
     """What the runtime records of a picture, without what only a file or a video has."""
     record = prediction.record()
-    return {key: value for key, value in record.items() if key not in ("source", "frame", "time_s")}
+    return {key: value for key, value in record.items() if key not in ("source", "frame", "time_s", "held")}
 
 
 def _embedded(prediction: Prediction, name: str, panel: str) -> dict[str, str]:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from depdis_deploy import command
-from depdis_deploy.model_options import CameraFov, Device, Engine, ModelFile, Precision, TrustEngine
+from depdis_deploy.model_options import (
+    CameraFov,
+    CameraHeight,
+    Device,
+    Engine,
+    ModelFile,
+    Precision,
+    TrustEngine,
+)
 
 _WAITING = 8  # pictures for each worker
 EXAMPLE = """
@@ -48,6 +56,7 @@ def serve(
         float, typer.Option(min=0, help="Seconds to answer what is under way after SIGTERM.")
     ] = 30.0,
     camera_fov: CameraFov = None,
+    camera_height: CameraHeight = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> int:
     """Serve predictions over HTTP: POST a picture to /predict; /docs describes the rest."""
@@ -63,7 +72,7 @@ def serve(
     )  # fmt: skip
     return start(
         settings, model=model, device=device, camera_fov=camera_fov, engine=engine, precision=precision,
-        trust_engine=trust_engine, log_level=log_level,
+        trust_engine=trust_engine, log_level=log_level, camera_height=camera_height,
     )  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def _example(manifest: Manifest) -> dict[str, Any]:
     return {
         "width": 640, "height": 320, "classes": {manifest.taxonomy.names[0]: found},
         "units": {"depth": "m", "depth_png": "cm", "share": "1", "speed": "ms"},
-        "camera": {"fov_degrees": 90.0, "focal_px": 320.0, "assumed": True},
+        "camera": {"fov_degrees": 90.0, "focal_px": 320.0, "assumed": True, "height": None},
         "speed": {"preprocess": 0.1, "inference": 27.0, "postprocess": 0.2},
     }  # fmt: skip
 
@@ -179,7 +179,11 @@ def _prediction(manifest: Manifest) -> dict[str, Any]:
                 "description": "Of each class its share of the picture, and its depths.",
             },
             "units": {"type": "object", "additionalProperties": {"type": "string"}},
-            "camera": {"type": ["object", "null"], "description": "The camera for which depth is in metres."},
+            "camera": {
+                "type": ["object", "null"],
+                "description": "The camera for which depth is in metres; where the server was given its "
+                "height, what that did to the scale.",
+            },
             "speed": {"type": "object", "additionalProperties": number, "description": "milliseconds"},
             "maps": {
                 "type": "object", "additionalProperties": embedded,

@@ -175,6 +175,7 @@ def test_a_model_that_is_none_is_refused_in_one_line(
     [
         (("--save", "movie"), 2, "--save movie"), (("--panel", "triple"), 2, "--panel triple"),
         (("--camera-fov", "200"), 2, "--camera-fov 200"), (("--stride", "0"), 2, "stride"),
+        (("--camera-height", "0"), 2, "--camera-height 0"), (("--camera-height", "1.5"), 2, "no class road"),
         (("--batch", "many"), 2, "batch"), (("--nonsense",), 2, "--nonsense"), (("--device", "7"), 1, "7"),
         (("--device", "abacus"), 2, "abacus"),
     ],

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from depdis_deploy.pipeline import ReadAhead, in_order
+from depdis_deploy.pipeline import ReadAhead, Turn, in_order
 
 
-def doubled(group: Sequence[int]) -> list[int]:
+def doubled(group: Sequence[int], turn: Turn) -> list[int]:
     time.sleep(0.002 * (group[0] % 3))
     return [2 * item for item in group]
 
@@ -53,7 +53,7 @@ def test_an_error_of_the_reader_comes_after_the_results_before_it() -> None:
 
 
 def test_an_error_of_a_worker_is_raised() -> None:
-    def broken(group: Sequence[int]) -> int:
+    def broken(group: Sequence[int], turn: Turn) -> int:
         return 1 // (group[0] - 3)
 
     with pytest.raises(ZeroDivisionError):
@@ -106,7 +106,7 @@ def test_of_a_live_source_the_newest_frame_is_next() -> None:
         all_came.set()
         yield 9
 
-    def work(group: Sequence[int]) -> int:
+    def work(group: Sequence[int], turn: Turn) -> int:
         begun.set()
         all_came.wait(30)
         return group[0]
@@ -116,4 +116,51 @@ def test_of_a_live_source_the_newest_frame_is_next() -> None:
     assert taken[0] == 0
     assert taken[1:] in ([8, 9], [9])  # the end takes nobody's place
     assert ahead.dropped >= 7
+    ahead.close()
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_what_is_done_in_turn_is_done_in_order(workers: int) -> None:
+    seen: list[int] = []
+
+    def work(group: Sequence[int], turn: Turn) -> int:
+        time.sleep(0.003 * (group[0] % 3 == 0))  # the first of three is the last to be ready
+        with turn:
+            seen.extend(group)
+        return group[0]
+
+    list(in_order(ReadAhead(range(40), 9), work, workers=workers, batch=1, stopped=threading.Event()))
+    assert seen == list(range(40))
+
+
+def test_a_turn_that_is_not_taken_holds_up_nobody() -> None:
+    seen: list[int] = []
+
+    def work(group: Sequence[int], turn: Turn) -> int:
+        if group[0] == 3:
+            raise OSError("disk gone")
+        with turn:
+            seen.append(group[0])
+        return group[0]
+
+    results = in_order(ReadAhead(range(40), 9), work, workers=3, batch=1, stopped=threading.Event())
+    with pytest.raises(OSError, match="disk gone"):
+        list(results)
+    assert seen == sorted(seen)
+
+
+def test_leaving_early_cancels_turns_without_waiting_for_them() -> None:
+    gate = threading.Event()
+
+    def work(group: Sequence[int], turn: Turn) -> int:
+        if group[0]:
+            gate.wait(30)
+        with turn:
+            return group[0]
+
+    ahead = ReadAhead(range(40), 9)
+    results = in_order(ahead, work, workers=2, batch=1, stopped=threading.Event(), under_way=8)
+    assert next(results) == 0
+    threading.Timer(0.05, gate.set).start()
+    results.close()  # ends though batches that were never begun held turns
     ahead.close()

@@ -14,6 +14,7 @@ from tiny_model import COLOURS, graph, manifest, write_tiny_model
 
 import depdis_deploy
 from depdis_deploy import Predictor, predictor
+from depdis_deploy.camera_height import scaled
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.sources import Frame
 
@@ -132,8 +133,8 @@ def test_the_cameras_field_of_view_scales_depth(model: Path, fov: float, width: 
 
 def test_the_sky_stays_the_farthest() -> None:
     depth = np.array([[10.0, 655.35, 500.0]], np.float32)
-    assert predictor._scaled(depth, 0.5, 655.35)[0].tolist() == pytest.approx([5.0, 655.35, 250.0])
-    assert predictor._scaled(depth, 2.0, 655.35)[0].tolist() == pytest.approx([20.0, 655.35, 655.35])
+    assert scaled(depth, 0.5, 655.35)[0].tolist() == pytest.approx([5.0, 655.35, 250.0])
+    assert scaled(depth, 2.0, 655.35)[0].tolist() == pytest.approx([20.0, 655.35, 655.35])
 
 
 def test_wrong_fields_of_view(model: Path, tmp_path: Path) -> None:

@@ -283,6 +283,9 @@ def test_what_cannot_be_started_is_said_in_one_line(model: Path) -> None:
     status, err = ended("--host", "0.0.0.0", "--model", model)
     assert (status, err.count("\n")) == (2, 1)
     assert err.startswith("error: --host 0.0.0.0")
+    status, err = ended("--camera-height", "1.5", "--model", model)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "no class road" in err
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status, err = ended("--port", port, "--model", model)

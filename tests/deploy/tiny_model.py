@@ -17,11 +17,12 @@ SIZE = (64, 32)
 
 
 def manifest(
-    *, outputs: tuple[str, ...] = OUTPUTS, kind: str = "area", canonical_focal_px: float | None = 64.0
-) -> Manifest:
-    rule = ResizeRule(kind=kind, width=SIZE[0], height=SIZE[1], multiple=STRIDE)
+    *, outputs: tuple[str, ...] = OUTPUTS, kind: str = "area", canonical_focal_px: float | None = 64.0,
+    names: tuple[str, ...] = COLOURS.names, size: tuple[int, int] = SIZE,
+) -> Manifest:  # fmt: skip
+    rule = ResizeRule(kind=kind, width=size[0], height=size[1], multiple=STRIDE)
     return Manifest(
-        taxonomy=COLOURS, resize=rule, outputs=outputs, dynamic=kind == "area",
+        taxonomy=Taxonomy(names, COLOURS.palette), resize=rule, outputs=outputs, dynamic=kind == "area",
         canonical_focal_px=canonical_focal_px,
     )  # fmt: skip
 
@@ -73,11 +74,17 @@ def graph(
 
 def write_tiny_model(
     path: Path, *, outputs: tuple[str, ...] = OUTPUTS, kind: str = "area", batch: int | str = "batch",
-    canonical_focal_px: float | None = 64.0,
+    canonical_focal_px: float | None = 64.0, names: tuple[str, ...] = COLOURS.names,
+    size: tuple[int, int] = SIZE,
 ) -> Path:  # fmt: skip
-    """The model with its manifest as one file; kind other than `area` makes height and width static."""
-    model = graph(outputs=outputs, batch=batch, size=None if kind == "area" else SIZE)
-    described = manifest(outputs=outputs, kind=kind, canonical_focal_px=canonical_focal_px)
+    """The model with its manifest as one file; kind other than `area` makes height and width static.
+
+    names: of what is red, green and blue; size: (width, height) that it likes best.
+    """
+    model = graph(outputs=outputs, batch=batch, size=None if kind == "area" else size)
+    described = manifest(
+        outputs=outputs, kind=kind, canonical_focal_px=canonical_focal_px, names=names, size=size
+    )
     helper.set_model_props(model, described.to_metadata())
     onnx.checker.check_model(model)
     onnx.save(model, path)
