@@ -40,15 +40,14 @@ class Tally:
     inputs: int = 0
     accepted: int = 0
     refused: int = 0
-    slowest_s: float = 0.0
-    slowest_processor_s: float = 0.0
+    most_processor_s: float = 0.0
     peak_mb: float = 0.0
     found: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         return {
             "inputs": self.inputs, "accepted": self.accepted, "refused": self.refused,
-            "most_processor_s": round(self.slowest_processor_s, 2), "peak_mb": round(self.peak_mb),
+            "most_processor_s": round(self.most_processor_s, 2), "peak_mb": round(self.peak_mb),
             "faults": len(self.found), "found": self.found[:20],
         }  # fmt: skip
 
@@ -137,8 +136,7 @@ def _count(tally: Tally, outcome: Outcome) -> None:
     tally.inputs += 1
     tally.accepted += outcome.status == 0
     tally.refused += outcome.status in (1, 2)
-    tally.slowest_s = max(tally.slowest_s, outcome.seconds)
-    tally.slowest_processor_s = max(tally.slowest_processor_s, outcome.processor_s)
+    tally.most_processor_s = max(tally.most_processor_s, outcome.processor_s)
     tally.peak_mb = max(tally.peak_mb, outcome.peak_mb)
 
 
