@@ -66,7 +66,7 @@ def video_stream(container: Any, name: str) -> Any:
     attached = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & attached]
     if not streams:
-        raise InputError(f"{name}: no video in this file; expected a video such as .mp4, .mov, .mkv or .avi")
+        raise InputError(f"{name}: no video in it; expected one such as of .mp4, .mov, .mkv or .avi")
     stream = streams[0]
     if stream.codec_context is None:
         raise InputError(f"{name}: its video codec is not known here; convert it to H.264")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ def raise_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
+def _ignore_signals() -> None:
+    """What is asked for while the interpreter ends comes too late, and would only be a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def one_line(error: BaseException) -> str:
     """The message of an error on one line."""
     text = str(error) or type(error).__name__
@@ -41,6 +49,9 @@ def one_line(error: BaseException) -> str:
 
 def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     """Run a typer app and end the process: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    atexit.register(_ignore_signals)
+    # Pillow warns of metadata that it passes over, which would be lines between ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         status = app(standalone_mode=False, **keywords)
     except KeyboardInterrupt:

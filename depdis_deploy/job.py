@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # what each panel shows beside the labels
 PANELS: dict[str, set[str]] = {"overlay": set(), "side-by-side": {"depth"}, "quad": {"depth", "density"}}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -131,7 +133,10 @@ class Run:
     def unwritable(self, error: OSError | FFmpegError) -> str:
         """What to say where results cannot be written."""
         reason = error.strerror or one_line(error)
-        return f"{self.folder}: no more results can be written ({reason}); make room"
+        advice = (
+            "make room" if error.errno in _NO_ROOM else "is its disk still there, and may it be written to?"
+        )
+        return f"{self.folder}: no more results can be written ({reason}); {advice}"
 
     def record(self, stem: str, line: str) -> None:
         """Add a line to an NDJSON file."""

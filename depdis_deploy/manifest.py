@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .manifest_faults import fault, resize_fault
 from .taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -45,8 +46,8 @@ class ResizeRule:
             raise ManifestError(
                 f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {self.interpolation!r}"
             )
-        if min(self.width, self.height, self.multiple) < 1:
-            raise ManifestError(f"sizes must be positive, got {self.width}x{self.height}, {self.multiple}")
+        if (wrong := resize_fault(self)) is not None:
+            raise ManifestError(wrong)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,10 @@ class Manifest:
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown or "labels" not in self.outputs:
             raise ManifestError(f"outputs are labels and any of {', '.join(OUTPUTS[1:])}, got {self.outputs}")
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ManifestError(f"outputs must differ, got {self.outputs}")
+        if (wrong := fault(self)) is not None:
+            raise ManifestError(wrong)
 
     def to_metadata(self) -> dict[str, str]:
         """The manifest as flat strings (JSON each), for ONNX `metadata_props` or a checkpoint."""
@@ -102,7 +107,7 @@ class Manifest:
         """The inverse of `to_json`; ManifestError says what is missing or malformed."""
         try:
             fields = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ManifestError(f"it is not JSON: {error}") from None
         if not isinstance(fields, dict):
             raise ManifestError(f"expected a JSON object, got {type(fields).__name__}")
@@ -117,7 +122,7 @@ class Manifest:
             raise ManifestError(f"its metadata lacks {', '.join(_PREFIX + key for key in missing)}")
         try:
             fields = {key: json.loads(value) for key, value in found.items()}
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ManifestError(f"its metadata is not JSON: {error}") from None
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +29,12 @@ def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int
         raise UsageError(f"no class {name!r}; the classes are {', '.join(manifest.taxonomy.names)}")
     if not depth_m > 0:
         raise UsageError(f"a depth is above 0 metres, got {depth_m:g}")
-    index = manifest.taxonomy.index(name)
-    weights, means, variances = (
-        np.asarray(fields[key][index], np.float64) for key in ("weights", "means", "variances")
-    )  # (K,), (K, 3), (K, 3)
-    variances = variances.copy()
-    variances[:, 2] = np.maximum(variances[:, 2], float(fields.get("variance_floor", 0.0)))
-    rows, columns = fields["grid"]
+    try:
+        weights, means, variances = _of_class(fields, manifest.taxonomy.index(name))
+        rows, columns = map(int, fields["grid"])
+        to_probability = float(fields.get("scale", 1e6))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        raise UsageError("this model's mixtures are malformed; export it again") from None
     width, height = size
     x, y = np.linspace(0, columns - 1, width), np.linspace(0, rows - 1, height)
     inverse = 65536 / (100 * depth_m + 1)
@@ -43,4 +44,14 @@ def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int
     across = -0.5 * (x - means[:, :1]) ** 2 / variances[:, :1]  # (K, width)
     down = -0.5 * (y - means[:, 1:2]) ** 2 / variances[:, 1:2]  # (K, height)
     p = np.exp(log_p[:, None, None] + down[:, :, None] + across[:, None, :]).sum(0)
-    return np.asarray(-np.expm1(-float(fields.get("scale", 1e6)) * p), np.float32)
+    return np.asarray(-np.expm1(-to_probability * p), np.float32)
+
+
+def _of_class(fields: Mapping[str, Any], index: int) -> tuple[NDArray[np.float64], ...]:
+    """Weights (K,), means and variances (K, 3) of one class. ValueError: they are not of these shapes."""
+    found = [np.array(fields[key][index], np.float64) for key in ("weights", "means", "variances")]
+    components = found[0].size
+    if [part.shape for part in found] != [(components,), (components, 3), (components, 3)]:
+        raise ValueError("shapes that do not fit")
+    found[2][:, 2] = np.maximum(found[2][:, 2], float(fields.get("variance_floor", 0.0)))
+    return tuple(found)

@@ -64,7 +64,7 @@ class Names:
 
     def claim(self, stem: str) -> str:
         """`stem`, or the first free one of stem-2, stem-3, ...; a very long one is cut."""
-        stem = os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])
+        stem = _cut(stem)
         free, number = stem, 1
         # a video's growing file is <stem>.part.mp4
         while free.removesuffix(".part") in self._taken:
@@ -72,6 +72,16 @@ class Names:
             free = f"{stem}-{number}"
         self._taken.add(free.removesuffix(".part"))
         return free
+
+
+def _cut(stem: str) -> str:
+    """As many whole letters of a name as a file system has room for."""
+    length = 0
+    for index, letter in enumerate(stem):
+        length += len(os.fsencode(letter))
+        if length > _LONGEST_STEM:
+            return stem[:index]
+    return stem
 
 
 def group_names(sources: Sequence[Source]) -> tuple[list[str], list[str]]:

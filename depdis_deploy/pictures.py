@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from .command import InputError
 from .files import written_whole
+from .libtiff import silence
 from .taxonomy import Taxonomy
 
 # A larger picture would take gigabytes on its way through drawing.
@@ -71,6 +72,8 @@ def _read(
     try:
         with _open(file, formats) as picture:
             _check(path, picture, max_pixels)
+            if picture.format == "TIFF":
+                silence()
             picture.load()
             return np.asarray(_rgb(path, _upright(picture)))
     except (InputError, MemoryError):

@@ -132,6 +132,6 @@ class Recording:
         """Close what cannot be written any further, and say what is kept."""
         text = self.job.unwritable(error)
         writer, self._writer = self._writer, None
-        if writer is not None:
-            text += f"; the first {writer.abandon()} frames play in {writer.part}"
+        if writer is not None and (frames := writer.abandon()):
+            text += f"; the first {frames} frames play in {writer.part}"
         return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 IGNORE = 255
 
 Colour = tuple[int, int, int]
+
+
+def _is_level(value: object) -> bool:
+    return isinstance(value, Integral) and 0 <= int(value) <= 255
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,16 @@ class Taxonomy:
     def __post_init__(self) -> None:
         if not 1 <= len(self.names) <= IGNORE:
             raise ValueError(f"a taxonomy holds 1 to {IGNORE} classes, got {len(self.names)}")
+        if not all(
+            isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100 for name in self.names
+        ):
+            raise ValueError("class names are printable, of 1 to 100 letters")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"class names must differ, got {', '.join(self.names)}")
         if len(self.palette) != len(self.names):
             raise ValueError(f"{len(self.names)} classes need as many colours, got {len(self.palette)}")
-        if any(len(colour) != 3 or not all(0 <= level <= 255 for level in colour) for colour in self.palette):
-            raise ValueError("colours are (red, green, blue), each 0..255")
+        if any(len(colour) != 3 or not all(map(_is_level, colour)) for colour in self.palette):
+            raise ValueError("colours are (red, green, blue), each a whole number of 0..255")
 
     def __len__(self) -> int:
         return len(self.names)

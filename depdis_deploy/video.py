@@ -128,11 +128,15 @@ class VideoWriter:
             self._container.close()
 
     def abandon(self) -> int:
-        """Close the part after a failed write, cut off what is torn, and return how many frames it holds."""
+        """Close the part after a failed write, cut off what is torn, and return how many frames it holds.
+
+        0 too where that cannot be told, since its disk is gone.
+        """
         with suppress(ValueError, OSError, av.error.FFmpegError):
             self.close()
-        frames, end = whole_fragments(self.part)
+        frames = 0
         with suppress(OSError):
+            frames, end = whole_fragments(self.part)
             os.truncate(self.part, end)
         return frames
 
@@ -191,9 +195,11 @@ def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterat
     """The first audio stream from `start_s` on, for `end_s` seconds, as packets for `out`.
 
     Copied where MP4 holds its codec, encoded as AAC otherwise. The output stream is added at once, since
-    a container's header wants all streams before the first packet.
+    a container's header wants all streams before the first packet. ValueError: its codec is not known here.
     """
     stream = source.streams.audio[0]
+    if stream.codec_context is None:
+        raise ValueError("its codec is not known here")
     if stream.codec_context.name in _MP4_AUDIO:
         return _copied(source, stream, out.add_stream_from_template(stream), start_s, end_s)
     rate = stream.codec_context.sample_rate

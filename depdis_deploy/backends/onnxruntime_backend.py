@@ -153,7 +153,7 @@ def cpu_options(onnxruntime: Any, threads: int | None = None) -> Any:
     threads = threads or cores()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = _SILENT  # what goes wrong is in the error that it raises
     if threads > 1:
         # Spinning threads take the cores from those that decode and draw.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Make:
         model = graph(size=None if kind == "area" else SIZE, batch=batch)
         (two,) = [entry for entry in model.graph.initializer if entry.name == "two"]
         two.CopyFrom(numpy_helper.from_array(np.float32(depth), "two"))
-        parity = {} if held is None else {"shapes": [1], "engines": {"openvino": {"held": held}}}
+        parity = {} if held is None else {"shapes": [{"batch": 1}], "engines": {"openvino": {"held": held}}}
         said = replace(manifest(kind=kind), precision=precision, source_sha256=source, parity=parity)
         helper.set_model_props(model, said.to_metadata())
         onnx.save(model, tmp_path / name)

@@ -176,6 +176,15 @@ def test_a_truncated_video_keeps_what_can_be_decoded(tmp_path: Path, call: Call)
     assert len(images(tmp_path / "out/cut.mp4")) == done
 
 
+def test_sound_of_an_unknown_codec_is_left_out_and_that_is_said(tmp_path: Path, call: Call) -> None:
+    source = make_clip(tmp_path / "drive.mp4", 10, sound="aac")
+    source.write_bytes(source.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
+    result = call(source, "--outdir", "out")
+    assert result.status == 0
+    assert "could not be kept" in result.err
+    assert len(images(tmp_path / "out/drive.mp4")) == 10
+
+
 def test_a_film_up_to_a_time(tmp_path: Path, call: Call) -> None:
     source = make_clip(tmp_path / "drive.mp4", 50, sound="aac")
     assert call(source, "--duration", "1s", "--outdir", "out").status == 0

@@ -45,3 +45,15 @@ def test_what_cannot_be_asked_is_said(manifest):
             class_density(manifest, name, depth_m, (4, 4))
     with pytest.raises(UsageError, match="does not say its mixtures"):
         class_density(replace(manifest, density=None), "car", 9.0, (4, 4))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"weights": []}, {"means": [[1.0]] * 16}, {"variances": None}, {"grid": [1]}, {"grid": "ab"},
+        {"scale": "much"}, {"variance_floor": []}, {"weights": [["x"] * 5] * 16}, {"means": {}},
+    ],
+)  # fmt: skip
+def test_mixtures_that_make_no_sense_are_refused(manifest, wrong):
+    with pytest.raises(UsageError, match="malformed"):
+        class_density(replace(manifest, density={**manifest.density, **wrong}), "car", 9.0, (4, 4))

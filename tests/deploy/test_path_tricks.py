@@ -54,6 +54,26 @@ def test_very_long_names_are_cut_and_stay_apart(tmp_path: Path, call: Call) -> N
     assert len(found) == 2 * 3 + 2 + 3
 
 
+@pytest.mark.parametrize("letter", ["é", "☃", "🚲", "\udcff"])
+def test_a_long_name_is_cut_between_letters(tmp_path: Path, call: Call, letter: str) -> None:
+    name = "a" + letter * (240 // len(os.fsencode(letter))) + ".png"
+    write_picture(tmp_path / "in/plain.png").rename(tmp_path / "in" / name)
+    result = call(name)
+    assert (result.status, result.err) == (0, "")
+    found = tree(tmp_path / "out")
+    stems = {path.removesuffix("_overlay.png").removesuffix(".ndjson") for path in found}
+    assert len(found) == 2
+    assert stems == {"a" + letter * (199 // len(os.fsencode(letter)))}
+
+
+def test_a_name_longer_than_any_file_s_is_refused_in_one_line(tmp_path: Path, call: Call) -> None:
+    for name in ("x" * 300 + ".png", "y" * 5000 + ".mp4", "é" * 300):
+        result = call(name)
+        assert result.status == 1
+        assert len(result.errors) == len(result.err.splitlines()) == 1
+    assert not tree(tmp_path)
+
+
 def test_impossible_names_in_a_list_are_passed_over(tmp_path: Path, call: Call) -> None:
     write_picture(tmp_path / "in/good.png")
     entries = ["x" * 300 + ".png", "y" * 5000, "nul\0.png", "../../../../etc/passwd", "/dev/zero", "good.png"]

@@ -5,7 +5,7 @@ import io
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from openapi_pydantic import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
-from serving import Server, png, scene, scene_png, serving
+from serving import Server, png, post, scene, scene_png, serving, wait_until
 
 from benchmarks.load import post as post_bytes
 from benchmarks.load import saturate
@@ -206,13 +206,6 @@ def narrow(model: Path) -> Iterator[Server]:
         yield started
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def wait_for(server: Server, metric: str, value: int) -> None:
     wait_until(lambda: server.value(metric) >= value)
 
@@ -262,44 +255,3 @@ def test_a_client_that_leaves_before_its_turn_is_not_served(narrow: Server) -> N
     assert first.result().status == 200
     assert narrow.value("depdis_places_taken") == 0
     assert narrow.value("depdis_pixels_total") - before == 2000 * 1500
-
-
-def post(body: bytes, length: int | None = None) -> bytes:
-    return (
-        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
-        f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
-    ).encode() + body
-
-
-def test_sigterm_answers_what_is_under_way_and_refuses_the_rest(model: Path) -> None:
-    with serving("--model", model) as server:
-        picture = scene_png()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as begun:
-            begun.sendall(post(picture[:100], len(picture)))
-            # what is sent first is read first
-            assert server.ask("GET", "/readyz").status == 200
-            server.process.terminate()
-            until = time.monotonic() + 30
-            while (ready := server.ask("GET", "/readyz")).status == 200:
-                assert time.monotonic() < until
-            assert ready.status == 503
-            refused = server.predict(picture)
-            assert (refused.status, refused.headers["retry-after"]) == (503, "5")
-            assert server.ask("GET", "/healthz").status == 200
-            begun.sendall(picture[100:])
-            assert begun.recv(12) == b"HTTP/1.1 200"
-        assert server.process.wait(timeout=30) == 0
-    assert server.lines[-1]["event"] == "ended"
-    assert server.lines[-1]["unanswered"] == 0
-
-
-def test_a_request_that_does_not_end_holds_up_the_end_no_longer_than_asked(model: Path) -> None:
-    with (
-        serving("--model", model, "--drain", 0.2, status=1) as server,
-        socket.create_connection(("127.0.0.1", server.port), timeout=30) as begun,
-    ):
-        begun.sendall(post(b"\x89PNG", 1000))
-        assert server.ask("GET", "/readyz").status == 200
-        server.process.terminate()
-        assert begun.recv(12) == b"HTTP/1.1 503"
-    assert server.lines[-1]["unanswered"] == 1

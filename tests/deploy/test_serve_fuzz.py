@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from PIL import Image
 from serving import Server, png, scene, scene_png, serving
 
+from benchmarks.fuzz_requests import ask_all, whole_requests
+from benchmarks.mutation import changed
 from depdis_deploy import Predictor
 from depdis_deploy.serve.answers import wanted
 from depdis_deploy.serve.refusal import Refusal
@@ -20,28 +21,6 @@ from depdis_deploy.serve.service import Service
 from depdis_deploy.serve.settings import Settings
 
 PICTURES, REQUESTS = 500, 150
-EXTREMES = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\0\0\xff\xff")
-SNIPPETS = (b"\r\n", b"\r\nContent-Length: 5", b"%00%ff", b"\0", b"&&==", b"\r\nHost: x", b"9" * 30, b"../")
-
-
-def changed(data: bytes, chance: random.Random, within: int) -> bytes:
-    """`data` with 1 to 16 changes, half of them in its first `within` bytes."""
-    found = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 4, 16))):
-        place = chance.randrange(len(found) if chance.random() < 0.5 else min(within, len(found)))
-        match chance.randrange(5):
-            case 0:
-                found[place] = chance.randrange(256)
-            case 1:
-                found[place] ^= 1 << chance.randrange(8)
-            case 2:
-                del found[place : place + chance.randrange(1, 20)]
-            case 3:
-                found[place:place] = chance.choice(SNIPPETS)
-            case _:
-                found[place : place + 4] = chance.choice(EXTREMES)
-        found = found or bytearray(b"x")
-    return bytes(found)
 
 
 def samples() -> list[bytes]:
@@ -89,28 +68,11 @@ def server(model: Path) -> Iterator[Server]:
 
 
 def test_changed_requests_neither_hang_nor_break_anything(server: Server) -> None:
-    picture = png()
-    post = b"POST /predict%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n%s\r\n\r\n%s"
-    length = b"Accept: image/png;q=0.5, */*\r\nX-Request-ID: a\r\nContent-Length: %d" % len(picture)
-    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(picture), picture)
-    whole = [
-        post % (b"?output=depth&panel=quad", length, picture),
-        post % (b"", b"Transfer-Encoding: chunked\r\nExpect: 100-continue", chunks),
-        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n\r\n",
-        b"GET /docs HTTP/1.1\r\nHost: [::1]:80\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n",
-    ]
-    chance = random.Random(0)
-    answered = 0
-    for _ in range(REQUESTS):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-            try:
-                connection.sendall(changed(chance.choice(whole), chance, 120))
-                connection.shutdown(socket.SHUT_WR)
-                answer = connection.recv(65536)
-            except ConnectionError:
-                continue
-        assert answer[:10] != b"HTTP/1.1 5", answer
-        answered += answer.startswith(b"HTTP/1.1 ")
+    whole, chance = whole_requests(png()), random.Random(0)
+    changes = [changed(chance.choice(whole), chance, 120) for _ in range(REQUESTS)]
+    answers = ask_all(server.port, changes, 30)
+    assert not answers.failed
+    answered = sum(answers.statuses.values())
     assert answered > REQUESTS // 4
     assert server.predict(scene_png()).status == 200
     assert not [line for line in server.lines if line["level"] == "error"]

@@ -246,6 +246,20 @@ def test_a_file_that_runs_code_is_refused(how: str, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
+def test_a_packed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A bomb: torch's own reader would unpack whatever the archive's parts say that they hold."""
+    whole, bomb = tmp_path / "whole.pt", tmp_path / "bomb.pt"
+    torch.save({"format": "depdis-checkpoint", "weights": {"a": torch.zeros(500_000)}}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert bomb.stat().st_size < 20_000
+    # torch itself reads it, so that it is ours to refuse
+    assert torch.load(bomb, weights_only=True)["weights"]["a"].numel() == 500_000
+    with pytest.raises(CheckpointError, match=r"bomb.pt: refused: a packed archive .* 2000000 bytes"):
+        load_network(bomb)
+
+
 def test_broken_and_foreign_files_are_refused_in_one_line(tmp_path: Path) -> None:
     network = build_network(3, "efficientnet_lite0", ())
     good, path = tmp_path / "good.pt", tmp_path / "bad.pt"

@@ -9,6 +9,7 @@ import json
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def load_plain(path: Path) -> Any:
     """A torch file of tensors and plain values; CheckpointError for anything that would run code."""
     _check_exists(path)
+    _check_unpacked(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols, before a refusal that says more
@@ -191,6 +193,21 @@ def round_to_half(network: Network) -> None:
 def _check_exists(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected a .pt, .pth or .safetensors file of weights")
+
+
+def _check_unpacked(path: Path) -> None:
+    """torch packs nothing in its archives: one with packed parts is not its own, and may unpack without end."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [entry for entry in archive.infolist() if entry.file_size > entry.compress_size]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # what else it is, torch says
+    if packed:
+        largest = max(packed, key=lambda entry: entry.file_size)
+        raise CheckpointError(
+            f"{path}: refused: a packed archive ({largest.filename[:80]!r} would unpack to {largest.file_size} "
+            "bytes); only files of torch.save are read"
+        )
 
 
 def _read_weights(path: Path) -> Checkpoint:
