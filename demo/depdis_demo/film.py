@@ -19,6 +19,8 @@ from .series import Series
 
 if TYPE_CHECKING:
     from depdis_deploy import Predictor
+    from depdis_deploy.prediction import Camera
+    from depdis_deploy.stages import Stages
 
 _MOST_WORKERS = 8
 
@@ -37,6 +39,10 @@ class _WatchedJob(Job):
     def fault(self, text: str) -> None:
         self.faults += 1
         self.said.append(text)
+
+    def count(self, stages: Stages, camera: Camera | None) -> None:
+        # what the command says of the camera, and of its options, is not for this page
+        super().count(stages, None)
 
     def record(self, stem: str, line: str) -> None:
         super().record(stem, line)

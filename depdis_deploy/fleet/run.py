@@ -125,7 +125,7 @@ class Collection:
 
     def _look_at(self, row: Mapping[str, Any]) -> None:
         if row["unwritable"]:
-            raise OSError(0, row["failed"])
+            raise OSError(int(row["unwritable"]), row["failed"])
         if row["failed"]:
             raise InputError(row["failed"])
         if row["choice"] not in self._choices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def described(options: Options, threads: int) -> dict[str, Any]:
 class ChunkWorker:
     """One process of the cluster: the model, and what is done with chunks of the list.
 
-    Called with columns `chunk` and `offset`; gives `chunk`, `choice` (how the model runs here) and `failed`:
-    empty, or why the run cannot go on, `unwritable` where that is because results cannot be written.
+    Called with columns `chunk` and `offset`; gives `chunk`, `choice` (how the model runs here), `failed` (empty,
+    or why the run cannot go on) and `unwritable` (the errno where results cannot be written, else 0).
     """
 
     def __init__(
@@ -113,8 +114,8 @@ class ChunkWorker:
             "unwritable": unwritable,
         }  # fmt: skip
 
-    def _chunk(self, number: int, offset: int) -> tuple[str, bool]:
-        """Do one; ("", False) where that went well."""
+    def _chunk(self, number: int, offset: int) -> tuple[str, int]:
+        """Do one; ("", 0) where that went well, else why not and, where it cannot be written, the errno."""
         batch = self._work.options.batch
         try:
             entries = self._unfinished.entries(offset)
@@ -131,7 +132,7 @@ class ChunkWorker:
                     dones += self._work(group)
             self._unfinished.finish(number, dones, self._folder)
         except OSError as error:
-            return error.strerror or one_line(error), True
+            return error.strerror or one_line(error), error.errno or errno.EIO
         except ValueError as error:
-            return one_line(error), False
-        return "", False
+            return one_line(error), 0
+        return "", 0

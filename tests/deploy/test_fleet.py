@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -186,11 +187,14 @@ def test_what_cannot_be_written_ends_the_run_and_is_said_once(
     (found.folder / "parts").rmdir()
     (found.folder / "parts").write_text("")
     (row,) = results(options, found, [0])
-    assert (row["failed"], row["unwritable"]) == ("Not a directory", True)
+    assert (row["failed"], row["unwritable"]) == ("Not a directory", errno.ENOTDIR)
     run = collect(options, found, iter([row]))
     assert run.faults == 1
     err = capfd.readouterr().err
-    assert "out: no more results can be written (Not a directory); make room" in err
+    assert "out: no more results can be written (Not a directory); is its disk still there" in err
+    full = {**row, "failed": "No space left on device", "unwritable": errno.ENOSPC}
+    collect(options, found, iter([full]))
+    assert "No space left on device); make room" in capfd.readouterr().err
     assert has_begun(tmp_path / "out")
 
 
