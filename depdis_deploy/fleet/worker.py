@@ -89,8 +89,8 @@ def described(options: Options, threads: int) -> dict[str, Any]:
 class ChunkWorker:
     """One process of the cluster: the model, and what is done with chunks of the list.
 
-    Called with columns `chunk` and `offset`; gives `chunk`, `choice` (how the model runs here), `failed` (empty,
-    or why the run cannot go on) and `unwritable` (the errno where results cannot be written, else 0).
+    Called with columns `chunk` and `offset`; gives `chunk`, `choice` (how the model runs here), `failed`
+    (empty, or why the run cannot go on) and `unwritable` (the errno where results cannot be written, else 0).
     """
 
     def __init__(
