@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -27,6 +28,9 @@ def guarded(connections: int, timeout_s: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # asyncio leaves out a socket that was accepted from a listening one made elsewhere, and then an
+            # answer's body waits 40 ms for the client's delayed acknowledgement of its header
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._timeout_since = self.loop.time()
             self.loop.call_later(timeout_s, self._look)
             if len(self.connections) > connections:

@@ -29,7 +29,7 @@ def serve(predictor: Predictor, settings: Settings, *, log_level: str = "info") 
 
     InputError: the address cannot be listened on. KeyboardInterrupt: SIGINT came, and requests were answered.
     """
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     _warm_up(predictor)
     set_up(log_level)
     service = Service(predictor, settings)
@@ -46,7 +46,8 @@ def serve(predictor: Predictor, settings: Settings, *, log_level: str = "info") 
     return 1 if server.unanswered else 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0: on any free one. InputError: the address cannot be listened on."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import socket
@@ -10,14 +11,19 @@ import subprocess
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvicorn
 from PIL import Image
 from serving import Server, command, png, scene_png, serving
+from uvicorn.server import ServerState
 
 from depdis_deploy.command import UsageError
+from depdis_deploy.serve.connection import config_values
+from depdis_deploy.serve.server import listen
 from depdis_deploy.serve.settings import Settings, is_local, key_from
 
 KEY = "s3cret-of-the-tests"
@@ -291,3 +297,32 @@ def test_what_cannot_be_started_is_said_in_one_line(model: Path) -> None:
         status, err = ended("--port", port, "--model", model)
     assert (status, err.count("\n")) == (1, 1)
     assert f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another" in err
+
+
+def test_an_answers_body_does_not_wait_for_its_header_to_be_acknowledged() -> None:
+    """Nagle's algorithm and a delayed acknowledgement together cost a lone request 40 ms."""
+
+    async def scenario() -> int:
+        config = uvicorn.Config(lambda: None, **config_values(4, 5.0))
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        with listen("127.0.0.1", 0) as listening:
+            served = await loop.create_server(
+                lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),
+                sock=listening,
+            )
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            while not state.connections:
+                await asyncio.sleep(0.01)
+            (protocol,) = state.connections
+            accepted = protocol.transport.get_extra_info("socket")
+            found = int(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+            served.close()
+            protocol.transport.abort()
+            await asyncio.sleep(0.05)
+        return found
+
+    with ThreadPoolExecutor(1) as pool:  # where no other loop runs
+        assert pool.submit(lambda: asyncio.run(scenario())).result(timeout=60) == 1
