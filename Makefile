@@ -21,7 +21,7 @@ demo: $(VENV)/.ready-demo
 	$(BIN)/depdis-demo
 
 test: $(VENV)/.ready-dev lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not long"
+	$(BIN)/python -m pytest -n 2 -q -m "not long"
 
 check: $(VENV)/.ready-dev lint audit
 	$(BIN)/python -m pytest -n 2 -q

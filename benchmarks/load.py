@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 HOST = "127.0.0.1"  # and no other: this is no tool to load somebody else's server
@@ -129,7 +130,8 @@ def _timed(work: Callable[[Run], Awaitable[None]]) -> Run:
         async with asyncio.timeout(2 * LONGEST_S):
             await work(run)
 
-    asyncio.run(bounded())
+    with ThreadPoolExecutor(1) as alone:  # in this thread a loop may be running, as Playwright's in tests
+        alone.submit(asyncio.run, bounded()).result()
     run.seconds = time.perf_counter() - begun
     run.processor_s = time.process_time() - processor
     return run
