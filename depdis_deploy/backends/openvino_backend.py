@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,15 @@ class OpenVinoSession:
         self._settings = _settings(threads, arithmetic)
         self._compiled: dict[tuple[tuple[int, ...] | None, tuple[str, ...]], Any] = {}
         self._compiling = threading.Lock()
-        self._of_thread = threading.local()
+        # Of each compiled model the requests that nobody uses: as many are made as calls run at once, whereas
+        # one a thread would be forty in a server that answers in forty threads.
+        self._free: dict[int, deque[Any]] = {}
 
     def run(self, frames: NDArray[np.uint8], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
         names = tuple(self.output_names if outputs is None else outputs)
         try:
-            request = self._request(frames.shape, names)
-            found = request.infer({0: np.ascontiguousarray(frames)})
+            found = self._infer(self._compile(frames.shape, names), np.ascontiguousarray(frames))
         except RuntimeError as error:
             size = "x".join(map(str, frames.shape))
             raise InputError(
@@ -89,13 +90,17 @@ class OpenVinoSession:
                 found[_NAMES.get(precision := facts["runtimePrecision"].astype(str), precision)] += 1
         return found
 
-    def _request(self, shape: tuple[int, ...], names: tuple[str, ...]) -> Any:
-        """An inference request of this thread's own."""
-        compiled = self._compile(shape, names)
-        requests = self._of_thread.__dict__.setdefault("requests", {})
-        if id(compiled) not in requests:
-            requests[id(compiled)] = compiled.create_infer_request()
-        return requests[id(compiled)]
+    def _infer(self, compiled: Any, frames: NDArray[np.uint8]) -> Any:
+        """Copies of the outputs, by a request that no other thread uses meanwhile."""
+        free = self._free.setdefault(id(compiled), deque())
+        try:
+            request = free.pop()
+        except IndexError:
+            request = compiled.create_infer_request()
+        try:
+            return request.infer({0: frames})
+        finally:
+            free.append(request)
 
     def _compile(self, shape: tuple[int, ...], names: tuple[str, ...]) -> Any:
         with self._compiling:

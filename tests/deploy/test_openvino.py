@@ -67,6 +67,15 @@ def test_threads_share_a_session(model: Path) -> None:
         np.testing.assert_array_equal(got, session.run(given)["depth"])
 
 
+def test_threads_that_come_and_go_share_requests(model: Path) -> None:
+    session = OpenVinoSession(model, 1, "fp32")
+    given = frames(1, 16, 24)
+    for _ in range(4):
+        with ThreadPoolExecutor(3) as pool:
+            pool.submit(session.run, given).result()
+    assert [len(free) for free in session._free.values()] == [1]
+
+
 def test_a_static_model_says_its_size_and_refuses_others(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "s.onnx", kind="stretch", batch=2)
     session = open_session(path, "cpu", engine="openvino")
