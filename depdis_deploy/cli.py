@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import command
+from .infer_options import Duration, Outdir, Ray, RayAddress, Retry, Save, Segment, Smooth, Sources, Stdout
 from .model_options import CameraFov, CameraHeight, Device, Engine, ModelFile, Precision, TrustEngine
 
 EXAMPLE = """
@@ -20,15 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=EXAMPLE)
 def infer(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SOURCE]...",
-            help="Pictures, videos, folders, quoted globs, lists of paths (.txt, or - for stdin), a camera's "
-            "number, rtsp:// addresses. None: the bundled clip.",
-            show_default=False,
-        ),
-    ] = None,
+    sources: Sources = None,
     model: ModelFile = None,
     device: Device = "auto",
     engine: Engine = "auto",
@@ -38,59 +30,23 @@ def infer(
         int | None,
         typer.Option(min=1, help="Of one call; as many calls at once as fill all cores.", show_default="1"),
     ] = None,
-    outdir: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results.", show_default="a new number under runs/infer"),
-    ] = None,
+    outdir: Outdir = None,
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Write into a folder that holds files already.")
     ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Frames given to the network at once.")] = 1,
     stride: Annotated[int, typer.Option(min=1, help="Take every N-th frame of a video.")] = 1,
-    save: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What to write (repeat it): video, overlay, labels, depth, density, confidence, npz, json.",
-            show_default="video (overlay for pictures) and json",
-        ),
-    ] = None,
+    save: Save = None,
     panel: Annotated[str, typer.Option(help="overlay, side-by-side or quad.")] = "overlay",
     camera_fov: CameraFov = None,
     camera_height: CameraHeight = None,
-    smooth: Annotated[
-        bool, typer.Option("--smooth", help="Of a video: hold labels against flicker, where nothing moves.")
-    ] = False,
-    duration: Annotated[
-        str | None, typer.Option(help="End after this time: 90, 45s, 10m, 1h30m.", show_default="never")
-    ] = None,
-    segment: Annotated[
-        str | None,
-        typer.Option(
-            help="Of a camera: begin new files after this time, such as 10m.", show_default="one file"
-        ),
-    ] = None,
-    retry: Annotated[
-        str | None,
-        typer.Option(
-            help="Of a camera: how long a lost one is tried again, or no.", show_default="without end"
-        ),
-    ] = None,
-    stdout: Annotated[
-        bool,
-        typer.Option("--stdout", help="NDJSON to stdout, a line at once; files only of what --save names."),
-    ] = False,
-    ray: Annotated[
-        bool,
-        typer.Option("--ray", help="Pictures over a cluster, by Ray; the same command goes on after a kill."),
-    ] = False,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Of that cluster; local: a new one of this machine alone.",
-            show_default="RAY_ADDRESS, one that this machine is a node of, else local",
-        ),
-    ] = None,
+    smooth: Smooth = False,
+    duration: Duration = None,
+    segment: Segment = None,
+    retry: Retry = None,
+    stdout: Stdout = False,
+    ray: Ray = False,
+    ray_address: RayAddress = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> int:
     """Segment street pictures and videos, with depth in metres and a density of how usual that depth is."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Result, infer
+from calling import Call
 from clips import make_clip, write_picture
 
 from depdis_deploy.command import InputError
@@ -26,17 +26,8 @@ from depdis_deploy.job import Options, Run
 from depdis_deploy.prediction import Camera, HeightScale
 from depdis_deploy.stages import Stages
 
-Call = Callable[..., Result]
 PICTURES = 11
 BROKEN = "04"
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path
-) -> Call:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    return lambda *words: infer(capfd, monkeypatch, "--model", model, *words)
 
 
 @pytest.fixture

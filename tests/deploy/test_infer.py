@@ -1,24 +1,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
-from calling import Result, infer, lines
+from calling import Call, lines
 from clips import faststart, images, make_clip, stamps_s, write_picture
-
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path
-) -> Call:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    return lambda *words: infer(capfd, monkeypatch, "--model", model, *words)
 
 
 def test_a_video_gives_a_video_and_a_line_for_each_frame(tmp_path: Path, call: Call) -> None:
