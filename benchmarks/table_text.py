@@ -18,7 +18,7 @@ BASE = "source-only"
 
 def as_markdown(found: Found) -> str:
     """All tables, of the rows that are there."""
-    lines = ["# Tables", "", "Made by `benchmarks/tables.py`; the reading stands in docs/results.md.", ""]
+    lines = ["# Tables", "", "Made by `benchmarks/tables.py`.", ""]
     minutes = 0.0
     for target in TARGETS:
         rows = {name: found[target, name] for name in ROWS if found[target, name]}

@@ -1,4 +1,4 @@
-"""The tables with controls: three seeds of every row, on a generated target and on CamVid (docs/results.md).
+"""The tables with controls: three seeds of every row, on a generated target and on CamVid.
 
     python benchmarks/tables.py --camvid CAMVID [--work WORK] [--only ROW ...]
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -32,7 +31,7 @@ from table_rows import ROWS, SEEDS, TARGETS, configuration
 from table_text import as_markdown
 
 from depdis_deploy import command
-from depdis_deploy.command import InputError
+from depdis_deploy.backends.cpu import model_name
 from depdis_deploy.files import written_whole
 from depdis_training.run_folder import METRICS, WEIGHTS, read_json, write_json
 from depdis_training.speech import say
@@ -97,7 +96,7 @@ def carry_out(key: Key, place: Place) -> None:
         key.result.parent.mkdir(parents=True, exist_ok=True)
         write_json(key.result, {
             **figures, "iterations": config.training.iterations, "cpu_minutes": round(read_json(spent) / 60, 1),
-            "when": time.strftime("%Y-%m-%d"), "processor": _processor(), "torch": torch.__version__,
+            "when": time.strftime("%Y-%m-%d"), "processor": model_name(), "torch": torch.__version__,
         })  # fmt: skip
 
 
@@ -133,13 +132,6 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
         for name, kind in KINDS.items()
         if name in metrics["rows"]
     }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(": ")[2]
-    return platform.machine()
 
 
 class Trainings:
@@ -246,7 +238,7 @@ def main() -> None:
         ]
         failed = Trainings(place, given.jobs).carry_out(wanted(keys, place))
         if failed:
-            raise InputError(f"{len(failed)} failed ({', '.join(failed)}); their logs lie in {place.work}")
+            sys.exit(f"error: {len(failed)} failed ({', '.join(failed)}); their logs lie in {place.work}")
     write_text()
 
 

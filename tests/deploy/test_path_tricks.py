@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import Result, infer, lines
+from calling import Call, infer, lines
 from clips import make_clip, write_picture
-
-Call = Callable[..., Result]
 
 
 @pytest.fixture
