@@ -10,6 +10,7 @@ import typer
 
 from depdis_deploy import command
 
+from .evaluate_options import Compare, Fps, JointSpace, Models, Out, Reestimate, Size, Target
 from .options import Changes, DataFolder
 
 if TYPE_CHECKING:
@@ -21,48 +22,20 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command(epilog="Example: depdis-evaluate runs/street-depdis-M4-s0 --config street --out evaluation")
 def evaluate(
-    models: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="CHECKPOINT|MODEL|RUN...",
-            help="Checkpoints (the authors' files too), exported models (.onnx, .engine, .xml), run folders.",
-        ),
-    ],
+    models: Models,
     config: Annotated[str, typer.Option(help="The configuration whose validation set is scored on.")],
-    target: Annotated[
-        Path | None, typer.Option(help="Root of the data set to score on, or a drive of depdis-data --drive.")
-    ] = None,
+    target: Target = None,
     split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
     settings: Changes = None,
     pictures: Annotated[int | None, typer.Option(help="Score on the first N pictures only.", min=1)] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Another input size than the model's own, as 640x320 (checkpoints only).")
-    ] = None,
-    reestimate: Annotated[
-        bool,
-        typer.Option(
-            "--reestimate",
-            help="Take batch-norm statistics anew from the configuration's target (checkpoints only).",
-        ),
-    ] = False,
+    size: Size = None,
+    reestimate: Reestimate = False,
     cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
     align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            help="The pictures are a film's frames in order, so many a second: count label flips.", min=0.01
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A folder for report.html, report.md and metrics.json.")
-    ] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Show the frames on which the models differ most, boxed where.")
-    ] = False,
-    joint_space: Annotated[
-        bool,
-        typer.Option("--joint-space", help="Map what the discriminator sees of target pixels (figure 4)."),
-    ] = False,
+    fps: Fps = None,
+    out: Out = None,
+    compare: Compare = False,
+    joint_space: JointSpace = False,
     data: DataFolder = Path("data"),
 ) -> None:
     """Evaluate models on labelled pictures. The table goes to stdout, the report into --out."""
