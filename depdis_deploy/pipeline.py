@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
 from functools import partial
@@ -49,6 +49,9 @@ class ReadAhead(Generic[Item]):
             self._put(("error", error), self._depth + 1)
         else:
             self._put(("end", None), self._depth + 1)
+        finally:
+            if isinstance(self._items, Generator):
+                self._items.close()  # here, where it ran, and not when it happens to be forgotten
 
     def _put(self, entry: tuple[str, Item | BaseException | None], most: int) -> bool:
         with self._changed:

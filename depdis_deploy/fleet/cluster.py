@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 from depdis_deploy.backends.cpu import cores
@@ -106,9 +106,11 @@ class Cluster:
             ),
         )  # fmt: skip
         try:
-            for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0):
-                for values in zip(*batch.values(), strict=True):
-                    yield dict(zip(batch, values, strict=True))
+            # Closed with this generator: its threads end the whole process where they find Ray shut down.
+            with closing(iter(dataset.iter_batches(batch_size=None, prefetch_batches=0))) as batches:
+                for batch in batches:
+                    for values in zip(*batch.values(), strict=True):
+                        yield dict(zip(batch, values, strict=True))
         except OSError as error:  # of the network, not of the results' disk
             raise InputError(f"the cluster failed: {_said(error)}") from None
 
