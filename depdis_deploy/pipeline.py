@@ -28,14 +28,18 @@ class ReadAhead(Generic[Item]):
     """Runs an iterable in a thread, at most `depth` items ahead.
 
     drop: where that many wait the oldest is lost, instead of holding up the reader (live sources).
+    longest_read_s: how long `close` waits for the read that the thread is in.
     An error of the iterable is raised where its place in the order is.
     """
 
-    def __init__(self, items: Iterable[Item], depth: int, *, drop: bool = False) -> None:
+    def __init__(
+        self, items: Iterable[Item], depth: int, *, drop: bool = False, longest_read_s: float = _LONGEST_READ_S
+    ) -> None:  # fmt: skip
         self._items, self._depth, self._drop = items, max(1, depth), drop
         self._waiting: deque[tuple[str, Item | BaseException | None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._longest_read_s = longest_read_s
         self.dropped = 0
         self._thread = threading.Thread(target=self._fill, name="read-ahead", daemon=True)
         self._thread.start()
@@ -94,7 +98,7 @@ class ReadAhead(Generic[Item]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join(timeout=_LONGEST_READ_S)
+        self._thread.join(timeout=self._longest_read_s)
 
 
 class Turns:

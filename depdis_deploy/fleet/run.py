@@ -21,6 +21,7 @@ from .unfinished import Unfinished, begin, claimed, has_begun, resumed
 _MOST_IN_CHUNK = 256
 _CHUNKS_A_WORKER = 8  # at least, so that workers end together
 _ROWS_AHEAD = 64
+_LONGEST_CHUNK_S = 120.0  # waited for after a Ctrl-C; a second one ends at once
 
 
 def run(options: Options) -> int:
@@ -96,7 +97,7 @@ class Collection:
                     self._take(number)
                 run.before = run.frames
                 try:
-                    with closing(ReadAhead(results, _ROWS_AHEAD)) as ahead:
+                    with closing(ReadAhead(results, _ROWS_AHEAD, longest_read_s=_LONGEST_CHUNK_S)) as ahead:
                         while isinstance(row := ahead.get(self), Mapping):
                             self._look_at(row)
                             progress.advance(self._take(int(row["chunk"])))

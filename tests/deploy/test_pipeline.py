@@ -164,3 +164,19 @@ def test_leaving_early_cancels_turns_without_waiting_for_them() -> None:
     threading.Timer(0.05, gate.set).start()
     results.close()  # ends though batches that were never begun held turns
     ahead.close()
+
+
+def test_what_is_read_is_closed_in_its_thread_before_close_returns() -> None:
+    closed_in: list[str] = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed_in.append(threading.current_thread().name)
+
+    items = numbers()  # held here, so that nothing else ends it
+    ahead = ReadAhead(items, 2)
+    assert ahead.get(threading.Event()) == 0
+    ahead.close()
+    assert closed_in == ["read-ahead"]
