@@ -1,12 +1,15 @@
 """One model on an NVIDIA GPU in torch, onnxruntime and TensorRT: parity, latency, throughput, memory.
 
-    python benchmarks/gpu.py [--model last.pt] [--imgsz 640x320] [--batch 8] [--out benchmarks/results/gpu.json]
+    python benchmarks/gpu.py [--model last.pt] [--imgsz 640x320] [--batch 8] [--only WAY ...] [--exports DIR]
+        [--out benchmarks/results/gpu.json]
 
 Needs a GPU and `pip install 'depdis-deploy[export,tensorrt]'` with `onnxruntime-gpu` in place of `onnxruntime`.
 A way that cannot be run is listed as "not run" with its reason. Every way takes uint8 frames in host memory and
 gives labels, depth and density there, in a process of its own; parity is against torch in fp32 on the CPU, in
 the export's own terms. TF32 is off in torch and TensorRT. Memory is what the whole GPU uses more than before,
-so leave it alone meanwhile. Exit status 0 if every way that ran kept its bounds, 1 if one did not.
+so leave it alone meanwhile. `--exports` keeps the ONNX files, and takes those that lie there: exporting needs
+no GPU, and may be done where time costs less (`--exports-only`). Exit status 0 if every way that ran kept its
+bounds, 1 if one did not.
 """
 
 from __future__ import annotations
@@ -83,28 +86,41 @@ def deployable_names(deployable: Any) -> tuple[str, ...]:
     return output_names(deployable.network)
 
 
-def make_files(model: Path, size: tuple[int, int], batch: int, folder: Path) -> dict[str, str]:
-    """Exports and engines of every precision and batch; why a way lacks them."""
-    from depdis_deploy.backends.tensorrt_engine import Wishes, make_engine
-    from depdis_export.bounds import BOUNDS
+def make_exports(model: Path, size: tuple[int, int], folder: Path) -> dict[str, str]:
+    """ONNX files of every precision that the folder lacks; why one could not be made."""
     from depdis_export.exporting import Precision, export
 
     missing = {}
+    folder.mkdir(parents=True, exist_ok=True)
     for name in PRECISIONS:
         path = folder / f"{name}.onnx"
+        if path.exists():
+            continue
         try:
             export(model, path, size=size, dynamic=True, precision=Precision(name=name, target="tensorrt"))
-            for number in (1, batch):
-                shape = (number, size[1], size[0], 3)
-                wishes = Wishes(min=shape, opt=shape, max=shape)
-                make_engine(path, folder / f"{name}-{number}.engine", asdict(BOUNDS[name]), wishes)
         except (ValueError, OSError, RuntimeError) as error:
-            missing[f"tensorrt {name}"] = str(error)
+            missing[name] = str(error)
     return missing
 
 
+def make_engines(name: str, size: tuple[int, int], batch: int, exports: Path, folder: Path) -> str | None:
+    """An engine of that precision for each batch; why there is none."""
+    from depdis_deploy.backends.tensorrt_engine import Wishes, make_engine
+    from depdis_export.bounds import BOUNDS
+
+    try:
+        for number in (1, batch):
+            shape = (number, size[1], size[0], 3)
+            wishes = Wishes(min=shape, opt=shape, max=shape)
+            made = folder / f"{name}-{number}.engine"
+            make_engine(exports / f"{name}.onnx", made, asdict(BOUNDS[name]), wishes)
+    except (ValueError, OSError, RuntimeError) as error:
+        return str(error)
+    return None
+
+
 def measure(
-    way: str, folder: Path, model: Path, size: tuple[int, int], batch: int, device: str
+    way: str, folder: Path, exports: Path, model: Path, size: tuple[int, int], batch: int, device: str
 ) -> dict[str, Any]:
     """The figures of one way; called in a process of its own."""
     from depdis_export.verify import compare
@@ -116,7 +132,7 @@ def measure(
         if way.startswith("torch"):
             run = torch_way(model, size, device, compiled=way == "torch.compile")
         elif way == "onnxruntime-gpu":
-            run = session_way(folder / "fp32.onnx", "cpu" if device == "cpu" else "0")
+            run = session_way(exports / "fp32.onnx", "cpu" if device == "cpu" else "0")
         else:
             run = session_way(folder / f"{kind}-{number}.engine", "auto")
         reference = pickle.loads(
@@ -168,15 +184,19 @@ def all_ways(arguments: argparse.Namespace, folder: Path, device: str) -> dict[s
     """Every way in a process of its own."""
     size = parse_size(arguments.imgsz)
     write_references(arguments.model, size, (1, arguments.batch), folder)
-    missing = make_files(arguments.model, size, arguments.batch, folder)
+    exports = arguments.exports or folder
+    missing = make_exports(arguments.model, size, exports)
     rows: dict[str, Any] = {}
-    for way in WAYS:
-        if way in missing:
-            rows[way] = {"not_run": missing[way]}
+    for way in arguments.only:
+        cause = missing.get(way.split()[-1] if way.startswith("tensorrt") else "fp32")
+        if cause is None and way.startswith("tensorrt"):
+            cause = make_engines(way.split()[-1], size, arguments.batch, exports, folder)
+        if cause is not None:
+            rows[way] = {"not_run": cause}
             continue
         before = used_mib() if device != "cpu" else 0.0
         words = ["--way", way, "--folder", str(folder), "--model", str(arguments.model), "--device", device]
-        words += ["--imgsz", arguments.imgsz, "--batch", str(arguments.batch)]
+        words += ["--imgsz", arguments.imgsz, "--batch", str(arguments.batch), "--exports", str(exports)]
         try:
             done = subprocess.run(
                 [sys.executable, __file__, *words], capture_output=True, text=True, timeout=LONGEST_S
@@ -221,6 +241,9 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=BUNDLED_MODEL.with_suffix(".safetensors"))
     parser.add_argument("--imgsz", default="640x320")
     parser.add_argument("--batch", type=int, default=8, help="of the throughput; the latency is of one frame")
+    parser.add_argument("--only", nargs="+", choices=WAYS, metavar="WAY", default=list(WAYS))
+    parser.add_argument("--exports", type=Path, help="where ONNX files are kept")
+    parser.add_argument("--exports-only", action="store_true", help="make these, and stop")
     parser.add_argument("--out", type=Path, default=OUT)
     for internal in ("--way", "--folder", "--device"):
         parser.add_argument(internal, help=argparse.SUPPRESS)
@@ -228,10 +251,15 @@ def main() -> int:
     if arguments.way:
         size = parse_size(arguments.imgsz)
         row = measure(
-            arguments.way, Path(arguments.folder), arguments.model, size, arguments.batch, arguments.device
-        )
+            arguments.way, Path(arguments.folder), arguments.exports, arguments.model, size, arguments.batch,
+            arguments.device,
+        )  # fmt: skip
         print(json.dumps(row))
         return 0
+    if arguments.exports_only:
+        missing = make_exports(arguments.model, parse_size(arguments.imgsz), arguments.exports or Path.cwd())
+        print("\n".join(f"{name}: {cause}" for name, cause in missing.items()))
+        return 1 if missing else 0
     from depdis_deploy.backends.cuda import find_gpu
 
     record: dict[str, Any] = {"model": arguments.model.name, "imgsz": arguments.imgsz, "batch": arguments.batch}
@@ -241,7 +269,7 @@ def main() -> int:
             rows = all_ways(arguments, Path(folder), "cuda:0")
     except InputError as error:
         record["gpu"] = None
-        rows = {way: {"not_run": str(error)} for way in WAYS}
+        rows = {way: {"not_run": str(error)} for way in arguments.only}
     record |= {"warm_up": WARM_UP, "runs": RUNS, "ways": rows}
     print(table(rows, arguments.batch))
     if record["gpu"] is None and arguments.out.is_file() and json.loads(arguments.out.read_text())["gpu"]:

@@ -1,13 +1,14 @@
 """Speed and memory of training beside the plain way (`plain_way.py`), both sides in one run: medians, ratios.
 
-    python benchmarks/training.py [--threads 2] [--repeats 3] [--skip-step] [--cpu-time] [--street] [--out FILE]
+    python benchmarks/training.py [--threads 2] [--repeats 3] [--skip-step] [--cpu-time] [--street] [--compile]
+        [--out FILE]
 
 Density and refinement run on one thread and are given in its CPU time, so that what else the machine does
 counts little; the iteration of ResNet-101 at 640x320 runs on `--threads`, in wall time or, with `--cpu-time`
 on a busy machine, in the process's. Memory of a step at 1280x760 is counted on tensors without content
-(`step_memory.py`). On a GPU the iteration at 1280x760 is timed too; `--street` times a whole
-run of that configuration. Writes benchmarks/results/training.json; exit status 1 if something that was measured
-misses its target.
+(`step_memory.py`). On a GPU the iteration at 1280x760 is timed too, with `--compile` by torch.compile besides;
+`--street` times a whole run of that configuration. Writes benchmarks/results/training.json; exit status 1 if
+something that was measured misses its target.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def refine_row() -> dict[str, float]:
     )
 
 
-def make_learner(fabric: Any, device: torch.device) -> AdaptationLearner:
+def make_learner(fabric: Any, device: torch.device, *, compiled: bool = False) -> AdaptationLearner:
     """Stage 1 of the paper's method on ResNet-101, 16 classes."""
     method = build_method(
         "depdis", "M2", num_classes=16, recipe=published_recipe("depdis"),
@@ -138,7 +139,7 @@ def make_learner(fabric: Any, device: torch.device) -> AdaptationLearner:
             optimizer=OptimizerSettings(
                 kind="sgd", backbone_rate=2.5e-4, head_rate=2.5e-4, weight_decay=5e-4
             ),
-            schedule=lambda step: 1.0,
+            schedule=lambda step: 1.0, compile_network=compiled,
         )  # fmt: skip
 
 
@@ -186,11 +187,14 @@ def synchronise(device: torch.device) -> None:
 
 
 def step_rows(
-    size: tuple[int, int], device: torch.device, repeats: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, dict[str, Any]]:
+    size: tuple[int, int], device: torch.device, repeats: int,
+    clock: Callable[[], float] = time.perf_counter, *, compiled: bool = False,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
     """One iteration: the plain way, ours in float32, ours in bfloat16 where the hardware has it."""
     accelerator = "cuda" if device.type == "cuda" else "cpu"
     kinds = {"fp32": "32-true"} | ({"bf16": "bf16-mixed"} if fast_precision() == "bf16" else {})
+    if compiled:
+        kinds |= {f"{name} compiled": precision for name, precision in kinds.items()}
     torch.manual_seed(0)
     pair = make_pair(size, device)
     assert pair.target is not None
@@ -206,7 +210,7 @@ def step_rows(
     functions: dict[str, Callable[[], Any]] = {"plain": run_plain}
     for name, precision in kinds.items():
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
-        learner = make_learner(fabric, device)
+        learner = make_learner(fabric, device, compiled=name.endswith("compiled"))
 
         def run_ours(learner: AdaptationLearner = learner) -> None:
             learner.update(0, [pair])
@@ -218,7 +222,8 @@ def step_rows(
     rows: dict[str, dict[str, Any]] = {}
     for name in kinds:
         side = 8192 if device.type == "cuda" else 2048
-        peak = matmul_peak(torch.bfloat16 if name == "bf16" else torch.float32, device, side, clock)
+        kind = torch.bfloat16 if name.startswith("bf16") else torch.float32
+        peak = matmul_peak(kind, device, side, clock)
         rows[name] = row({"plain": found["plain"], "ours": found[name]}) | {
             "tflop": round(flops / 1e12, 3), "peak_tflops": round(peak / 1e12, 3),
             "share_of_peak": round(flops / found[name] / peak, 3),
@@ -289,6 +294,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3, help="timed iterations of each kind")
     parser.add_argument("--skip-step", action="store_true", help="leave the iteration at 640x320 out")
     parser.add_argument("--street", action="store_true", help="run the street configuration whole, too")
+    parser.add_argument("--compile", action="store_true", help="on a GPU, by torch.compile besides")
     parser.add_argument("--cpu-time", action="store_true", help="the iteration's CPU time, not wall time")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -304,7 +310,8 @@ def main() -> int:
         for name, found in step_rows(SMALL, torch.device("cpu"), arguments.repeats, clock).items():
             rows[f"step {name}"] = found
     if torch.cuda.is_available():
-        for name, found in step_rows(FULL, torch.device("cuda"), arguments.repeats).items():
+        found_rows = step_rows(FULL, torch.device("cuda"), arguments.repeats, compiled=arguments.compile)
+        for name, found in found_rows.items():
             rows[f"gpu {name}"] = found
     else:
         rows["gpu"] = "not run"
