@@ -2,8 +2,8 @@
 
     python benchmarks/protocol_steps.py [PROTOCOL ...]
 
-Takes about 5 minutes a protocol at 1280x760 on two cores. Writes benchmarks/results/protocol_steps.json:
-seconds of the step, losses, peak memory of the process.
+Takes about 5 minutes a protocol at 1280x760 on two cores. Writes benchmarks/results/protocol_steps.json (or
+--out): losses of the step, peak memory of the process or, where there is one, of the GPU.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from depdis_deploy.files import written_whole
 from depdis_training.config import bundled_names
@@ -31,7 +34,7 @@ ONE_STEP = (
 )  # fmt: skip
 
 
-def one_step(protocol: str) -> dict[str, float]:
+def one_step(protocol: str) -> dict[str, Any]:
     """Losses, seconds and memory of a protocol's first step."""
     ((_, plain),) = configurations(Options(config=protocol)).items()
     assert plain.target is not None
@@ -49,25 +52,25 @@ def one_step(protocol: str) -> dict[str, float]:
         ((_, config),) = configurations(options).items()
         train(config, Path(folder) / "run", Path(folder) / "data", until="stage1")
         entry = next(e for e in read_log(Path(folder) / "run" / "stage1" / "log.jsonl") if e["kind"] == "train")
-    return {**entry, "peak_gb": round(memory_used_gb(), 2)}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {**entry, "peak_gb": round(memory_used_gb(), 2), "gpu": gpu}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     protocols = [name for name in bundled_names() if name.startswith("synthia-")]
     parser.add_argument("protocols", nargs="*", choices=protocols, metavar="PROTOCOL", help="all of them")
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(one_step(arguments.protocols[0])))
         return
-    results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    for protocol in (
-        arguments.protocols or protocols
-    ):  # each in a process of its own, whose peak memory is its own
+    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    for protocol in arguments.protocols or protocols:  # in a process of its own, whose peak memory is its own
         done = subprocess.run([sys.executable, __file__, "--one", protocol], stdout=subprocess.PIPE, check=True)
         results[protocol] = json.loads(done.stdout)
-        with written_whole(RESULT) as temporary:
+        with written_whole(arguments.out) as temporary:
             temporary.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -97,6 +97,7 @@ def carry_out(key: Key, place: Place) -> None:
         write_json(key.result, {
             **figures, "iterations": config.training.iterations, "cpu_minutes": round(read_json(spent) / 60, 1),
             "when": time.strftime("%Y-%m-%d"), "processor": model_name(), "torch": torch.__version__,
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         })  # fmt: skip
 
 
