@@ -125,12 +125,13 @@ def _import() -> Any:
             f"onnxruntime cannot be imported ({error}): pip install 'depdis-deploy[cpu]', "
             "or 'depdis-deploy[gpu]' for an NVIDIA GPU"
         ) from None
-    if len(_wheels()) > 1:
+    if len(installed_wheels()) > 1:
         warnings.warn(_both_wheels(), RuntimeWarning, stacklevel=5)
     return onnxruntime
 
 
-def _wheels() -> list[str]:
+def installed_wheels() -> list[str]:
+    """The wheels that brought onnxruntime: the one for the CPU, the one for GPUs, or by mistake both."""
     found = []
     for name in ("onnxruntime", "onnxruntime-gpu"):
         try:
@@ -186,7 +187,7 @@ def _no_gpu(device: str, cause: str) -> None:
 
 
 def _cause(onnxruntime: Any) -> str:
-    if len(_wheels()) > 1:
+    if len(installed_wheels()) > 1:
         return _both_wheels()
     if _GPU not in onnxruntime.get_available_providers():
         return (

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from depdis_deploy.backends.onnxruntime_backend import installed_wheels
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import file_sha256, written_whole
 from depdis_deploy.manifest import Manifest, ResizeRule
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import onnx
 
 PAPER_SIZE, SMALL_SIZE = (1280, 760), (640, 320)
-_MADE_WITH = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "depdis-deploy")
+_MADE_WITH = ("torch", "onnx", "onnxscript", "numpy", "depdis-deploy")
 
 
 def released_manifest(classes: int, size: tuple[int, int] | None) -> Manifest:
@@ -156,7 +157,7 @@ def export(
         backbone=network.backbone,
         precision=precision.name,
         source_sha256=file_sha256(source),
-        versions=_versions(destination),
+        versions=made_with(destination),
     )
     if "density" not in manifest.outputs:
         manifest = replace(manifest, density=None)
@@ -173,8 +174,9 @@ def export(
     return manifest, figures, result.table
 
 
-def _versions(destination: Path) -> dict[str, str]:
-    names = [*_MADE_WITH, *(["openvino"] if destination.suffix == ".xml" else [])]
+def made_with(destination: Path) -> dict[str, str]:
+    """Versions of the packages that a file of that kind comes of; any of onnxruntime's wheels will do."""
+    names = [*_MADE_WITH, *installed_wheels(), *(["openvino"] if destination.suffix == ".xml" else [])]
     return {name: version(name) for name in names}
 
 

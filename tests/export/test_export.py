@@ -62,6 +62,15 @@ def test_the_deployed_form_of_a_checkpoint_is_what_its_export_gives(
         np.testing.assert_allclose(found.confidence, expected.confidence, atol=2e-3)
 
 
+def test_the_wheel_for_gpus_is_noted_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "onnxruntime_gpu-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.0\n")
+    assert "onnxruntime-gpu" not in exporting.made_with(tmp_path / "model.onnx")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert exporting.made_with(tmp_path / "model.onnx")["onnxruntime-gpu"] == "1.0"
+
+
 def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: Manifest) -> None:
     model = onnx.load(dynamic_file)
     onnx.checker.check_model(model)

@@ -20,18 +20,22 @@ def final_scores(folder: Path, stage: Path, around: Surroundings, data: Experime
     """Evaluate `last` and `best` of a run's last stage and write the report into the run's folder.
 
     Each snapshot as trained, in its deployed form, and with batch-norm statistics re-estimated on the target's
-    pictures. Without a validation set metrics.json is empty, and there is no report.
+    pictures; where the last is the best, once. Without a validation set metrics.json is empty, and there is no
+    report.
     """
     if data.validation is None:
         say("no validation set: nothing to score")
         write_json(folder / METRICS, {})
         return
-    found = []
+    found: list[Opened] = []
     for name in ("last", "best"):
         path = stage / f"{name}.pt"
         if not path.exists():
             continue
         checkpoint = read_checkpoint(path)
+        if found and checkpoint.step == found[0].entries[0].about.get("step"):
+            say("the last snapshot is the best")
+            continue
         network = checkpoint.network.to(around.device)
         about = origin(checkpoint, around.manifest)
         entries = list(
