@@ -24,7 +24,7 @@ _OF_TARGET = {
 }
 _SUPERVISED = {
     "street": (
-        "source.layout=cityscapes", "source.street.domain=source", "source.street.seed=1", "target=null",
+        "source.street.domain=source", "source.street.seed=1", "target=null",
     ),
     "camvid": (
         "source.layout=camvid", "source.street=null", "source.taxonomy=camvid-11", "target=null",

@@ -170,7 +170,7 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
         return [_CPU]
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA's libraries out of pip packages, where they are installed
-    return [(_GPU, {"device_id": int(device) if device.isdecimal() else 0}), _CPU]
+    return [(_GPU, {"device_id": int(device) if device.isdecimal() else 0, "use_tf32": 0}), _CPU]
 
 
 def gpu_available() -> bool:
