@@ -92,8 +92,10 @@ def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> 
                 f"there is no GPU here to build for ({gpu}): name the compute capability of the target, such "
                 "as --compute-capability 8.6, which tensorrt-rtx builds ahead of time"
             )
+        _check_runs_on(tensorrt, gpu)
         return Target(gpu, (gpu.capability,))
     if isinstance(gpu, Gpu) and names == (gpu.capability,):
+        _check_runs_on(tensorrt, gpu)
         return Target(gpu, names)
     known = tensorrt.capabilities()
     if not known:
@@ -107,6 +109,22 @@ def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> 
             f"{tensorrt} does not build for compute capability {', '.join(unknown)}, but for {', '.join(known)}"
         )
     return Target(None, names)
+
+
+def _check_runs_on(tensorrt: TensorRT, gpu: Gpu) -> None:
+    """TensorRT-RTX builds for any GPU, and refuses the engine afterwards on those of data centres (9.0, 10.0)."""
+    known = tensorrt.capabilities()
+    newest = max((_ordered(name) for name in known), default=(0, 0))
+    if known and gpu.capability not in known and _ordered(gpu.capability) < newest:
+        raise InputError(
+            f"{tensorrt} runs on compute capability {', '.join(sorted(known, key=_ordered))} and newer ones, not "
+            f"on this {gpu.name} ({gpu.capability}): pip install 'depdis-deploy[tensorrt]' for it"
+        )
+
+
+def _ordered(capability: str) -> tuple[int, int]:
+    major, _, minor = capability.partition(".")
+    return int(major), int(minor)
 
 
 def _dotted(text: str) -> str:

@@ -35,8 +35,25 @@ def to_fp16(base: onnx.ModelProto, float_layers: Iterable[str] = ()) -> onnx.Mod
         keep_io_types=True,
         node_block_list=sorted({*around_layers(base), *float_layers}),
     )
+    drop_repeated(model.graph)
     _drop_detours(model)
     return model  # type: ignore[no-any-return]
+
+
+def drop_repeated(graph: onnx.GraphProto) -> None:
+    """Keep the first of the nodes that make the same value.
+
+    The converter before onnxruntime 1.32 casts a value back to fp32 once for each node that stays so, always
+    under one name, which is no valid graph.
+    """
+    made: set[str] = set()
+    kept = []
+    for node in graph.node:
+        if not made.intersection(node.output):
+            kept.append(node)
+        made.update(name for name in node.output if name)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _drop_detours(model: onnx.ModelProto) -> None:

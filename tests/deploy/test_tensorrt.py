@@ -22,6 +22,7 @@ from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_e
 from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
 from depdis_deploy.backends.onnxruntime_backend import OnnxRuntimeSession
+from depdis_deploy.backends.tensorrt_build import choose_target
 from depdis_deploy.backends.tensorrt_engine import make_engine, rebuilt
 from depdis_deploy.backends.tensorrt_graph import Convolution, Graph, bytes_at_the_border
 from depdis_deploy.backends.tensorrt_layers import EngineError, check_layers, read_layers
@@ -208,6 +209,15 @@ def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
     with pytest.raises(InputError, match=r"pip install 'depdis-deploy\[tensorrt\]'"):
         installed(["tensorrt"])
+
+
+def test_a_gpu_that_tensorrt_rtx_refuses_is_told_before_the_build() -> None:
+    rtx = installed(["tensorrt_rtx"])
+    for wanted in ((), ("9.0",)):
+        with pytest.raises(InputError, match=r"not on this NVIDIA H200 \(9.0\): pip install .*\[tensorrt\]'"):
+            choose_target(rtx, Gpu(0, "NVIDIA H200", "9.0"), wanted)
+    for capability in ("8.9", "13.0"):
+        assert choose_target(rtx, Gpu(0, "some GPU", capability), ()).capabilities == (capability,)
 
 
 def test_precisions_are_read_as_tensorrt_10_writes_them_too() -> None:

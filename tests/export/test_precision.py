@@ -401,6 +401,17 @@ def test_maps_that_are_joined_stay_apart() -> None:
     assert between_layers(model, {"a", "c", "d", "e"}, {"Concat"}) == set()
 
 
+def test_what_an_older_converter_makes_twice_is_made_once(built: onnx.ModelProto) -> None:
+    model = precision.to_fp16(folded(built))
+    twice = onnx.ModelProto()
+    twice.CopyFrom(model)
+    twice.graph.node.append(next(node for node in model.graph.node if node.op_type == "Cast"))
+    with pytest.raises(onnx.checker.ValidationError):
+        onnx.checker.check_model(twice)
+    precision.drop_repeated(twice.graph)
+    assert twice == model
+
+
 def test_named_layers_are_kept(built: onnx.ModelProto) -> None:
     base = folded(built)
     names = layer_names(base)
