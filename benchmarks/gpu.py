@@ -23,7 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from depdis_deploy.predictor import BUNDLED_MODEL
 
 PRECISIONS = ("fp32", "fp16", "int8")
 WAYS = ("torch eager", "torch.compile", "onnxruntime-gpu", *(f"tensorrt {name}" for name in PRECISIONS))
+PACKAGES = ("torch", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "cuda-bindings")
 WARM_UP, RUNS = 20, 200
 LONGEST_S = 1800
 OUT = Path(__file__).parent / "results" / "gpu.json"
@@ -214,6 +217,15 @@ def all_ways(arguments: argparse.Namespace, folder: Path, device: str) -> dict[s
     return rows
 
 
+def versions() -> dict[str, str]:
+    """Of what is measured, where it is installed."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def parse_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     return int(width), int(height)
@@ -262,7 +274,10 @@ def main() -> int:
         return 1 if missing else 0
     from depdis_deploy.backends.cuda import find_gpu
 
-    record: dict[str, Any] = {"model": arguments.model.name, "imgsz": arguments.imgsz, "batch": arguments.batch}
+    record: dict[str, Any] = {
+        "model": arguments.model.name, "imgsz": arguments.imgsz, "batch": arguments.batch,
+        "when": time.strftime("%Y-%m-%d"), "versions": versions(),
+    }  # fmt: skip
     try:
         record["gpu"] = asdict(find_gpu())
         with tempfile.TemporaryDirectory() as folder:

@@ -170,6 +170,8 @@ def step_flops(size: tuple[int, int]) -> float:
 def matmul_peak(dtype: torch.dtype, device: torch.device, side: int, clock: Callable[[], float]) -> float:
     """The most operations per second of a square matrix product, by the clock that the share is taken with."""
     one = torch.randn(side, side, device=device).to(dtype)
+    # What convolutions of float32 are computed in on a GPU.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
 
     def multiply() -> None:
         one @ one
@@ -229,7 +231,7 @@ def step_rows(
             "tflop": round(flops / 1e12, 3), "peak_tflops": round(peak / 1e12, 3),
             "share_of_peak": round(flops / found[name] / peak, 3),
         }  # fmt: skip
-        if device.type == "cuda":
+        if device.type == "cuda":  # with the networks of the other rows
             torch.cuda.reset_peak_memory_stats()
             functions[name]()
             rows[name]["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)

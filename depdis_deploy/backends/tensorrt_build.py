@@ -112,12 +112,13 @@ def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> 
 
 
 def _check_runs_on(tensorrt: TensorRT, gpu: Gpu) -> None:
-    """TensorRT-RTX builds for any GPU, and refuses the engine afterwards on those of data centres (9.0, 10.0)."""
+    """TensorRT-RTX builds on any GPU, and refuses the engine afterwards on a data centre's (9.0, 10.0)."""
     known = tensorrt.capabilities()
     newest = max((_ordered(name) for name in known), default=(0, 0))
     if known and gpu.capability not in known and _ordered(gpu.capability) < newest:
+        names = ", ".join(sorted(known, key=_ordered))
         raise InputError(
-            f"{tensorrt} runs on compute capability {', '.join(sorted(known, key=_ordered))} and newer ones, not "
+            f"{tensorrt} runs on compute capability {names} and newer ones, not "
             f"on this {gpu.name} ({gpu.capability}): pip install 'depdis-deploy[tensorrt]' for it"
         )
 
