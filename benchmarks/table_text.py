@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -11,21 +12,33 @@ from table_rows import ROWS, SEEDS, TARGETS
 Found = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
 TITLES = {"street": "Generated to generated", "camvid": "Generated to CamVid"}
 MIOU = {"street": "mIoU 16 (%)", "camvid": "mIoU 11 (%)"}
-DEPTH = {"depth abs_rel": "|Rel|", "depth sq_rel": "Rel²", "depth rms": "RMS (m)", "depth rms_log": "LRMS",
+DEPTH = {"depth abs_rel": r"\|Rel\|", "depth sq_rel": "Rel²", "depth rms": "RMS (m)", "depth rms_log": "LRMS",
          "depth delta1": "δ1", "depth delta2": "δ2", "depth delta3": "δ3"}  # fmt: skip
 BASE = "source-only"
 
 
+BEGIN, END = "<!-- tables.py writes from here -->", "<!-- to here -->"
+
+
+def placed(document: str, found: Found) -> str:
+    """The document with the tables between its two marks."""
+    before, _, rest = document.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"expected the lines {BEGIN} and {END}, in that order")
+    return f"{before}{BEGIN}\n\n{as_markdown(found)}\n{END}{after}"
+
+
 def as_markdown(found: Found) -> str:
     """All tables, of the rows that are there."""
-    lines = ["# Tables", "", "Made by `benchmarks/tables.py`.", ""]
+    lines = []
     minutes = 0.0
     for target in TARGETS:
         rows = {name: found[target, name] for name in ROWS if found[target, name]}
         if not rows:
             continue
         minutes += sum(one["cpu_minutes"] for runs in rows.values() for one in runs)
-        lines += [f"## {TITLES[target]}", "", *_scores(target, rows), ""]
+        lines += [f"## {TITLES[target]}", "", *_scores(target, rows), "", _where(rows), ""]
         if target == "street":
             lines += ["Depth of the target, up to 80 m, without sky:", "", *_depths(rows), ""]
     return "\n".join(
@@ -33,10 +46,16 @@ def as_markdown(found: Found) -> str:
     )
 
 
+def _where(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """What the trainings ran on, in a line."""
+    counts = Counter(one.get("gpu") or one["processor"] for runs in rows.values() for one in runs)
+    return "Trained on: " + ", ".join(f"{name} ({count})" for name, count in counts.most_common()) + "."
+
+
 def _scores(target: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     lines = [
-        "| row | seeds | mIoU (%), as trained | statistics of the target | the better | over source only |"
-        " core min |", "|---|---|---|---|---|---|---|",
+        "| row | seeds | mIoU (%), as trained | statistics of the target | the better | over source only |",
+        "|---|---|---|---|---|---|",
     ]  # fmt: skip
     base = _better(target, rows[BASE]) if BASE in rows else []
     for name, runs in rows.items():
@@ -47,7 +66,6 @@ def _scores(target: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> lis
             _spread([one["trained"][MIOU[target]] for one in runs]),
             _spread([one["reestimated"][MIOU[target]] for one in runs if "reestimated" in one]),
             _spread(better), _spread(over, sign=True) if name != BASE else "",
-            f"{mean(one['cpu_minutes'] for one in runs):.0f}",
         )) + " |")  # fmt: skip
     return lines
 

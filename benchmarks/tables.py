@@ -4,8 +4,8 @@
 
 Trains what `results/tables/` does not hold yet, `--jobs` rows at a time with one thread each, and writes a
 small file for each row as soon as it is done; the same command goes on after a kill. WORK keeps the runs, of
-which some rows go on from others, and the generated pictures. `--text` writes the tables of what is there and
-trains nothing.
+which some rows go on from others, and the generated pictures. The tables are written into docs/results.md;
+`--text` does that alone, of what is there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from table_rows import ROWS, SEEDS, TARGETS, configuration
-from table_text import as_markdown
+from table_text import placed
 
 from depdis_deploy import command
 from depdis_deploy.backends.cpu import model_name
@@ -38,6 +38,7 @@ from depdis_training.speech import say
 from depdis_training.train_cli import run_one
 
 RESULTS = Path(__file__).parent / "results" / "tables"
+TEXT = Path(__file__).parents[1] / "docs" / "results.md"
 KINDS = {"last": "trained", "last, statistics of the target": "reestimated"}
 # Of a run, what a row that goes on from its stage 1 takes over.
 _SHARED = ("stage1", "mixtures.json", "class_counts.json")
@@ -203,10 +204,10 @@ def write_text() -> None:
         for target in TARGETS
         for name in ROWS
     }
-    path = RESULTS.with_suffix(".md")
-    with written_whole(path) as temporary:
-        temporary.write_text(as_markdown(found))
-    say(f"tables: {path}")
+    text = placed(TEXT.read_text(encoding="utf-8"), found)
+    with written_whole(TEXT) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"tables: {TEXT}")
 
 
 def main() -> None:
