@@ -223,4 +223,7 @@ class VideoFile:
         return self
 
     def __exit__(self, *error: object) -> None:
+        # A reader that was not run to its end holds this object, which holds the reader: a decoder, with its
+        # threads and pictures, would stay until the garbage collector comes by.
+        self._first, self._stream, self._decoder = None, None, iter(())
         self._container.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -142,3 +144,22 @@ def test_what_is_no_video_is_refused(tmp_path: Path, make: object, says: str) ->
 def test_a_missing_file_keeps_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         VideoFile(str(tmp_path / "none.mp4"))
+
+
+def decoders() -> int:
+    return sum(type(one) is av.VideoCodecContext for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("frames", [0, 2, 5], ids=["not read", "read in part", "read to the end"])
+def test_its_decoder_goes_when_it_is_closed_not_when_garbage_is_collected(tmp_path: Path, frames: int) -> None:
+    path = make_clip(tmp_path / "short.mp4", 5)
+    gc.collect()
+    gc.disable()
+    try:
+        before = decoders()
+        with VideoFile(str(path)) as clip:
+            assert len(list(islice(clip, frames))) == frames
+            assert decoders() == before + 1
+        assert decoders() == before
+    finally:
+        gc.enable()
