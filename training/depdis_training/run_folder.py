@@ -50,7 +50,8 @@ class Run:
             raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
         training = config.training
         if training.precision == "auto":
-            training = training.model_copy(update={"precision": fast_precision()})
+            fastest = fast_precision(config.network.backbone)
+            training = training.model_copy(update={"precision": fastest})
         return config.model_copy(update={"training": training})
 
 
