@@ -204,7 +204,7 @@ class Training(Section):
 
     schedule: the iterations of the learning rate's decay where the training stops before (the paper's 90,000
         with a stop at 60,000); null: all of it. batch: pictures of each domain in one pass; accumulate: passes
-        of one step. precision: `auto` is bf16 where the hardware is faster in it by its flags, else fp32; a resumed
+        of one step. precision: `auto` is bf16 where the hardware is faster in it, else fp32; a resumed
         run keeps what it began with. average: decay of the exponential average of the weights that is validated
         and delivered, 0 none. keep: snapshots that stay beside the best.
     """
