@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -89,13 +89,20 @@ def deployable_names(deployable: Any) -> tuple[str, ...]:
     return output_names(deployable.network)
 
 
-def make_exports(model: Path, size: tuple[int, int], folder: Path) -> dict[str, str]:
-    """ONNX files of every precision that the folder lacks; why one could not be made."""
+def precision_of(way: str) -> str:
+    """Of the file that a way runs."""
+    return way.split()[-1] if way.startswith("tensorrt") else "fp32"
+
+
+def make_exports(
+    model: Path, size: tuple[int, int], folder: Path, precisions: Iterable[str] = PRECISIONS
+) -> dict[str, str]:
+    """ONNX files of the precisions that the folder lacks; why one could not be made."""
     from depdis_export.exporting import Precision, export
 
     missing = {}
     folder.mkdir(parents=True, exist_ok=True)
-    for name in PRECISIONS:
+    for name in precisions:
         path = folder / f"{name}.onnx"
         if path.exists():
             continue
@@ -128,7 +135,7 @@ def measure(
     """The figures of one way; called in a process of its own."""
     from depdis_export.verify import compare
 
-    kind = way.split()[1] if way.startswith("tensorrt") else "fp32"
+    kind = precision_of(way)
     row: dict[str, Any] = {"parity": [], "held": True}
     for number in (1, batch):
         begun = time.perf_counter()
@@ -188,12 +195,13 @@ def all_ways(arguments: argparse.Namespace, folder: Path, device: str) -> dict[s
     size = parse_size(arguments.imgsz)
     write_references(arguments.model, size, (1, arguments.batch), folder)
     exports = arguments.exports or folder
-    missing = make_exports(arguments.model, size, exports)
+    needed = dict.fromkeys(precision_of(way) for way in arguments.only if not way.startswith("torch"))
+    missing = make_exports(arguments.model, size, exports, needed)
     rows: dict[str, Any] = {}
     for way in arguments.only:
-        cause = missing.get(way.split()[-1] if way.startswith("tensorrt") else "fp32")
+        cause = None if way.startswith("torch") else missing.get(precision_of(way))
         if cause is None and way.startswith("tensorrt"):
-            cause = make_engines(way.split()[-1], size, arguments.batch, exports, folder)
+            cause = make_engines(precision_of(way), size, arguments.batch, exports, folder)
         if cause is not None:
             rows[way] = {"not_run": cause}
             continue
