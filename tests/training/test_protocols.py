@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import InputError, UsageError
 from depdis_training.checkpoint import load_network
 from depdis_training.config import bundled_names
 from depdis_training.experiment import Options, configurations
@@ -87,6 +87,22 @@ def test_every_layout_serves_as_target(streets, tmp_path, layout):
     )  # fmt: skip
     run = _carried_out(streets, tmp_path, "street", *settings, layout=layout)
     assert json.loads((run / "metrics.json").read_text())["rows"]["last"]["figures"]
+
+
+def test_a_source_without_depth_serves_where_no_density_is_learned(streets, tmp_path):
+    camvid = streets("camvid")
+    settings = (
+        *SMALL, "source.layout=camvid", "source.taxonomy=camvid-11", "source.street=null", "target=null",
+        "augment.crop=[64, 48]",
+    )  # fmt: skip
+    options = {"config": "street-camvid", "settings": settings, "source": camvid, "target": camvid}
+    ((_, config),) = configurations(Options(variants=("source_only",), **options)).items()
+    train(config, tmp_path / "run", tmp_path / "data")
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["rows"]["last"]["figures"]
+    assert not (tmp_path / "run" / "mixtures.json").exists()
+    ((_, config),) = configurations(Options(variants=("source_branches",), **options)).items()
+    with pytest.raises(InputError, match="no pixel with both a class and a depth"):
+        train(config, tmp_path / "branches", tmp_path / "data")
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))

@@ -95,11 +95,14 @@ class Parts:
 
     def statistics(
         self, run: Run, source: Batches, network: Network
-    ) -> tuple[DepthDistribution, NDArray[np.int64]]:
-        """The mixtures of eq. 5 and the source's pixel counts, kept in the run's folder."""
+    ) -> tuple[DepthDistribution | None, NDArray[np.int64]]:
+        """The mixtures of eq. 5 and the source's pixel counts, kept in the run's folder.
+
+        A network without a density branch has no use for mixtures, and its source needs no depth: None.
+        """
         settings, seed = self.config.mixtures, self.config.seed
-        classes = len(self.taxonomy)
-        if self.workers.first and not run.mixtures.exists():
+        classes, has_density = len(self.taxonomy), "density" in network.branches
+        if has_density and self.workers.first and not run.mixtures.exists():
             width, height = self.config.crop
             if settings.kind == "published":
                 distribution = DepthDistribution.published(str(settings.published))
@@ -118,7 +121,8 @@ class Parts:
             counts = count_classes(self.cache, source, num_classes=classes, pictures=settings.pictures)
             write_json(run.counts, counts.tolist())
         self.workers.wait()
-        return DepthDistribution.from_json(run.mixtures), np.asarray(read_json(run.counts), np.int64)
+        kept = DepthDistribution.from_json(run.mixtures) if has_density else None
+        return kept, np.asarray(read_json(run.counts), np.int64)
 
     def _distribution_of_start(self) -> DepthDistribution:
         """The mixtures that the model which the network starts from was trained with."""

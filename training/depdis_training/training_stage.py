@@ -39,7 +39,7 @@ class Surroundings:
 
     config: Config
     manifest: Manifest
-    distribution: DepthDistribution
+    distribution: DepthDistribution | None
     validation: Dataset | None
     device: torch.device
     workers: Workers
