@@ -6,7 +6,7 @@
 Needs a GPU and `pip install 'depdis-deploy[export,tensorrt]'` with `onnxruntime-gpu` in place of `onnxruntime`.
 A way that cannot be run is listed as "not run" with its reason. Every way takes uint8 frames in host memory and
 gives labels, depth and density there, in a process of its own; parity is against torch in fp32 on the CPU, in
-the export's own terms. TF32 is off in torch and TensorRT. Memory is what the whole GPU uses more than before,
+the export's own terms. TF32 is off in all. Memory is what the whole GPU uses more than before,
 so leave it alone meanwhile. `--exports` keeps the ONNX files, and takes those that lie there: exporting needs
 no GPU, and may be done where time costs less (`--exports-only`). Exit status 0 if every way that ran kept its
 bounds, 1 if one did not.

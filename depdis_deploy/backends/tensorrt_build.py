@@ -86,17 +86,14 @@ def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> 
     that is no capability.
     """
     names = tuple(dict.fromkeys(_dotted(text) for text in wanted))
-    if not names:
-        if isinstance(gpu, str):
-            raise InputError(
-                f"there is no GPU here to build for ({gpu}): name the compute capability of the target, such "
-                "as --compute-capability 8.6, which tensorrt-rtx builds ahead of time"
-            )
+    if isinstance(gpu, Gpu) and names in ((), (gpu.capability,)):
         _check_runs_on(tensorrt, gpu)
         return Target(gpu, (gpu.capability,))
-    if isinstance(gpu, Gpu) and names == (gpu.capability,):
-        _check_runs_on(tensorrt, gpu)
-        return Target(gpu, names)
+    if not names:
+        raise InputError(
+            f"there is no GPU here to build for ({gpu}): name the compute capability of the target, such "
+            "as --compute-capability 8.6, which tensorrt-rtx builds ahead of time"
+        )
     known = tensorrt.capabilities()
     if not known:
         raise InputError(
