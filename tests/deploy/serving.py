@@ -74,6 +74,10 @@ class Server:
                 return float(line.split()[1])
         raise AssertionError(metric)
 
+    def events(self, name: str) -> int:
+        """How many such lines the log has so far."""
+        return sum(line["event"] == name for line in self.lines)
+
     def follow(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
