@@ -17,6 +17,7 @@ from depdis_training.adaptation import AdaptationLearner, DiscriminatorSettings,
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.loading import Batch
 from depdis_training.methods import METHODS, VARIANTS, Method, Outputs, Recipe, build_method, published_recipe
+from depdis_training.mixing import Pasted
 from depdis_training.network import Features, Network, NetworkOutput, build_network
 from depdis_training.schedule import poly
 
@@ -381,6 +382,36 @@ def test_a_method_that_adapts_needs_the_target(published: DepthDistribution) -> 
     method = build_method("depdis", "M2", num_classes=16, recipe=Recipe(), distribution=published)
     with pytest.raises(ValueError, match="the pair has none"):
         a_learner(small(method), method).update(0, [Pair(a_batch())])
+
+
+def test_a_teacher_labels_what_the_average_is_sure_of_and_things_come_over_it() -> None:
+    method = build_method("depdis", "source_only", num_classes=16, recipe=Recipe())
+    thresholds = torch.linspace(0.06, 0.09, 16)
+    shown, things = a_batch(seed=1, size=2), a_batch(seed=2, size=2)
+    shown.labels[:, :8] = 255  # outside of the picture
+    mask = torch.zeros_like(shown.labels, dtype=torch.bool)
+    mask[1, 4:30, :20] = True
+    learner = a_learner(small(method), method, average=0.9, teacher=thresholds)
+    learner.update(0, [Pair(a_batch())])  # so that the average is not the network
+    average = copy.deepcopy(learner.result())
+    logits = F.interpolate(average(shown.images).segmentation, (64, 64), mode="bilinear", align_corners=True)
+    probability, labels = logits.softmax(1).max(1)
+    expected = torch.where(probability >= thresholds[labels], labels, 255)
+    assert 0.1 < (expected == 255).float().mean() < 0.9
+    expected[:, :8] = 255
+    expected = torch.where(mask, things.labels, expected)
+    images = torch.where(mask[:, None], things.images, shown.images)
+
+    same = a_learner(small(method), method, average=0.9)
+    same.network.load_state_dict(learner.network.state_dict())
+    same.load_state(learner.state())
+    taught = learner.update(1, [Pair(shown, taught=True, pasted=Pasted(mask, things))])
+    given = same.update(1, [Pair(Batch(images, expected.byte(), shown.inverse_depth))])
+    assert taught["total"] == given["total"]
+    with pytest.raises(ValueError, match="this learner has none"):
+        same.update(2, [Pair(shown, taught=True)])
+    with pytest.raises(ValueError, match="`average` above 0"):
+        a_learner(small(method), method, teacher=thresholds)
 
 
 # --- nothing that halts the host ---

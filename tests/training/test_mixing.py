@@ -7,7 +7,8 @@ import torch
 from depdis_deploy.taxonomy import IGNORE
 from depdis_training.adaptation import Pair
 from depdis_training.loading import Batch
-from depdis_training.mixing import mixed, paste_classes
+from depdis_training.mixing import draw_things
+from depdis_training.training_stage import mixed
 
 
 def _batch(seed: int, pictures: int = 3, classes: int = 5) -> Batch:
@@ -22,7 +23,7 @@ def _batch(seed: int, pictures: int = 3, classes: int = 5) -> Batch:
 def test_half_of_the_classes_come_whole_with_their_labels_and_nothing_else_changes():
     target, source = _batch(0), _batch(1)
     target_before = target.images.clone()
-    found = paste_classes(np.random.default_rng(3), target, source, 1.0)
+    found = draw_things(np.random.default_rng(3), source, 3, 1.0).over(target)
     for place in range(3):
         theirs, out = source.labels[place].numpy(), found.labels[place].numpy()
         from_source = (found.images[place] == source.images[place]).all(0).numpy()
@@ -40,7 +41,7 @@ def test_half_of_the_classes_come_whole_with_their_labels_and_nothing_else_chang
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_share_of_the_pictures_is_mixed(share):
     target, source = _batch(0, pictures=200), _batch(1, pictures=7)
-    found = paste_classes(np.random.default_rng(0), target, source, share)
+    found = draw_things(np.random.default_rng(0), source, 200, share).over(target)
     changed = (found.images != target.images).flatten(1).any(1).float().mean()
     assert changed == pytest.approx(share, abs=0.1)
 
@@ -51,6 +52,7 @@ def test_a_step_is_the_same_whenever_it_is_made():
 
     steps = mixed(pairs(10), pairs(500), lambda step: range(step, step + 1), share=0.7, seed=4)
     (first,), (other,), (again,) = steps(2), steps(3), steps(2)
-    assert torch.equal(first.source.images, again.source.images)
-    assert not torch.equal(first.source.images, other.source.images)
+    assert torch.equal(first.pasted.mask, again.pasted.mask)
+    assert torch.equal(first.pasted.things.images, again.pasted.things.images)
+    assert not torch.equal(first.pasted.mask, other.pasted.mask)
     assert first.target is None

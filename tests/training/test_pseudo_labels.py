@@ -277,6 +277,11 @@ def test_pictures_and_labels_agree_pixel_by_pixel(target: Dataset, tmp_path: Pat
         assert (sample.labels == shown)[sure].mean() > 0.99
         colours = np.random.default_rng(0).integers(0, 256, (16, 3))[sample.labels[sure]]
         assert np.abs(sample.image[sure] - colours).mean() < 12
+        blank = labelled.blank()[index]
+        assert (blank.image == sample.image).all()
+        assert blank.labels is not None
+        assert blank.labels.shape == sample.labels.shape
+        assert not blank.labels.any()
 
 
 def test_labels_that_cannot_be_read_back(target: Dataset, tmp_path: Path) -> None:

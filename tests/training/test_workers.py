@@ -23,7 +23,8 @@ SETTINGS = (
 # With a self-training that reads the statistics which each process's batch norm has gathered in stage 1.
 ROUND = (
     "variant=M3", "training.iterations=2", "self_training.rounds=1", "self_training.iterations=2",
-    "self_training.frozen_statistics=true", "self_training.mix=0.7", "labels.confidence=0.05",
+    "self_training.frozen_statistics=true", "self_training.mix=0.7", "self_training.teacher=0.9",
+    "labels.confidence=0.05",
 )  # fmt: skip
 
 

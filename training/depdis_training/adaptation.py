@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -12,12 +13,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
+from depdis_deploy.taxonomy import IGNORE
+
 from .average import Average
 from .branches import Network, NetworkOutput
 from .depthwise import quicken
 from .discriminator import Discriminator, DiscriminatorSettings
 from .loading import Batch
 from .methods import Method, Outputs, adversarial_name
+from .methods.terms import upsampled
+from .mixing import Pasted
 from .optimizers import OptimizerSettings, build_optimizer
 from .workers import ALONE, Workers
 
@@ -27,11 +32,24 @@ SOURCE, TARGET = 0.0, 1.0
 
 
 class Pair(NamedTuple):
-    """What is normalised together: a labelled source batch, and pictures of the target where a method uses
-    them (their labels and depth are not looked at)."""
+    """What is normalised together: a labelled batch, and pictures of the target where a method uses them (their
+    labels and depth are not looked at).
+
+    taught: the batch's labels are a teacher's, made in the step (255 stays 255). pasted: what comes into it
+    then.
+    """
 
     source: Batch
     target: Batch | None = None
+    taught: bool = False
+    pasted: Pasted | None = None
+
+    def pinned(self) -> Pair:
+        """The same in memory that a GPU copies from without halting the host."""
+        return Pair(
+            self.source.pinned(), None if self.target is None else self.target.pinned(), self.taught,
+            None if self.pasted is None else self.pasted.pinned(),
+        )  # fmt: skip
 
 
 class AdaptationLearner:
@@ -39,6 +57,7 @@ class AdaptationLearner:
 
     schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
     none. frozen_statistics: batch norm keeps and uses its running statistics, for a start that is trained.
+    teacher: (C,) thresholds; the averaged network labels what is `taught`, where its probability reaches them.
     workers: the processes that share the gradients. compile_network: by torch.compile, for a GPU.
     The network, extra heads and discriminators are put on the fabric's device; the latter two start at random
     from torch's generator, which has to be seeded alike in every process.
@@ -47,8 +66,12 @@ class AdaptationLearner:
     def __init__(
         self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerSettings,
         discriminator: DiscriminatorSettings, schedule: Callable[[int], float], average: float,
-        frozen_statistics: bool = False, workers: Workers = ALONE, compile_network: bool = False,
+        frozen_statistics: bool = False, teacher: Tensor | None = None, workers: Workers = ALONE,
+        compile_network: bool = False,
     ) -> None:  # fmt: skip
+        if teacher is not None and not average:
+            raise ValueError("a teacher is the averaged network: give `average` above 0")
+        self.teacher = None if teacher is None else teacher.to(fabric.device, torch.float32)
         self.workers = workers
         self.fabric, self.method, self.schedule = fabric, method, schedule
         self.settings, self.compared = optimizer, discriminator
@@ -109,7 +132,7 @@ class AdaptationLearner:
     def _accumulate(self, pair: Pair, share: float) -> dict[str, Tensor]:
         """The gradients of `share` of a pair's losses, added up; the losses times `share`, detached."""
         method = self.method
-        source = pair.source.to(self.fabric.device)
+        source = self._labelled(pair)
         on_source = self._forward(source.images)
         losses = method.source_losses(on_source, source)
         total = self._minimise(losses, share)
@@ -136,6 +159,24 @@ class AdaptationLearner:
             **{name: loss.detach() * share for name, loss in losses.items()},
             "total": total,
         }
+
+    def _labelled(self, pair: Pair) -> Batch:
+        """A pair's labelled batch on the device, as it is learned from."""
+        batch = pair.source.to(self.fabric.device)
+        if pair.taught:
+            labels = self._taught(batch.images)
+            batch = replace(batch, labels=labels.masked_fill(batch.labels == IGNORE, IGNORE))
+        return batch if pair.pasted is None else pair.pasted.to(self.fabric.device).over(batch)
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor:
+        """(B, H, W) uint8: what the averaged network is sure of, 255 elsewhere."""
+        if self.average is None or self.teacher is None:
+            raise ValueError("the pair's labels are a teacher's, and this learner has none")
+        with self.fabric.autocast():
+            logits = self.average.network(images.contiguous(memory_format=self.layout)).segmentation
+        probability, labels = upsampled(logits.float(), _size(images)).softmax(dim=1).max(dim=1)
+        return labels.to(torch.uint8).masked_fill(probability < self.teacher[labels], IGNORE)
 
     def _discriminate(
         self, seen_source: Mapping[str, Tensor], seen_target: Mapping[str, Tensor], share: float

@@ -7,53 +7,54 @@ borders, of rare classes too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from depdis_deploy.taxonomy import IGNORE
 
-from .adaptation import Pair
 from .loading import Batch
 
 
-def mixed(
-    labelled: Callable[[int], Sequence[Pair]], source: Callable[[int], Sequence[Pair]],
-    places: Callable[[int], range], *, share: float, seed: int,
-) -> Callable[[int], list[Pair]]:  # fmt: skip
-    """The target's pairs of each step, `share` of their pictures with things of that step's source pictures.
+@dataclass(frozen=True)
+class Pasted:
+    """What is pasted into a target's batch: `things` (B, H, W) where `mask` (B, H, W, bool) is true."""
 
-    places: a step's micro-batches among those of the training; what is pasted depends on seed and place alone,
-    so that it is the same however many processes share a step.
+    mask: Tensor
+    things: Batch
+
+    def over(self, target: Batch) -> Batch:
+        """The target's batch with the things in it; labels and depth come with them."""
+        return Batch(
+            torch.where(self.mask[:, None], self.things.images, target.images),
+            torch.where(self.mask, self.things.labels, target.labels),
+            torch.where(self.mask, self.things.inverse_depth, target.inverse_depth),
+        )
+
+    def to(self, device: torch.device) -> Pasted:
+        """The same on a device."""
+        return Pasted(self.mask.to(device, non_blocking=True), self.things.to(device))
+
+    def pinned(self) -> Pasted:
+        """The same in memory that a GPU copies from without halting the host."""
+        return Pasted(self.mask.pin_memory(), self.things.pinned())
+
+
+def draw_things(rng: np.random.Generator, source: Batch, pictures: int, share: float) -> Pasted:
+    """For `share` of a target's `pictures`, half of the classes of a source picture of the same size.
+
+    Picture b takes from picture b of the source (modulo their number). Of an odd number of classes the larger
+    half; unlabelled pixels never.
     """
-
-    def pairs(step: int) -> list[Pair]:
-        found = []
-        for place, target, given in zip(places(step), labelled(step), source(step), strict=True):
-            rng = np.random.default_rng([seed, 2, place])
-            found.append(Pair(paste_classes(rng, target.source, given.source, share), None))
-        return found
-
-    return pairs
-
-
-def paste_classes(rng: np.random.Generator, target: Batch, source: Batch, share: float) -> Batch:
-    """The target's batch, `share` of its pictures with half of the classes of a source picture pasted in.
-
-    Picture b takes from picture b of the source (modulo their number), which has to be of the same size. Of an
-    odd number of classes the larger half; depth comes with them.
-    """
-    images, labels, depth = target.images.clone(), target.labels.clone(), target.inverse_depth.clone()
-    for place in range(len(labels)):
+    given = torch.arange(pictures) % len(source.labels)
+    things = Batch(source.images[given], source.labels[given], source.inverse_depth[given])
+    mask = torch.zeros(things.labels.shape, dtype=torch.bool)
+    for place, theirs in enumerate(things.labels):
         if rng.random() >= share:
             continue
-        given = place % len(source.labels)
-        theirs = source.labels[given]
         present = [name for name in torch.unique(theirs).tolist() if name != IGNORE]
         chosen = rng.permutation(present)[: (len(present) + 1) // 2]
-        pasted = torch.isin(theirs, torch.from_numpy(np.asarray(chosen, np.uint8)))
-        images[place][:, pasted] = source.images[given][:, pasted]
-        labels[place][pasted] = theirs[pasted]
-        depth[place][pasted] = source.inverse_depth[given][pasted]
-    return Batch(images, labels, depth)
+        mask[place] = torch.isin(theirs, torch.from_numpy(np.asarray(chosen, np.uint8)))
+    return Pasted(mask, things)

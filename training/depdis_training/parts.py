@@ -144,9 +144,11 @@ class Parts:
             raise UsageError(f"losses.class_weights has {len(kind)} numbers for {len(self.taxonomy)} classes")
         return torch.tensor(kind)
 
-    def learner(self, network: Network, method: Method, iterations: int, rate: float, frozen: bool) -> (
-        AdaptationLearner
-    ):  # fmt: skip
+    def learner(
+        self, network: Network, method: Method, iterations: int, rate: float, frozen: bool,
+        teacher: torch.Tensor | None = None,
+    ) -> AdaptationLearner:  # fmt: skip
+        """teacher: thresholds of a teacher's labels, whose decay is that of the self-training."""
         config = self.config
         optimizer, discriminator = config.optimizer, config.discriminator
         torch.manual_seed(config.seed)  # of heads and discriminators that start at random
@@ -162,7 +164,8 @@ class Parts:
                 layers=discriminator.layers,
             ),
             schedule=partial(poly, iterations=iterations, power=optimizer.power, warm_up=optimizer.warm_up),
-            average=config.training.average, frozen_statistics=frozen, workers=self.workers,
+            average=config.training.average if teacher is None else config.self_training.teacher,
+            frozen_statistics=frozen, teacher=teacher, workers=self.workers,
             compile_network=config.training.compile,
         )  # fmt: skip
 

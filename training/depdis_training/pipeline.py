@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from depdis_deploy.command import InputError, UsageError
 
 from .adaptation import AdaptationLearner, Pair
@@ -18,7 +20,6 @@ from .final_scores import final_scores
 from .forecast import Work, forecast
 from .label_figures import class_view
 from .methods import DEFAULT_VARIANT, VARIANTS, Method
-from .mixing import mixed
 from .network import Network
 from .own_camera import decided
 from .parts import Parts, recipe_method
@@ -28,7 +29,7 @@ from .self_description import make_manifest
 from .settings import Config
 from .speech import say
 from .statistics import count_classes
-from .training_stage import PairBatches, Surroundings, TrainingStage, together
+from .training_stage import PairBatches, Surroundings, TrainingStage, mixed, together
 from .workers import Workers, join_workers
 
 STAGES = ("statistics", "stage1", "labels", "self-training")
@@ -169,14 +170,19 @@ class Experiment:
         training, settings, target = self.config.training, self.config.self_training, self.data.target
         both = self._pairs()(0)
 
-        def learner(method: Method) -> Callable[[], AdaptationLearner]:
+        def learner(
+            method: Method, teacher: torch.Tensor | None = None
+        ) -> Callable[[], AdaptationLearner]:  # fmt: skip
             frozen = training.frozen_statistics
-            return lambda: self.parts.learner(copy.deepcopy(self.network), method, 10, 1.0, frozen)
+            return lambda: self.parts.learner(copy.deepcopy(self.network), method, 10, 1.0, frozen, teacher)
 
         alone = [pair._replace(target=None) for pair in both]
         second = self.config.model_copy(update=_second_stage(settings.source))
-        on_labels = learner(recipe_method(second, self.around.distribution))
-        passes = [*alone, *alone] if settings.source else alone
+        thresholds = torch.zeros(len(self.parts.taxonomy)) if settings.teacher else None
+        on_labels = learner(recipe_method(second, self.around.distribution), thresholds)
+        passes = [pair._replace(taught=settings.teacher > 0) for pair in alone]
+        if settings.source:
+            passes += alone
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
             pictures = rounds * self.config.labels.share * len(target)
@@ -229,6 +235,11 @@ class Experiment:
             weights = self.parts.class_weights(counts, settings.class_weights)
         accumulate = self.config.training.accumulate
         labels = PairBatches(batches, None, accumulate, self.workers)
+        thresholds = None
+        if settings.teacher:
+            blank = self.parts.batches(labelled.blank(), size=settings.batch, colour=settings.colour)
+            labels = PairBatches(blank, None, accumulate, self.workers, taught=True)
+            thresholds = torch.from_numpy(labelled.thresholds)
         # Drawn once a step, for the pass on the source and for what is pasted.
         source = lru_cache(maxsize=1)(PairBatches(self.source_batches, None, accumulate, self.workers))
         pairs: list[Callable[[int], Sequence[Pair]]] = [labels]
@@ -241,7 +252,7 @@ class Experiment:
         start = self.parts.empty_network(self.method)  # an average of weights is no network to train
         start.load_state_dict(network.state_dict())
         learner = self.parts.learner(
-            start, method, settings.iterations, settings.rate, settings.frozen_statistics
+            start, method, settings.iterations, settings.rate, settings.frozen_statistics, thresholds
         )
         return TrainingStage(
             self.run.stage(f"self-training-{number}"), learner, together(*pairs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -95,15 +96,17 @@ def write_pseudo_labels(
 class PseudoLabelled:
     """The pictures that `write_pseudo_labels` labelled, at the labels' size and with them.
 
-    InputError for a folder that is none of it, is unfinished, or is of other pictures than the data set's.
+    thresholds: (C,), of each class's confidence. InputError for a folder that is none of it, is unfinished, or
+    is of other pictures than the data set's.
     """
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
-        self.dataset, self.folder = dataset, Path(folder)
+        self.dataset, self.folder, self._blank = dataset, Path(folder), False
         manifest = reading.read_json(self.folder / MANIFEST)
         if manifest.get("counts") is None:
             raise InputError(f"{folder}: its labels are unfinished; label again to go on")
         settings = manifest["settings"]
+        self.thresholds = np.array(manifest["thresholds"], np.float64)
         self.taxonomy = Taxonomy(
             tuple(settings["classes"]), tuple((red, green, blue) for red, green, blue in settings["palette"])
         )
@@ -116,6 +119,12 @@ class PseudoLabelled:
         self._places = [places[name] for name in self.names]
         reading.require((self._label(name) for name in self.names), str(folder))
 
+    def blank(self) -> PseudoLabelled:
+        """The same pictures with class 0 everywhere, for labels that are made later."""
+        other = copy.copy(self)
+        other._blank = True
+        return other
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -124,6 +133,8 @@ class PseudoLabelled:
         width = sample.image.shape[1]
         geometry = plan((width, sample.image.shape[0]), self._resize)
         image = resize_picture(sample.image, geometry.content, self._resize.interpolation)
+        if self._blank:
+            return Sample(sample.name, image, np.zeros(image.shape[:2], np.uint8))
         labels = reading.read_indices(self._label(sample.name))
         reading.same_size(str(self._label(sample.name)), image=image, labels=labels)
         focal_px = None if sample.focal_px is None else sample.focal_px * geometry.content[0] / width

@@ -259,7 +259,9 @@ class SelfTraining(Section):
     rounds: of labelling and training; 0: stage 1 alone, whatever the variant. rate: factor on the
     optimizer's rates. source: every step has passes on the source too, with its losses for all branches; not
     in the paper, whose second stage sees the target alone. mix: the share of the target's pictures into which
-    half of a source picture's classes are pasted (`mixing.py`); not in the paper.
+    half of a source picture's classes are pasted (`mixing.py`); not in the paper. teacher: the decay of an
+    average of the weights, which makes the target's labels anew each step, by the thresholds of the labelling
+    and without its spatial prior, and is delivered; 0: the labels stay as they were made, as in the paper.
     """
 
     rounds: int = Field(default=1, ge=0)
@@ -271,6 +273,7 @@ class SelfTraining(Section):
     frozen_statistics: bool = False
     source: bool = False
     mix: float = Field(default=0.0, ge=0, le=1)
+    teacher: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Verdict(Section):

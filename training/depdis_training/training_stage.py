@@ -21,6 +21,7 @@ from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .loading import Batches
 from .loop import Hooks, Intervals, Loop
+from .mixing import draw_things
 from .models import torch_model
 from .network import Network
 from .panel import sheet
@@ -48,16 +49,21 @@ class Surroundings:
 class PairBatches:
     """The micro-batches of a step: `accumulate` pairs of source and target for each of the processes.
 
-    Those of one process that accumulates n are those of n processes that accumulate one.
+    Those of one process that accumulates n are those of n processes that accumulate one. taught: their labels
+    are made in the step.
     """
 
-    def __init__(self, source: Batches, target: Batches | None, accumulate: int, workers: Workers) -> None:
+    def __init__(
+        self, source: Batches, target: Batches | None, accumulate: int, workers: Workers, *,
+        taught: bool = False,
+    ) -> None:  # fmt: skip
         self.source, self.target, self.accumulate, self.workers = source, target, accumulate, workers
+        self.taught = taught
 
     def __call__(self, step: int) -> list[Pair]:
         """The pairs of step number `step`, counted from 0."""
         return [
-            Pair(self.source(place), None if self.target is None else self.target(place))
+            Pair(self.source(place), None if self.target is None else self.target(place), self.taught)
             for place in self.places(step)
         ]
 
@@ -73,14 +79,29 @@ def together(*batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], list[
     return lambda step: [pair for one in batches for pair in one(step)]
 
 
-def _pinned(batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], Sequence[Pair]]:
-    def pinned(step: int) -> Sequence[Pair]:
-        return [
-            Pair(pair.source.pinned(), None if pair.target is None else pair.target.pinned())
-            for pair in batches(step)
-        ]
+def mixed(
+    labelled: Callable[[int], Sequence[Pair]], source: Callable[[int], Sequence[Pair]],
+    places: Callable[[int], range], *, share: float, seed: int,
+) -> Callable[[int], list[Pair]]:  # fmt: skip
+    """The target's pairs of each step, `share` of their pictures with things of that step's source pictures.
 
-    return pinned
+    places: a step's micro-batches among those of the training; what is pasted depends on seed and place alone,
+    so that it is the same however many processes share a step.
+    """
+
+    def pairs(step: int) -> list[Pair]:
+        found = []
+        for place, target, given in zip(places(step), labelled(step), source(step), strict=True):
+            rng = np.random.default_rng([seed, 2, place])
+            pasted = draw_things(rng, given.source, len(target.source.labels), share)
+            found.append(target._replace(pasted=pasted))
+        return found
+
+    return pairs
+
+
+def _pinned(batches: Callable[[int], Sequence[Pair]]) -> Callable[[int], Sequence[Pair]]:
+    return lambda step: [pair.pinned() for pair in batches(step)]
 
 
 class TrainingStage:
