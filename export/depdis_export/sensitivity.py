@@ -139,6 +139,7 @@ def search(
     make: the graph with the given nodes in float. Where all together do too much harm, each group is measured
     alone, the members of the most harmful ones too, and layers are given back to float from the most harmful
     on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to say.
+    How many it takes is found by doubling and then halving, since harm may be spread over dozens.
     """
     reference = _outputs(base, frames)
     groups = grouped(names, forced)
@@ -146,8 +147,14 @@ def search(
     def measure(float_nodes: set[str]) -> Harm:
         return harm(reference, _outputs(make(float_nodes), frames))
 
-    found = Found(groups, measure({node for group in groups if group.kept for node in group.nodes}), bounds)
-    if found.whole.score(bounds) <= _AIM:
+    def whole() -> Found:
+        return Found(groups, measure({node for group in groups if group.kept for node in group.nodes}), bounds)
+
+    def held(found: Found) -> bool:
+        return found.whole.score(bounds) <= _AIM
+
+    found = whole()
+    if held(found):
         return found
     progress = Progress("measuring layers", len(groups))
 
@@ -157,22 +164,46 @@ def search(
         return group
 
     free = [alone(group) for group in groups if not group.kept]
-    while found.whole.score(bounds) > _AIM and len(free) > 1:
-        worst = max(free, key=lambda group: _score(group, bounds))
-        free.remove(worst)
-        if len(worst.nodes) > 1:
+    given: list[Group] = []  # single layers, the most harmful first
+
+    def give_back(count: int) -> Found:
+        while len(given) < count and len(free) > 1:
+            worst = max(free, key=lambda group: _score(group, bounds))
+            free.remove(worst)
+            if len(worst.nodes) == 1:
+                given.append(worst)
+                continue
             # Usually a single one of them does the harm.
             parts = [Group((node,), (names[node],)) for node in worst.nodes]
             assert progress.total is not None
             progress.total += len(parts)
             at = groups.index(worst)
             groups[at : at + 1] = parts
-            free += [alone(part) for part in parts]
-            continue
-        worst.kept = True
-        found = Found(groups, measure(found.float_layers), bounds)
+            free.extend(alone(part) for part in parts)
+        _keep(given, count)
+        return whole()
+
+    too_few, enough = 0, 1
+    found = give_back(enough)
+    while not held(found) and len(free) > 1:
+        too_few, enough = enough, 2 * enough
+        found = give_back(enough)
+    while held(found) and enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        tried = give_back(middle)
+        if held(tried):
+            found, enough = tried, middle
+        else:
+            too_few = middle
+    _keep(given, enough)
     progress.close()
     return found
+
+
+def _keep(given: Sequence[Group], count: int) -> None:
+    """Keep the first `count` of those given back in float."""
+    for place, group in enumerate(given):
+        group.kept = place < count
 
 
 def harm(reference: Sequence[dict[str, NDArray[Any]]], got: Sequence[dict[str, NDArray[Any]]]) -> Harm:
