@@ -76,14 +76,15 @@ ROWS: Mapping[str, Row] = {
     "M1": Row("M1", "M1"),
     "M2": Row("M2", "M2"),
     "M2-expected": Row(
-        "M2, density as the prediction expects it", "M2", settings=("losses.density_target=expected",)
+        "M2, density as the prediction expects it", "M2", settings=("losses.density_target=expected",),
+        targets=("street",),
     ),
     "M3": Row("M3, source in each step", "M3", settings=(f"{_MIX}0",), after="M2"),
     "M4": Row("M4, source in each step", "M4", settings=(f"{_MIX}0",), after="M2"),
     "M4-mixing": Row("M4, source in each step, mixing", "M4", settings=(f"{_MIX}0.5",), after="M2"),
     "M4-teacher": Row(
         "M4, source in each step, mixing, labels of a teacher", "M4",
-        settings=(f"{_MIX}0.5", "self_training.teacher=0.99"), after="M2",
+        settings=(f"{_MIX}0.5", "self_training.teacher=0.99"), after="M2", targets=("street",),
     ),
     "M4-paper": Row("M4, second stage as in the paper", "M4", settings=_PAPER_STAGE, after="M2"),
     **{f"S{n}": Row(f"S{n}", f"S{n}", targets=("street",)) for n in range(1, 5)},
