@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Towards the outputs layers are measured one by one; the many of the backbone in so many groups.
 _SINGLE_AT_THE_END = 16
 _GROUPS_BEFORE = 10
+# So many layers of groups are measured one by one at most: where more groups have to go, harm is spread evenly.
+_PARTS_AT_MOST = 40
 # Of the bounds, which other pictures than those of the search are held to.
 _AIM = 0.7
 
@@ -137,9 +139,9 @@ def search(
     """The layers to keep in float so that the whole stays within 0.7 of the bounds on `frames`.
 
     make: the graph with the given nodes in float. Where all together do too much harm, each group is measured
-    alone, the members of the most harmful ones too, and layers are given back to float from the most harmful
-    on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to say.
-    How many it takes is found by doubling and then halving, since harm may be spread over dozens.
+    alone, the members of the most harmful ones too, and layers or groups are given back to float from the most
+    harmful on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to
+    say. How many it takes is found by doubling and then halving, since harm may be spread over dozens.
     """
     reference = _outputs(base, frames)
     groups = grouped(names, forced)
@@ -164,15 +166,18 @@ def search(
         return group
 
     free = [alone(group) for group in groups if not group.kept]
-    given: list[Group] = []  # single layers, the most harmful first
+    given: list[Group] = []  # the most harmful first
+    parts_left = _PARTS_AT_MOST
 
     def give_back(count: int) -> Found:
+        nonlocal parts_left
         while len(given) < count and len(free) > 1:
             worst = max(free, key=lambda group: _score(group, bounds))
             free.remove(worst)
-            if len(worst.nodes) == 1:
+            if len(worst.nodes) == 1 or len(worst.nodes) > parts_left:
                 given.append(worst)
                 continue
+            parts_left -= len(worst.nodes)
             # Usually a single one of them does the harm.
             parts = [Group((node,), (names[node],)) for node in worst.nodes]
             assert progress.total is not None

@@ -412,11 +412,14 @@ def test_what_an_older_converter_makes_twice_is_made_once(built: onnx.ModelProto
     assert twice == model
 
 
-@pytest.mark.parametrize("harmful", [0, 1, 2, 9, 38, 60])
-def test_the_search_gives_back_no_more_than_it_has_to(harmful: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With layers of known harm, in pixels of 10,000: 100 of each harmful one, 1 of each other."""
+@pytest.mark.parametrize(("harmful", "spread"), [(0, 1), (1, 1), (2, 1), (9, 1), (13, 1), (7, 7), (60, 7)])
+def test_the_search_gives_back_no_more_than_it_has_to(
+    harmful: int, spread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With layers of known harm, in pixels of 10,000: 100 of each harmful one, 1 of each other. spread: how far
+    apart they lie; where more groups have them than are taken apart, whole groups go."""
     names = {f"node{number}": f"layer{number}" for number in range(61)}
-    harm = dict.fromkeys(names, 1) | {f"node{(7 * number) % 61}": 100 for number in range(harmful)}
+    harm = dict.fromkeys(names, 1) | {f"node{(spread * number) % 61}": 100 for number in range(harmful)}
     measured = []
 
     def outputs(float_nodes: set[str] | None, frames: object) -> list[dict[str, np.ndarray]]:
@@ -429,11 +432,13 @@ def test_the_search_gives_back_no_more_than_it_has_to(harmful: int, monkeypatch:
     monkeypatch.setattr(sensitivity, "_outputs", outputs)
     search: Any = sensitivity.search  # its graphs are the sets of their layers in float here
     found = search(None, lambda nodes: nodes, names, [], BOUNDS["int8"])
-    least = next(kept for kept in range(62) if 100 * (harmful - kept) + 61 - harmful <= 140)
-    assert len(found.float_layers) == least
-    assert all(harm[node] == 100 for node in found.float_layers)
+    assert found.whole.labels_changed <= 0.014
     assert outputs(found.float_layers, [])[0]["labels"].mean() == found.whole.labels_changed
-    assert len(measured) < 61 + 27 + 2 * 7
+    assert len(measured) < 27 + 40 + 2 * 7
+    if harmful < 60:
+        least = next(kept for kept in range(62) if 100 * (harmful - kept) + 61 - harmful <= 140)
+        assert len(found.float_layers) == least
+        assert all(harm[node] == 100 for node in found.float_layers)
 
 
 def test_named_layers_are_kept(built: onnx.ModelProto) -> None:
