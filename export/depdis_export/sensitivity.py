@@ -141,74 +141,92 @@ def search(
     make: the graph with the given nodes in float. Where all together do too much harm, each group is measured
     alone, the members of the most harmful ones too, and layers or groups are given back to float from the most
     harmful on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to
-    say. How many it takes is found by doubling and then halving, since harm may be spread over dozens.
+    say. Doubling and halving finds how many it takes, since harm may be spread over dozens.
     """
     reference = _outputs(base, frames)
-    groups = grouped(names, forced)
 
     def measure(float_nodes: set[str]) -> Harm:
         return harm(reference, _outputs(make(float_nodes), frames))
 
-    def whole() -> Found:
-        return Found(groups, measure({node for group in groups if group.kept for node in group.nodes}), bounds)
+    return _Search(names, forced, measure, bounds).run()
 
-    def held(found: Found) -> bool:
-        return found.whole.score(bounds) <= _AIM
 
-    found = whole()
-    if held(found):
+class _Search:
+    """Groups that are given back to float, the most harmful first, and what the whole does then."""
+
+    def __init__(
+        self, names: Mapping[str, str], forced: Iterable[str], measure: Callable[[set[str]], Harm],
+        bounds: Bounds,
+    ) -> None:  # fmt: skip
+        self.names, self.measure, self.bounds = names, measure, bounds
+        self.groups = grouped(names, forced)
+        self.free = [group for group in self.groups if not group.kept]
+        self.given: list[Group] = []
+        self.parts_left = _PARTS_AT_MOST
+
+    def run(self) -> Found:
+        """How many to give back, by doubling and then halving."""
+        found = self._whole()
+        if self._held(found):
+            return found
+        self.progress = Progress("measuring layers", len(self.groups))
+        for group in self.free:
+            self._measure_alone(group)
+        too_few, enough = 0, 1
+        found = self._give_back(enough)
+        while not self._held(found) and len(self.free) > 1:
+            too_few, enough = enough, 2 * enough
+            found = self._give_back(enough)
+        while self._held(found) and enough - too_few > 1:
+            middle = (too_few + enough) // 2
+            tried = self._give_back(middle)
+            if self._held(tried):
+                found, enough = tried, middle
+            else:
+                too_few = middle
+        self._keep(enough)
+        self.progress.close()
         return found
-    progress = Progress("measuring layers", len(groups))
 
-    def alone(group: Group) -> Group:
-        group.harm = measure(set(names) - set(group.nodes))
-        progress.advance()
-        return group
+    def _whole(self) -> Found:
+        kept = {node for group in self.groups if group.kept for node in group.nodes}
+        return Found(self.groups, self.measure(kept), self.bounds)
 
-    free = [alone(group) for group in groups if not group.kept]
-    given: list[Group] = []  # the most harmful first
-    parts_left = _PARTS_AT_MOST
+    def _held(self, found: Found) -> bool:
+        return found.whole.score(self.bounds) <= _AIM
 
-    def give_back(count: int) -> Found:
-        nonlocal parts_left
-        while len(given) < count and len(free) > 1:
-            worst = max(free, key=lambda group: _score(group, bounds))
-            free.remove(worst)
-            if len(worst.nodes) == 1 or len(worst.nodes) > parts_left:
-                given.append(worst)
-                continue
-            parts_left -= len(worst.nodes)
-            # Usually a single one of them does the harm.
-            parts = [Group((node,), (names[node],)) for node in worst.nodes]
-            assert progress.total is not None
-            progress.total += len(parts)
-            at = groups.index(worst)
-            groups[at : at + 1] = parts
-            free.extend(alone(part) for part in parts)
-        _keep(given, count)
-        return whole()
+    def _measure_alone(self, group: Group) -> None:
+        group.harm = self.measure(set(self.names) - set(group.nodes))
+        self.progress.advance()
 
-    too_few, enough = 0, 1
-    found = give_back(enough)
-    while not held(found) and len(free) > 1:
-        too_few, enough = enough, 2 * enough
-        found = give_back(enough)
-    while held(found) and enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        tried = give_back(middle)
-        if held(tried):
-            found, enough = tried, middle
-        else:
-            too_few = middle
-    _keep(given, enough)
-    progress.close()
-    return found
+    def _give_back(self, count: int) -> Found:
+        """The whole with the `count` most harmful in float."""
+        while len(self.given) < count and len(self.free) > 1:
+            worst = max(self.free, key=lambda group: _score(group, self.bounds))
+            self.free.remove(worst)
+            if 1 < len(worst.nodes) <= self.parts_left:
+                self._take_apart(worst)
+            else:
+                self.given.append(worst)
+        self._keep(count)
+        return self._whole()
 
+    def _take_apart(self, group: Group) -> None:
+        """Usually a single one of its layers does the harm."""
+        parts = [Group((node,), (self.names[node],)) for node in group.nodes]
+        self.parts_left -= len(parts)
+        assert self.progress.total is not None
+        self.progress.total += len(parts)
+        at = self.groups.index(group)
+        self.groups[at : at + 1] = parts
+        for part in parts:
+            self._measure_alone(part)
+        self.free += parts
 
-def _keep(given: Sequence[Group], count: int) -> None:
-    """Keep the first `count` of those given back in float."""
-    for place, group in enumerate(given):
-        group.kept = place < count
+    def _keep(self, count: int) -> None:
+        """Let the first `count` of those given back be in float, and the others not."""
+        for place, group in enumerate(self.given):
+            group.kept = place < count
 
 
 def harm(reference: Sequence[dict[str, NDArray[Any]]], got: Sequence[dict[str, NDArray[Any]]]) -> Harm:
