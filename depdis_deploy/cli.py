@@ -9,7 +9,7 @@ import typer
 
 from . import command
 from .infer_options import Duration, Outdir, Ray, RayAddress, Retry, Save, Segment, Smooth, Sources, Stdout
-from .model_options import CameraFov, CameraHeight, Device, Engine, ModelFile, Precision, TrustEngine
+from .model_options import CameraFov, CameraHeight, Device, Engine, InputSize, ModelFile, Precision, TrustEngine
 
 EXAMPLE = """
 Example: depdis-infer drive.mp4 --panel quad --save video --save json
@@ -26,6 +26,7 @@ def infer(
     engine: Engine = "auto",
     precision: Precision = "auto",
     trust_engine: TrustEngine = False,
+    imgsz: InputSize = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Of one call; as many calls at once as fill all cores.", show_default="1"),
@@ -54,6 +55,7 @@ def infer(
     from .durations import parse_duration
     from .infer import run
     from .job import Options
+    from .sizes import parse_sides
 
     def seconds(text: str | None, option: str) -> float | None:
         return None if text is None else parse_duration(text, option)
@@ -63,6 +65,7 @@ def infer(
             sources=tuple(sources or ()), model=model, device=device, outdir=outdir, exist_ok=exist_ok,
             batch=batch, stride=stride, save=tuple(save or ()), panel=panel, camera_fov=camera_fov, quiet=quiet,
             engine=engine, precision=precision, threads=threads, trust_engine=trust_engine,
+            imgsz=parse_sides(imgsz),
             duration_s=seconds(duration, "--duration"), segment_s=seconds(segment, "--segment"),
             retry_s=math.inf if retry is None else 0.0 if retry == "no" else parse_duration(retry, "--retry"),
             stdout=stdout, camera_height=camera_height, smooth=smooth, ray=ray, ray_address=ray_address,

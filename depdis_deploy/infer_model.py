@@ -19,6 +19,7 @@ def open_model(options: Options, threads: int) -> tuple[Predictor, list[str]]:
         predictor = Predictor(
             options.model, options.device, options.camera_fov, threads=threads, engine=options.engine,
             precision=options.precision, trust_engine=options.trust_engine, camera_height=options.camera_height,
+            imgsz=options.imgsz,
         )  # fmt: skip
     return predictor, list(dict.fromkeys(str(warning.message) for warning in caught))
 

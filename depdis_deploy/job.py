@@ -59,6 +59,7 @@ class Options:
     precision: str = "auto"
     threads: int | None = None
     trust_engine: bool = False
+    imgsz: tuple[int, int] | None = None
     duration_s: float | None = None
     segment_s: float | None = None
     retry_s: float = math.inf

@@ -16,6 +16,15 @@ Precision = Annotated[str, typer.Option(help="auto, or insist on fp32, bf16 or i
 TrustEngine = Annotated[
     bool, typer.Option("--trust-engine", help="Load a TensorRT engine not built here; it runs as code.")
 ]
+InputSize = Annotated[
+    str | None,
+    typer.Option(
+        "--imgsz",
+        metavar="WIDTHxHEIGHT",
+        help="The network's input, of a model that takes any size: larger sees farther, smaller is faster.",
+        show_default="the model's own",
+    ),
+]
 CameraFov = Annotated[
     float | None,
     typer.Option(

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .manifest import Manifest
 from .prediction import Camera, Prediction
 from .preprocess import Geometry, focal_length_px, plan, to_input
 from .road_plane import road_class
+from .sizes import LEAST_SIDE, LONGEST_SIDE
 from .sources import Frame
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "depdis-street.onnx"
@@ -43,6 +45,8 @@ class Predictor:
     threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto,
         or fp32, bf16 or int8 to insist on it. `choice` says in a line what was taken, and why.
     trust_engine: load a TensorRT engine though it was not built here by this user; it runs as code.
+    imgsz: (width, height) of the network's input in place of the model's own, of a model that takes any; each
+        picture keeps its aspect and becomes about so many pixels. None: the model's own.
     Raises InputError where the model or the device cannot be used, UsageError for a wrong option.
     """
 
@@ -50,6 +54,7 @@ class Predictor:
         self, model: str | os.PathLike[str] | None = None, device: str = "auto",
         camera_fov: float | None = None, *, threads: int | None = None, engine: str = "auto",
         precision: str = "auto", trust_engine: bool = False, camera_height: float | None = None,
+        imgsz: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         check_words(str(device), engine, precision)
         self.model = _bundled(str(device), precision) if model is None else Path(model)
@@ -61,8 +66,11 @@ class Predictor:
         self.names = self.manifest.taxonomy.names
         self.device = self._session.device
         self.camera_fov, self.camera_height = camera_fov, camera_height
+        self._own_rule = self.manifest.resize
         self._check()
         self._check_camera()
+        if imgsz is not None:
+            self._resize(*imgsz)
 
     def _described(self, reason: str, threads: int | None) -> str:
         session, precision = self._session, self.manifest.precision
@@ -89,6 +97,22 @@ class Predictor:
                 f"{self.model}: its resize rule ({rule.kind} {rule.width}x{rule.height}) does not fit its "
                 f"input (N, H, W, 3) = {shape}; export it again"
             )
+
+    def _resize(self, width: int, height: int) -> None:
+        """Take pictures at another size than the model's own."""
+        rule = self.manifest.resize
+        if (width, height) == (rule.width, rule.height):
+            return
+        if rule.kind != "area":
+            raise UsageError(
+                f"{self.model.name} takes {rule.width}x{rule.height} alone, not {width}x{height}: export it "
+                f"with --imgsz {width}x{height}, or with --dynamic for any size"
+            )
+        if min(width, height) < LEAST_SIDE or max(width, height) > LONGEST_SIDE:
+            raise UsageError(
+                f"input size: sides of {LEAST_SIDE} to {LONGEST_SIDE} pixels are expected, got {width}x{height}"
+            )
+        self.manifest = replace(self.manifest, resize=replace(rule, width=width, height=height))
 
     def _check_camera(self) -> None:
         manifest, height_m = self.manifest, self.camera_height
@@ -209,7 +233,8 @@ class Predictor:
         self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]], seen: NDArray[np.uint8]
     ) -> Prediction:
         camera = self._camera(geometry)
-        if "depth" in maps and camera is not None and not camera.assumed:
+        resized = self.manifest.resize != self._own_rule
+        if "depth" in maps and camera is not None and (resized or not camera.assumed):
             assert self.manifest.canonical_focal_px is not None
             scale = camera.focal_px * geometry.content[0] / geometry.frame[0] / self.manifest.canonical_focal_px
             maps["depth"] = scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
@@ -226,7 +251,11 @@ class Predictor:
             return Camera(self.camera_fov, focal_length_px(self.camera_fov, width), assumed=False)
         if canonical is None:
             return None
-        focal_px = canonical * width / geometry.content[0]
+        # The model's own size says which field of view is assumed: another size is no other camera.
+        own = geometry
+        if self.manifest.resize != self._own_rule:
+            own = plan(geometry.frame, self._own_rule)
+        focal_px = canonical * width / own.content[0]
         return Camera(math.degrees(2 * math.atan(width / 2 / focal_px)), focal_px, assumed=True)
 
 

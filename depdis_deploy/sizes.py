@@ -6,7 +6,7 @@ import re
 
 from .command import UsageError
 
-LONGEST_SIDE = 8192  # of a network's input, in pixels
+LEAST_SIDE, LONGEST_SIDE = 32, 8192  # of a network's input, in pixels
 
 
 def parse_size(text: str, option: str = "--imgsz") -> tuple[int | None, int, int]:
@@ -20,3 +20,13 @@ def parse_size(text: str, option: str = "--imgsz") -> tuple[int | None, int, int
     if max(width, height) > LONGEST_SIDE:
         raise UsageError(f"{option}: sides have at most {LONGEST_SIDE} pixels, got {text}")
     return batch, width, height
+
+
+def parse_sides(text: str | None, option: str = "--imgsz") -> tuple[int, int] | None:
+    """`640x320` -> (width, height), None of None; UsageError for other words, a batch too."""
+    if text is None:
+        return None
+    batch, width, height = parse_size(text, option)
+    if batch is not None:
+        raise UsageError(f"{option} is WIDTHxHEIGHT as 640x320, got {text!r}")
+    return width, height

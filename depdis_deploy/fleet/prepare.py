@@ -61,7 +61,7 @@ def facts_of(options: Options) -> dict[str, Any]:
         "--panel": options.panel, "--camera-fov": options.camera_fov,
         "--camera-height": options.camera_height, "--batch": options.batch,
         "model": file_sha256(model), "--device": options.device, "--engine": options.engine,
-        "--precision": options.precision,
+        "--precision": options.precision, "--imgsz": None if options.imgsz is None else list(options.imgsz),
     }  # fmt: skip
 
 

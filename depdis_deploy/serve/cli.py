@@ -13,6 +13,7 @@ from depdis_deploy.model_options import (
     CameraHeight,
     Device,
     Engine,
+    InputSize,
     ModelFile,
     Precision,
     TrustEngine,
@@ -38,6 +39,7 @@ def serve(
     engine: Engine = "auto",
     precision: Precision = "auto",
     trust_engine: TrustEngine = False,
+    imgsz: InputSize = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Pictures predicted at once.", show_default="one a core")
     ] = None,
@@ -61,6 +63,8 @@ def serve(
 ) -> int:
     """Serve predictions over HTTP: POST a picture to /predict; /docs describes the rest."""
     command.raise_on_sigterm()
+    from depdis_deploy.sizes import parse_sides
+
     from .settings import Settings, key_from, most_at_once
     from .start import start
 
@@ -73,6 +77,7 @@ def serve(
     return start(
         settings, model=model, device=device, camera_fov=camera_fov, engine=engine, precision=precision,
         trust_engine=trust_engine, log_level=log_level, camera_height=camera_height,
+        imgsz=parse_sides(imgsz),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 def start(
     settings: Settings, *, model: Path | None, device: str, camera_fov: float | None, engine: str,
     precision: str, trust_engine: bool, log_level: str, camera_height: float | None = None,
+    imgsz: tuple[int, int] | None = None,
 ) -> int:  # fmt: skip
     """Load the model and serve it; the exit status. Raises as `server.serve` and Predictor do."""
     if log_level not in _LEVELS:
@@ -31,6 +32,7 @@ def start(
         predictor = Predictor(
             model, device, camera_fov, threads=max(1, cores() // settings.workers), engine=engine,
             precision=precision, trust_engine=trust_engine, camera_height=camera_height,
+            imgsz=imgsz,
         )  # fmt: skip
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         print(f"note: {text}", file=sys.stderr)

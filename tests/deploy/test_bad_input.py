@@ -177,7 +177,8 @@ def test_a_model_that_is_none_is_refused_in_one_line(
         (("--camera-fov", "200"), 2, "--camera-fov 200"), (("--stride", "0"), 2, "stride"),
         (("--camera-height", "0"), 2, "--camera-height 0"), (("--camera-height", "1.5"), 2, "no class road"),
         (("--batch", "many"), 2, "batch"), (("--nonsense",), 2, "--nonsense"), (("--device", "7"), 1, "7"),
-        (("--device", "abacus"), 2, "abacus"),
+        (("--device", "abacus"), 2, "abacus"), (("--imgsz", "640"), 2, "WIDTHxHEIGHT"),
+        (("--imgsz", "16x16"), 2, "sides of 32"), (("--imgsz", "2x64x32"), 2, "--imgsz is WIDTHxHEIGHT"),
     ],
 )  # fmt: skip
 def test_wrong_usage(

@@ -16,7 +16,8 @@ import depdis_deploy
 from depdis_deploy import Predictor, predictor
 from depdis_deploy.camera_height import scaled
 from depdis_deploy.command import InputError, UsageError
-from depdis_deploy.sources import Frame
+from depdis_deploy.predictor import BUNDLED_MODEL
+from depdis_deploy.sources import Frame, open_sources
 
 RED, GREEN, BLUE = 0, 1, 2
 
@@ -144,6 +145,47 @@ def test_wrong_fields_of_view(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one camera"):
         Predictor(metric, camera_fov=60)
     assert Predictor(metric)(halves()).camera is None
+
+
+def test_another_input_size_sees_the_same_camera(model: Path) -> None:
+    """Twice the pixels a side make things look twice as near to the network: the metres must not follow."""
+    picture = halves(640, 320)
+    own, twice = Predictor(model)(picture), Predictor(model, imgsz=(128, 64))(picture)
+    assert (own.geometry.input, twice.geometry.input) == ((64, 32), (128, 64))
+    assert twice.camera == own.camera
+    assert np.allclose(twice.depth[:, 0], 2 * own.depth[:, 0], rtol=1e-5)  # type: ignore[index]
+    given = [Predictor(model, camera_fov=40, imgsz=size)(picture) for size in ((64, 32), (128, 64))]
+    assert np.allclose(given[1].depth[:, 0], 2 * given[0].depth[:, 0], rtol=1e-5)  # type: ignore[index]
+    assert given[0].camera == given[1].camera
+    assert np.array_equal(Predictor(model, imgsz=(64, 32))(picture).maps["depth"], own.maps["depth"])
+
+
+def test_a_metric_models_depth_stays_at_another_size(tmp_path: Path) -> None:
+    metric = write_tiny_model(tmp_path / "m.onnx", canonical_focal_px=None)
+    own, twice = (Predictor(metric, imgsz=size)(halves()) for size in (None, (128, 64)))
+    assert np.allclose(own.depth[:, 0], twice.depth[:, 0])  # type: ignore[index]
+
+
+def test_the_bundled_models_metres_hold_at_another_size() -> None:
+    """The median of the street's depth, over everything but sky."""
+    frame = next(open_sources(str(BUNDLED_MODEL.with_name("street.mp4"))))
+    found = [Predictor(imgsz=size, device="cpu")(frame) for size in (None, (960, 480), (480, 240))]
+    sky = [prediction.names.index("sky") for prediction in found]
+    medians = [
+        float(np.median(prediction.depth[prediction.labels != which]))  # type: ignore[index]
+        for prediction, which in zip(found, sky, strict=True)
+    ]
+    assert medians[1:] == pytest.approx([medians[0]] * 2, rel=0.2)
+
+
+@pytest.mark.parametrize(("size", "part"), [((0, 320), "sides of 32"), ((9000, 320), "sides of 32")])
+def test_input_sizes_that_cannot_be(model: Path, tmp_path: Path, size: tuple[int, int], part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        Predictor(model, imgsz=size)
+    fixed = write_tiny_model(tmp_path / "f.onnx", kind="stretch")
+    with pytest.raises(UsageError, match="takes 64x32 alone, not 128x64: export it with --imgsz 128x64, or"):
+        Predictor(fixed, imgsz=(128, 64))
+    assert Predictor(fixed, imgsz=(64, 32))(halves()).labels.shape == (32, 64)
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,14 @@ def opened(
 ) -> Opened:  # fmt: skip
     """The entries of a file; torch's networks run on the GPU where there is one.
 
-    size: another (width, height) of the input than the model's own; statistics: pictures to take batch-norm
-    statistics anew from; both for checkpoints. InputError or UsageError where the file cannot be evaluated
-    under `config`.
+    size: another (width, height) of the input than the model's own, where it takes any; statistics: pictures to
+    take batch-norm statistics anew from, for checkpoints. InputError or UsageError where the file cannot be
+    evaluated under `config`.
     """
     if path.suffix.lower() in EXPORTED:
-        if size is not None or statistics is not None:
-            raise UsageError("--size and --reestimate are for checkpoints only")
-        model, manifest = exported_model(path)
+        if statistics is not None:
+            raise UsageError("--reestimate is for checkpoints only")
+        model, manifest = exported_model(path, imgsz=size)
         about = {"file": path.name, "precision": manifest.precision, "source_sha256": manifest.source_sha256}
         entry = Entry(
             title=title, model=model, manifest=manifest, kind="exported", about={**about, **_input(manifest)}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.model_options import InputSize
 
-from .evaluate_options import Compare, Fps, JointSpace, Models, Out, Reestimate, Size, Target
+from .evaluate_options import Compare, Fps, JointSpace, Models, Out, Reestimate, Target
 from .options import Changes, DataFolder
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Its split.  [default: the configuration's]")] = None,
     settings: Changes = None,
     pictures: Annotated[int | None, typer.Option(help="Score on the first N pictures only.", min=1)] = None,
-    size: Size = None,
+    imgsz: InputSize = None,
     reestimate: Reestimate = False,
     cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
     align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
@@ -47,7 +48,9 @@ def evaluate(
         )
     if out is not None and out.exists() and not out.is_dir():
         raise command.UsageError(f"--out {out} is a file: give a folder's name")
-    wanted = _sides(size)
+    from depdis_deploy.sizes import parse_sides
+
+    wanted = parse_sides(imgsz)
     command.raise_on_sigterm()
     resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)
 
@@ -71,18 +74,6 @@ def evaluate(
         extras=Extras(compare=compare, joint_space=joint_space or (compare and len(found) > 1)),
     )  # fmt: skip
     _say(metrics, out)
-
-
-def _sides(size: str | None) -> tuple[int, int] | None:
-    """`--size` as (width, height)."""
-    from depdis_deploy.sizes import parse_size
-
-    if size is None:
-        return None
-    batch, width, height = parse_size(size, "--size")
-    if batch is not None:
-        raise command.UsageError(f"--size is WIDTHxHEIGHT as 640x320, got {size!r}")
-    return width, height
 
 
 def _statistics_of(config: Config, data: Path) -> Dataset:

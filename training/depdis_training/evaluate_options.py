@@ -17,9 +17,6 @@ Models = Annotated[
 Target = Annotated[
     Path | None, typer.Option(help="Root of the data set to score on, or a drive of depdis-data --drive.")
 ]
-Size = Annotated[
-    str | None, typer.Option(help="Another input size than the model's own, as 640x320 (checkpoints only).")
-]
 Reestimate = Annotated[
     bool,
     typer.Option(

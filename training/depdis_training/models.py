@@ -66,14 +66,15 @@ def torch_models(
     return _evaluated(forward, confidence=True), as_exported
 
 
-def exported_model(path: Path) -> tuple[Model, Manifest]:
+def exported_model(path: Path, *, imgsz: tuple[int, int] | None = None) -> tuple[Model, Manifest]:
     """An exported model (.onnx, ...) as a Model, run by the runtime as users run it, with its manifest.
 
     A file is computed in its own precision; `auto` might take bf16, and scores would depend on the machine.
+    imgsz: as Predictor's.
     """
     from depdis_deploy import Predictor
 
-    predictor = Predictor(path, "auto" if path.suffix.lower() == ".engine" else "cpu")
+    predictor = Predictor(path, "auto" if path.suffix.lower() == ".engine" else "cpu", imgsz=imgsz)
 
     def predict(picture: NDArray[np.uint8]) -> Maps:
         prediction = predictor(picture)
