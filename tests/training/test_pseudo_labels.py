@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,9 +22,11 @@ from torch import Tensor
 
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import ResizeRule
+from depdis_deploy.preprocess import plan, to_input
 from depdis_deploy.taxonomy import CITYSCAPES_16, Taxonomy
 from depdis_training.branches import NetworkOutput
 from depdis_training.data import Dataset, Sample, open_dataset
+from depdis_training.multi_scale import MultiScale
 from depdis_training.pseudo_labels import LabelStatistics, PseudoLabelled, write_pseudo_labels
 
 STRETCH = ResizeRule(kind="stretch", width=96, height=64)
@@ -232,6 +235,62 @@ def test_a_share_is_drawn_by_seed_and_the_rest_not_read(target: Dataset, tmp_pat
         assert [target.names[index] for index in sorted(watched.read)] == list(labelled.names)
         drawn.append(labelled.names)
     assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ResizeRule(kind="stretch", width=96, height=64), ResizeRule(kind="fit", width=128, height=64),
+        ResizeRule(kind="area", width=96, height=60, multiple=32),
+    ],
+    ids=lambda rule: rule.kind,
+)  # fmt: skip
+def test_probabilities_are_the_mean_over_sizes_and_mirror_images(target: Dataset, rule: ResizeRule) -> None:
+    network, picture = colour_network(1 / 3000).eval(), target[0].image[:50]
+    views = MultiScale(rule, (1.0, 1.5, 0.75), mirror=True)
+    inputs = views.inputs(picture)
+    expected, (width, height) = [], plan((picture.shape[1], 50), rule).content
+    for scale in (1.0, 1.5, 0.75):
+        size = round(rule.width * scale), round(rule.height * scale)
+        geometry = plan((picture.shape[1], 50), replace(rule, width=size[0], height=size[1]))
+        for mirrored in (False, True):
+            seen = to_input(picture, geometry, rule)
+            wide, high = geometry.content
+            if mirrored:
+                seen = np.concatenate([seen[:, :wide][:, ::-1], seen[:, wide:]], 1)
+            shares = probabilities(network, seen)[:, :high, :wide].transpose(1, 2, 0).astype(np.float32)
+            method = cv2.INTER_LINEAR if scale <= 1 else cv2.INTER_AREA
+            turned = shares[:, ::-1] if mirrored else shares
+            expected.append(np.dstack([cv2.resize(plane, (width, height), interpolation=method)
+                                       for plane in turned.transpose(2, 0, 1).copy()]))  # fmt: skip
+    found = views.probabilities(network, inputs, torch.device("cpu")).permute(1, 2, 0).numpy()
+    assert found.shape == (height, width, 16)
+    np.testing.assert_allclose(found.sum(2), 1, atol=1e-4)
+    # another way of shrinking: alike but for the borders of things
+    assert np.abs(found - np.mean(expected, 0)).mean() < 0.01
+    assert np.abs(found - expected[0]).mean() > 2 * np.abs(found - np.mean(expected, 0)).mean()
+
+
+def test_one_view_is_the_plain_prediction(target: Dataset) -> None:
+    network, picture = colour_network(1 / 3000).eval(), target[0].image
+    views = MultiScale(STRETCH)
+    found = views.probabilities(network, views.inputs(picture), torch.device("cpu")).numpy()
+    np.testing.assert_allclose(found, probabilities(network, picture), atol=1e-5)
+
+
+def test_labels_of_several_views_are_other_labels(target: Dataset, tmp_path: Path) -> None:
+    network = colour_network()
+    write(network, target, tmp_path / "one")
+    found = write(network, target, tmp_path / "more", scales=(1.0, 0.5), mirror=True)
+    settings = json.loads((tmp_path / "more" / "manifest.json").read_text())["settings"]
+    assert (settings["scales"], settings["mirror"]) == ([1.0, 0.5], True)
+    assert found.predicted.sum() == 10 * 96 * 64  # of the input's own size
+    assert (
+        content(tmp_path / "one")[f"{target.names[0]}.png"]
+        != content(tmp_path / "more")[f"{target.names[0]}.png"]
+    )
+    with pytest.raises(InputError, match="other settings"):
+        write(network, target, tmp_path / "more", scales=(1.0, 0.5))
 
 
 def test_class_balanced_thresholds_are_medians(target: Dataset, tmp_path: Path) -> None:

@@ -212,7 +212,8 @@ class Experiment:
                 network, target, folder, resize=self.config.input.rule(), taxonomy=self.parts.taxonomy,
                 confidence=settings.confidence, class_balanced=settings.class_balanced,
                 minimum_pixels=self.parts.minimum_pixels(self.counts) if spatial_prior else None,
-                share=settings.share, seed=self.config.seed, device=self.parts.fabric.device,
+                share=settings.share, scales=settings.scales, mirror=settings.mirror,
+                seed=self.config.seed, device=self.parts.fabric.device,
             )  # fmt: skip
             say(statistics.table())
             if not statistics.refined.any():

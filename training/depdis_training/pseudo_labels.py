@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.pictures import write_rgb
-from depdis_deploy.preprocess import Geometry, plan, resize_picture, to_input
+from depdis_deploy.preprocess import plan, resize_picture
 from depdis_deploy.progress import Progress
 from depdis_deploy.taxonomy import IGNORE, Taxonomy
 
@@ -29,7 +28,8 @@ from .data import reading
 from .data.samples import Dataset, Sample
 from .label_folder import MANIFEST, SHEET, LabelFolder, LabelStatistics
 from .label_sheet import LabelRow, label_sheet
-from .loading import ahead, network_images
+from .loading import ahead
+from .multi_scale import Inputs, MultiScale
 from .network import Network
 from .spatial_prior import refine
 
@@ -42,7 +42,8 @@ _BINS = 10_000  # of the confidence's histograms
 def write_pseudo_labels(
     network: Network, dataset: Dataset, folder: Path, *, resize: ResizeRule, taxonomy: Taxonomy,
     confidence: float = 0.9, class_balanced: bool = False, minimum_pixels: ArrayLike | None, share: float = 1.0,
-    seed: int = 0, device: torch.device | None = None, workers: int = 2, quiet: bool = False,
+    scales: Sequence[float] = (1.0,), mirror: bool = False, seed: int = 0,
+    device: torch.device | None = None, workers: int = 2, quiet: bool = False,
 ) -> LabelStatistics:  # fmt: skip
     """Label the pictures of `dataset` with `network` in evaluation mode, one palette PNG each in `folder`.
 
@@ -53,6 +54,8 @@ def write_pseudo_labels(
     class_balanced: a class whose median probability is lower has that as its threshold, found in a first
         pass over the pictures.
     share: of the pictures, drawn by `seed`; the others are not read.
+    scales, mirror: probabilities are the mean over these magnifications of the input, and over the mirror
+        image; the labels keep the size of the input itself.
     workers: threads that read ahead, and as many that refine and write, beside the forward pass.
 
     Beside the labels stand `manifest.json` (settings, model, thresholds, counts) and `sheet.png`. Called
@@ -66,14 +69,18 @@ def write_pseudo_labels(
     least = None if minimum_pixels is None else np.asarray(minimum_pixels)
     if least is not None and least.shape != (len(taxonomy),):
         raise ValueError(f"expected minimum_pixels of {len(taxonomy)} classes, got the shape {least.shape}")
-    labelling = _Labelling(network, dataset, resize, taxonomy, least, device or torch.device("cpu"))
+    labelling = _Labelling(
+        network, dataset, MultiScale(resize, tuple(scales), mirror), taxonomy, least,
+        device or torch.device("cpu"),
+    )  # fmt: skip
     chosen = _chosen(len(dataset), share, seed)
     names = list(dataset.names)
     output = LabelFolder(Path(folder), {
         "model_sha256": _fingerprint(network), "resize": asdict(resize), "classes": list(taxonomy.names),
         "palette": [list(colour) for colour in taxonomy.palette], "confidence": float(confidence),
         "class_balanced": class_balanced, "minimum_pixels": None if least is None else least.tolist(),
-        "share": float(share), "seed": seed, "pictures": [names[index] for index in chosen],
+        "share": float(share), "scales": [float(scale) for scale in scales], "mirror": mirror, "seed": seed,
+        "pictures": [names[index] for index in chosen],
     })  # fmt: skip
     absent = set(output.missing())
     if output.finished and not absent:
@@ -150,7 +157,7 @@ class _Labelling:
 
     network: Network
     dataset: Dataset
-    resize: ResizeRule
+    views: MultiScale
     taxonomy: Taxonomy
     least: NDArray[Any] | None
     device: torch.device
@@ -163,8 +170,8 @@ class _Labelling:
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="labels") as pool:
             try:
-                for index, geometry, frame in self._inputs(missing, workers):
-                    maps = self._confident(geometry, frame, output.thresholds)
+                for index, inputs in self._inputs(missing, workers):
+                    maps = self._confident(inputs, output.thresholds)
                     waiting.append(pool.submit(self._finish, output, names[index], *maps))
                     if len(waiting) > 2 * workers:
                         waiting.popleft().result()
@@ -184,8 +191,8 @@ class _Labelling:
         classes = len(self.taxonomy)
         counts = torch.zeros(classes * _BINS, dtype=torch.int64, device=self.device)
         progress = Progress("thresholds", len(chosen), unit="pictures", quiet=quiet)
-        for _, geometry, frame in self._inputs(chosen, workers):
-            probability, labels = self._predicted(geometry, frame)
+        for _, inputs in self._inputs(chosen, workers):
+            probability, labels = self._predicted(inputs)
             bins = (probability * _BINS).long().clamp(max=_BINS - 1) + labels.long() * _BINS
             counts += torch.bincount(bins.flatten(), minlength=len(counts))
             progress.advance()
@@ -198,35 +205,27 @@ class _Labelling:
     def row(self, index: int, thresholds: NDArray[np.float64]) -> LabelRow:
         """One picture of the sheet."""
         picture = self.dataset[index].image
-        geometry = plan((picture.shape[1], picture.shape[0]), self.resize)
-        maps = self._confident(geometry, to_input(picture, geometry, self.resize), thresholds)
-        image = resize_picture(picture, geometry.content, self.resize.interpolation)
+        inputs = self.views.inputs(picture)
+        maps = self._confident(inputs, thresholds)
+        image = resize_picture(picture, inputs.content, self.views.resize.interpolation)
         return LabelRow(image, *maps, self._refined(maps[1]))
 
-    def _inputs(
-        self, indices: Sequence[int], workers: int
-    ) -> Iterator[tuple[int, Geometry, NDArray[np.uint8]]]:
-        def prepared(place: int) -> tuple[int, Geometry, NDArray[np.uint8]]:
-            picture = self.dataset[indices[place]].image
-            geometry = plan((picture.shape[1], picture.shape[0]), self.resize)
-            return indices[place], geometry, to_input(picture, geometry, self.resize)
+    def _inputs(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, Inputs]]:
+        def prepared(place: int) -> tuple[int, Inputs]:
+            return indices[place], self.views.inputs(self.dataset[indices[place]].image)
 
         return ahead(prepared, 0, len(indices), threads=workers, depth=2 * workers)
 
-    @torch.inference_mode()
-    def _predicted(self, geometry: Geometry, frame: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """(h, w) the largest probability, and uint8 its class, on the content of an input (H, W, 3)."""
-        logits = self.network(network_images(frame[None]).to(self.device)).segmentation.float()
-        (wide, high), (width, height) = geometry.input, geometry.content
-        logits = functional.interpolate(logits, (high, wide), mode="bilinear", align_corners=True)
-        probability, labels = logits[0, :, :height, :width].softmax(0).max(0)
+    def _predicted(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """(h, w) the largest probability, and uint8 its class, on the content of an input."""
+        probability, labels = self.views.probabilities(self.network, inputs, self.device).max(0)
         return probability, labels.to(torch.uint8)
 
     def _confident(
-        self, geometry: Geometry, frame: NDArray[np.uint8], thresholds: NDArray[np.float64]
+        self, inputs: Inputs, thresholds: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The labels (h, w) of an input's content: all, and those whose probability reaches the threshold."""
-        probability, labels = self._predicted(geometry, frame)
+        probability, labels = self._predicted(inputs)
         least = torch.from_numpy(thresholds).to(self.device, torch.float32)[labels.long()]
         confident = labels.masked_fill(probability < least, IGNORE)
         return labels.cpu().numpy(), confident.cpu().numpy()

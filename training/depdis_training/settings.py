@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -241,6 +241,8 @@ class Labels(Section):
         `span`, which are of `reference` pixels (width, height), on the source's pixel counts, scaled to the
         input's area. share: of the target's pictures that are labelled. reestimate: batch-norm statistics
         are taken anew from the target's pictures before, for the labels and the training on them.
+    scales, mirror: probabilities are the mean over these magnifications of the input, and over the mirror
+        image too; not in the paper.
     """
 
     confidence: float = Field(default=0.9, gt=0, lt=1)
@@ -251,6 +253,8 @@ class Labels(Section):
     reference: Size = (1280, 760)
     share: float = Field(default=1.0, gt=0, le=1)
     reestimate: bool = False
+    scales: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(default=(1.0,), min_length=1)
+    mirror: bool = False
 
 
 class SelfTraining(Section):
