@@ -41,9 +41,14 @@ STREETS: dict[str, tuple[str, str, int, int, tuple[int, int]]] = {
 }
 
 
-def on_set(model: Path, layout: str, root: Path, split: str, taxonomy: Taxonomy) -> dict[str, float]:
+Size = tuple[int, int]
+
+
+def on_set(
+    model: Path, layout: str, root: Path, split: str, taxonomy: Taxonomy, *, imgsz: Size | None = None
+) -> dict[str, float]:
     """mIoU, class IoU in %, depth and density errors over a set."""
-    predict, manifest = exported_model(model)
+    predict, manifest = exported_model(model, imgsz=imgsz)
     assert manifest.density is not None
     dataset = open_dataset(layout, root, split, taxonomy)
     found = score(
@@ -53,7 +58,7 @@ def on_set(model: Path, layout: str, root: Path, split: str, taxonomy: Taxonomy)
     return {key.strip(): round(value, 3) for key, value in found.summary().items() if not np.isnan(value)}
 
 
-def on_streets(model: Path, domain: str, work: Path) -> dict[str, float]:
+def on_streets(model: Path, domain: str, work: Path, *, imgsz: Size | None = None) -> dict[str, float]:
     """The same over generated streets, which are drawn once."""
     layout, split, pictures, seed, size = STREETS[domain]
     root = work / f"{domain}-{pictures}-s{seed}"
@@ -61,12 +66,12 @@ def on_streets(model: Path, domain: str, work: Path) -> dict[str, float]:
         root, pictures=pictures, size=size, domain=domain, layout=layout, seed=seed,  # type: ignore[arg-type]
         split="train" if split == "all" else split,
     )  # fmt: skip
-    return on_set(model, layout, root, split, CITYSCAPES_16)
+    return on_set(model, layout, root, split, CITYSCAPES_16, imgsz=imgsz)
 
 
-def on_regions(model: Path, files: list[Path]) -> dict[str, Any]:
+def on_regions(model: Path, files: list[Path], *, imgsz: Size | None = None) -> dict[str, Any]:
     """Mean class accuracy, by class, and of each region."""
-    found = region_scores(Predictor(model, "cpu"), {path.name: path for path in files})
+    found = region_scores(Predictor(model, "cpu", imgsz=imgsz), {path.name: path for path in files})
     by_class = {name: round(float(np.mean(values)), 3) for name, values in found.items()}
     return {
         "mean_class_accuracy": round(float(np.mean([*by_class.values()])), 3), "by_class": by_class,

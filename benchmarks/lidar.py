@@ -28,14 +28,19 @@ def horizontal_fov_degrees(camera: dict[str, float]) -> float:
     return math.degrees(2 * math.atan(camera["width"] / 2 / camera["fx"]))
 
 
-def measure(folder: Path, model: Path | None) -> dict[str, dict[str, float]]:
-    """|Rel| and delta 1 of every frame: raw with the camera, median-aligned, and raw without the camera."""
+def measure(
+    folder: Path, model: Path | None, *, imgsz: tuple[int, int] | None = None
+) -> dict[str, dict[str, float]]:
+    """|Rel| and delta 1 of every frame: raw with the camera, median-aligned, and raw without the camera.
+
+    imgsz: as Predictor's.
+    """
     rows = {}
     for name, camera in json.loads((folder / "cameras.json").read_text()).items():
         truth_m = cv2.imread(str(folder / f"{name}_depth.png"), cv2.IMREAD_UNCHANGED).astype(np.float32) / 100
         row = {"fov_degrees": round(horizontal_fov_degrees(camera), 1)}
         for kind, fov in (("camera", row["fov_degrees"]), ("canonical", None)):
-            depth_m = Predictor(model, "cpu", fov)(folder / f"{name}.jpg").depth
+            depth_m = Predictor(model, "cpu", fov, imgsz=imgsz)(folder / f"{name}.jpg").depth
             for align in ("none", "median"):
                 figures = depth_metrics(depth_m, truth_m, cap_m=CAP_M, align=align)
                 row[f"{kind}_{align}_abs_rel"] = round(float(figures["abs_rel"]), 3)

@@ -24,6 +24,7 @@ from depdis_deploy.command import InputError
 from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.preprocess import plan, to_input
 from depdis_deploy.taxonomy import CITYSCAPES_16, Taxonomy
+from depdis_training import pseudo_labels
 from depdis_training.branches import NetworkOutput
 from depdis_training.data import Dataset, Sample, open_dataset
 from depdis_training.multi_scale import MultiScale
@@ -307,6 +308,32 @@ def test_class_balanced_thresholds_are_medians(target: Dataset, tmp_path: Path) 
     assert lower.sum() >= 3
     assert (found.confident[lower] >= 0.5 * found.predicted[lower]).all()
     assert (found.confident[lower] <= 0.6 * found.predicted[lower]).all()
+
+
+class Counting(ColourNetwork):
+    """It counts its passes."""
+
+    passes = 0
+
+    def forward(self, images: Tensor) -> NetworkOutput:
+        Counting.passes += 1
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(("kept", "passes"), [(0, 20), (3, 17), (99, 10)])
+def test_predictions_that_fit_into_memory_are_made_once(
+    target: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, passes: int
+) -> None:
+    monkeypatch.setattr(pseudo_labels, "_KEPT_BYTES", kept * 5 * 96 * 64)
+    monkeypatch.setattr(Counting, "passes", 0)
+    colours = np.random.default_rng(0).integers(0, 256, (16, 3))
+    network = Counting(torch.from_numpy(colours), 1 / 3000)
+    write(network, target, tmp_path / "some", class_balanced=True)
+    assert Counting.passes - 4 == passes  # four pictures of the sheet
+    write(colour_network(1 / 3000), target, tmp_path / "all", class_balanced=True)
+    found, expected = content(tmp_path / "some"), content(tmp_path / "all")
+    del found["manifest.json"], expected["manifest.json"]  # it names the network
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = ["LabelStatistics", "PseudoLabelled", "write_pseudo_labels"]
 
 SHEET_PICTURES = 4
 _BINS = 10_000  # of the confidence's histograms
+_KEPT_BYTES = 2**28  # of predictions made for the thresholds that the labels are then made of
 
 
 def write_pseudo_labels(
@@ -161,6 +162,7 @@ class _Labelling:
     taxonomy: Taxonomy
     least: NDArray[Any] | None
     device: torch.device
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def label(self, output: LabelFolder, missing: Sequence[int], workers: int, *, quiet: bool) -> None:
         """Write the labels of the pictures `missing`: the forward pass here, what follows in other threads."""
@@ -170,8 +172,8 @@ class _Labelling:
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="labels") as pool:
             try:
-                for index, inputs in self._inputs(missing, workers):
-                    maps = self._confident(inputs, output.thresholds)
+                for index, predicted in self._predictions(missing, workers):
+                    maps = self._confident(predicted, output.thresholds)
                     waiting.append(pool.submit(self._finish, output, names[index], *maps))
                     if len(waiting) > 2 * workers:
                         waiting.popleft().result()
@@ -186,13 +188,17 @@ class _Labelling:
     def medians(self, chosen: Sequence[int], most: float, workers: int, *, quiet: bool) -> NDArray[np.float64]:
         """(C,) the median probability of each class's predicted pixels, at most `most`.
 
-        From histograms of 1e-4, by the lower edge, so that at least half of a class is kept.
+        From histograms of 1e-4, by the lower edge, so that at least half of a class is kept. The first
+        predictions stay in memory, so that the labels of a camera's few hundred pictures need no second pass.
         """
         classes = len(self.taxonomy)
         counts = torch.zeros(classes * _BINS, dtype=torch.int64, device=self.device)
         progress = Progress("thresholds", len(chosen), unit="pictures", quiet=quiet)
-        for _, inputs in self._inputs(chosen, workers):
-            probability, labels = self._predicted(inputs)
+        room = _KEPT_BYTES
+        for index, (probability, labels) in self._predictions(chosen, workers):
+            room -= 5 * labels.numel()
+            if room >= 0:
+                self.kept[index] = probability, labels
             bins = (probability * _BINS).long().clamp(max=_BINS - 1) + labels.long() * _BINS
             counts += torch.bincount(bins.flatten(), minlength=len(counts))
             progress.advance()
@@ -206,15 +212,20 @@ class _Labelling:
         """One picture of the sheet."""
         picture = self.dataset[index].image
         inputs = self.views.inputs(picture)
-        maps = self._confident(inputs, thresholds)
+        maps = self._confident(self._predicted(inputs), thresholds)
         image = resize_picture(picture, inputs.content, self.views.resize.interpolation)
         return LabelRow(image, *maps, self._refined(maps[1]))
 
-    def _inputs(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, Inputs]]:
-        def prepared(place: int) -> tuple[int, Inputs]:
-            return indices[place], self.views.inputs(self.dataset[indices[place]].image)
+    def _predictions(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """What is kept first, and that only once."""
+        unseen = [index for index in indices if index not in self.kept]
+        yield from ((index, self.kept.pop(index)) for index in indices if index in self.kept)
 
-        return ahead(prepared, 0, len(indices), threads=workers, depth=2 * workers)
+        def prepared(place: int) -> Inputs:
+            return self.views.inputs(self.dataset[unseen[place]].image)
+
+        made = ahead(prepared, 0, len(unseen), threads=workers, depth=2 * workers)
+        yield from ((index, self._predicted(inputs)) for index, inputs in zip(unseen, made, strict=True))
 
     def _predicted(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """(h, w) the largest probability, and uint8 its class, on the content of an input."""
@@ -222,10 +233,10 @@ class _Labelling:
         return probability, labels.to(torch.uint8)
 
     def _confident(
-        self, inputs: Inputs, thresholds: NDArray[np.float64]
+        self, predicted: tuple[Tensor, Tensor], thresholds: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The labels (h, w) of an input's content: all, and those whose probability reaches the threshold."""
-        probability, labels = self._predicted(inputs)
+        probability, labels = predicted
         least = torch.from_numpy(thresholds).to(self.device, torch.float32)[labels.long()]
         confident = labels.masked_fill(probability < least, IGNORE)
         return labels.cpu().numpy(), confident.cpu().numpy()
