@@ -185,7 +185,10 @@ class Experiment:
             passes += alone
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
-            pictures = rounds * self.config.labels.share * len(target)
+            labels, (width, height) = self.config.labels, self.config.crop
+            passes_of_one = (1 + labels.mirror) * sum(scale**2 for scale in labels.scales)
+            pixels = self.config.input.width * self.config.input.height / (width * height)
+            pictures = rounds * labels.share * len(target) * passes_of_one * pixels
             works += [
                 Work("labels", round(pictures / training.batch), on_labels, alone, share=1 / 3),
                 Work("self-training", rounds * settings.iterations, on_labels, passes),
