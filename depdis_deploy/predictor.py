@@ -66,7 +66,7 @@ class Predictor:
         self.names = self.manifest.taxonomy.names
         self.device = self._session.device
         self.camera_fov, self.camera_height = camera_fov, camera_height
-        self._own_rule = self.manifest.resize
+        self._unit = 1.0  # by which the graph's depth becomes metres of the manifest's canonical camera
         self._check()
         self._check_camera()
         if imgsz is not None:
@@ -99,7 +99,8 @@ class Predictor:
             )
 
     def _resize(self, width: int, height: int) -> None:
-        """Take pictures at another size than the model's own."""
+        """Take pictures at another size than the model's own, of the same camera: where twice the pixels make
+        things look half as far to the network, metres do not follow."""
         rule = self.manifest.resize
         if (width, height) == (rule.width, rule.height):
             return
@@ -113,6 +114,10 @@ class Predictor:
                 f"input size: sides of {LEAST_SIDE} to {LONGEST_SIDE} pixels are expected, got {width}x{height}"
             )
         self.manifest = replace(self.manifest, resize=replace(rule, width=width, height=height))
+        if self.manifest.canonical_focal_px is not None:
+            self._unit = math.sqrt(width * height / (rule.width * rule.height))
+            focal_px = self._unit * self.manifest.canonical_focal_px
+            self.manifest = replace(self.manifest, canonical_focal_px=focal_px)
 
     def _check_camera(self) -> None:
         manifest, height_m = self.manifest, self.camera_height
@@ -233,10 +238,12 @@ class Predictor:
         self, frame: Frame, geometry: Geometry, maps: dict[str, NDArray[Any]], seen: NDArray[np.uint8]
     ) -> Prediction:
         camera = self._camera(geometry)
-        resized = self.manifest.resize != self._own_rule
-        if "depth" in maps and camera is not None and (resized or not camera.assumed):
+        scale = self._unit
+        if camera is not None and not camera.assumed:
             assert self.manifest.canonical_focal_px is not None
-            scale = camera.focal_px * geometry.content[0] / geometry.frame[0] / self.manifest.canonical_focal_px
+            focal_px = camera.focal_px * geometry.content[0] / geometry.frame[0]  # of the input
+            scale *= focal_px / self.manifest.canonical_focal_px
+        if "depth" in maps and scale != 1:
             maps["depth"] = scaled(maps["depth"], scale, self.manifest.depth_range_m[1])
         return Prediction(
             frame.image, maps, geometry, self.manifest, path=frame.path or None, frame=frame.index,
@@ -251,11 +258,7 @@ class Predictor:
             return Camera(self.camera_fov, focal_length_px(self.camera_fov, width), assumed=False)
         if canonical is None:
             return None
-        # The model's own size says which field of view is assumed: another size is no other camera.
-        own = geometry
-        if self.manifest.resize != self._own_rule:
-            own = plan(geometry.frame, self._own_rule)
-        focal_px = canonical * width / own.content[0]
+        focal_px = canonical * width / geometry.content[0]
         return Camera(math.degrees(2 * math.atan(width / 2 / focal_px)), focal_px, assumed=True)
 
 

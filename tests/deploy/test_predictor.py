@@ -152,7 +152,11 @@ def test_another_input_size_sees_the_same_camera(model: Path) -> None:
     picture = halves(640, 320)
     own, twice = Predictor(model)(picture), Predictor(model, imgsz=(128, 64))(picture)
     assert (own.geometry.input, twice.geometry.input) == ((64, 32), (128, 64))
-    assert twice.camera == own.camera
+    assert twice.camera is not None
+    assert own.camera is not None
+    assert twice.camera.assumed
+    assert twice.camera.focal_px == pytest.approx(own.camera.focal_px)
+    assert twice.manifest.canonical_focal_px == 128
     assert np.allclose(twice.depth[:, 0], 2 * own.depth[:, 0], rtol=1e-5)  # type: ignore[index]
     given = [Predictor(model, camera_fov=40, imgsz=size)(picture) for size in ((64, 32), (128, 64))]
     assert np.allclose(given[1].depth[:, 0], 2 * given[0].depth[:, 0], rtol=1e-5)  # type: ignore[index]
