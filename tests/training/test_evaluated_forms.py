@@ -11,18 +11,21 @@ from typer.testing import CliRunner
 
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import IMAGENET_MEAN_BGR, Manifest, ResizeRule
+from depdis_deploy.predictor import BUNDLED_MODEL
 from depdis_deploy.preprocess import plan, to_input
-from depdis_deploy.taxonomy import CITYSCAPES_7, IGNORE
+from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16, IGNORE
 from depdis_training import evaluate_cli
 from depdis_training.checkpoint import write_checkpoint, write_released
 from depdis_training.data import open_dataset
+from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.entries import compared, expanded, of_network
 from depdis_training.evaluated import Entry, Options, evaluate
 from depdis_training.evaluation import mean_iou
 from depdis_training.joint_space import choose_pixels, described, kind_of, separation, space
 from depdis_training.losses import self_information
-from depdis_training.models import Maps
+from depdis_training.models import Maps, exported_model
 from depdis_training.network import build_network
+from depdis_training.scoring import score
 from depdis_training.street.drive_writer import write_drive
 from depdis_training.street.writer import write_street
 
@@ -225,3 +228,24 @@ def test_silhouette_and_purity_equal_their_definitions():
     assert separation(features, classes) == pytest.approx(
         {"silhouette": np.mean(silhouettes), "purity": purity}
     )
+
+
+def test_an_exported_model_at_another_size_keeps_its_metres(tmp_path):
+    """A scale that counts twice would take |Rel| to half and beyond."""
+    write_street(
+        tmp_path / "streets", pictures=3, size=(512, 256), domain="random", layout="synthia", seed=3,
+        split="train", workers=1, quiet=True,
+    )  # fmt: skip
+    dataset = open_dataset("synthia", tmp_path / "streets", "all", CITYSCAPES_16)
+    found = []
+    for imgsz in (None, (960, 480)):
+        model, manifest = exported_model(BUNDLED_MODEL, imgsz=imgsz)
+        assert manifest.density is not None
+        mixtures = DepthDistribution.from_dict(manifest.density)
+        found.append(score(model, dataset, manifest, distribution=mixtures).summary())
+    own, larger = found
+    assert own["depth abs_rel"] < 0.3
+    assert larger["depth abs_rel"] == pytest.approx(own["depth abs_rel"], abs=0.1)
+    # the network knows density at its own size
+    assert own["density MAE"] < larger["density MAE"] < larger["density MAE, best constant per row"]
+    assert larger["mIoU 16 (%)"] != own["mIoU 16 (%)"]
