@@ -324,7 +324,7 @@ class Counting(ColourNetwork):
 def test_predictions_that_fit_into_memory_are_made_once(
     target: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, passes: int
 ) -> None:
-    monkeypatch.setattr(pseudo_labels, "_KEPT_BYTES", kept * 5 * 96 * 64)
+    monkeypatch.setattr(pseudo_labels, "_KEPT_PIXELS", kept * 96 * 64)
     monkeypatch.setattr(Counting, "passes", 0)
     colours = np.random.default_rng(0).integers(0, 256, (16, 3))
     network = Counting(torch.from_numpy(colours), 1 / 3000)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ __all__ = ["LabelStatistics", "PseudoLabelled", "write_pseudo_labels"]
 
 SHEET_PICTURES = 4
 _BINS = 10_000  # of the confidence's histograms
-_KEPT_BYTES = 2**28  # of predictions made for the thresholds that the labels are then made of
+_KEPT_PIXELS = 50_000_000  # of predictions made for the thresholds that the labels are then made of
 
 
 def write_pseudo_labels(
@@ -70,10 +70,10 @@ def write_pseudo_labels(
     least = None if minimum_pixels is None else np.asarray(minimum_pixels)
     if least is not None and least.shape != (len(taxonomy),):
         raise ValueError(f"expected minimum_pixels of {len(taxonomy)} classes, got the shape {least.shape}")
+    device = device or torch.device("cpu")
     labelling = _Labelling(
-        network, dataset, MultiScale(resize, tuple(scales), mirror), taxonomy, least,
-        device or torch.device("cpu"),
-    )  # fmt: skip
+        network, dataset, MultiScale(resize, tuple(scales), mirror), taxonomy, least, device, _Kept()
+    )
     chosen = _chosen(len(dataset), share, seed)
     names = list(dataset.names)
     output = LabelFolder(Path(folder), {
@@ -152,6 +152,35 @@ class PseudoLabelled:
         return self.folder / f"{name}.png"
 
 
+class _Kept:
+    """Predictions of pictures, in two blocks: as tensors of their own they would leave the memory that each
+    forward pass takes and gives back in pieces, a few GB in all."""
+
+    def __init__(self) -> None:
+        self._probability, self._labels = torch.empty(0), torch.empty(0, dtype=torch.uint8)
+        self._places: dict[int, tuple[int, torch.Size]] = {}
+        self._end = 0
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._places
+
+    def add(self, index: int, probability: Tensor, labels: Tensor) -> None:
+        """Keep a picture's prediction, (h, w) both, if there is room."""
+        if not self._places:
+            self._probability = torch.empty(_KEPT_PIXELS, device=labels.device)
+            self._labels = torch.empty(_KEPT_PIXELS, dtype=torch.uint8, device=labels.device)
+        begin, end = self._end, self._end + labels.numel()
+        if end <= len(self._labels):
+            self._probability[begin:end] = probability.flatten()
+            self._labels[begin:end] = labels.flatten()
+            self._places[index], self._end = (begin, labels.shape), end
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        begin, shape = self._places[index]
+        end = begin + shape.numel()
+        return self._probability[begin:end].view(shape), self._labels[begin:end].view(shape)
+
+
 @dataclass(frozen=True)
 class _Labelling:
     """Predictions of a network and what is made of them."""
@@ -162,7 +191,7 @@ class _Labelling:
     taxonomy: Taxonomy
     least: NDArray[Any] | None
     device: torch.device
-    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    kept: _Kept
 
     def label(self, output: LabelFolder, missing: Sequence[int], workers: int, *, quiet: bool) -> None:
         """Write the labels of the pictures `missing`: the forward pass here, what follows in other threads."""
@@ -194,11 +223,8 @@ class _Labelling:
         classes = len(self.taxonomy)
         counts = torch.zeros(classes * _BINS, dtype=torch.int64, device=self.device)
         progress = Progress("thresholds", len(chosen), unit="pictures", quiet=quiet)
-        room = _KEPT_BYTES
         for index, (probability, labels) in self._predictions(chosen, workers):
-            room -= 5 * labels.numel()
-            if room >= 0:
-                self.kept[index] = probability, labels
+            self.kept.add(index, probability, labels)
             bins = (probability * _BINS).long().clamp(max=_BINS - 1) + labels.long() * _BINS
             counts += torch.bincount(bins.flatten(), minlength=len(counts))
             progress.advance()
@@ -217,9 +243,9 @@ class _Labelling:
         return LabelRow(image, *maps, self._refined(maps[1]))
 
     def _predictions(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
-        """What is kept first, and that only once."""
+        """What is kept first, then what has to be made."""
         unseen = [index for index in indices if index not in self.kept]
-        yield from ((index, self.kept.pop(index)) for index in indices if index in self.kept)
+        yield from ((index, self.kept[index]) for index in indices if index in self.kept)
 
         def prepared(place: int) -> Inputs:
             return self.views.inputs(self.dataset[unseen[place]].image)
