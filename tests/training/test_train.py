@@ -17,9 +17,10 @@ from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
 from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint
+from depdis_training.config import load_config
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
 from depdis_training.network import build_network
-from depdis_training.pipeline import train
+from depdis_training.pipeline import run_before, train
 from depdis_training.run_log import read_log
 from depdis_training.start import start_from
 
@@ -60,6 +61,27 @@ def test_a_run_goes_on_from_another_that_is_made_before_it(tmp_path, blocks, cap
     capfd.readouterr()
     _run(config, tmp_path / "run")
     assert capfd.readouterr().err.count("this run is finished") == 1
+
+
+def test_the_bundled_models_three_trainings_see_their_own_streets(tmp_path):
+    config, folder = (
+        load_config("bundled", ["source.street.pictures=9", "augment.crop=[64, 48]"]),
+        tmp_path / "run",
+    )
+    found = [(config, folder)]
+    while (before := run_before(*found[-1])) is not None:
+        found.append(before)
+    configs = [config for config, _ in found]
+    assert [config.name for config in configs] == ["bundled", "bundled-second", "bundled-first"]
+    assert [path.name for _, path in found] == ["run", "run-before", "run-before-before"]
+    assert [config.source.street.seed for config in configs] == [1, 0, 0]
+    assert {(config.source.street.pictures, config.augment.crop) for config in configs} == {(9, (64, 48))}
+    assert [config.losses.depth_loss for config in configs] == ["abs_rel", "abs_rel", "relative"]
+    assert [config.mixtures.kind for config in configs] == ["start", "fit", "fit"]
+    own = load_config("bundled", [], {"source.root": str(tmp_path)})
+    before = run_before(own, folder)
+    assert before is not None
+    assert before[0].source == own.source
 
 
 def test_a_run_learns_and_leaves_everything_behind(finished_run):

@@ -42,7 +42,7 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     """
     if until is not None and until not in STAGES:
         raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
-    before = _before(config, folder)
+    before = run_before(config, folder)
     if before is not None:
         config = _with(config, network={"init": str(before[1] / WEIGHTS)})
     workers = join_workers()
@@ -66,16 +66,22 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     Experiment(run, data, cache, workers).carry_out(until)
 
 
-def _before(config: Config, folder: Path) -> tuple[Config, Path] | None:
+def run_before(config: Config, folder: Path) -> tuple[Config, Path] | None:
     """The run whose result this one goes on from, and its folder; None where there is none.
 
-    It is of `network.after`, on this one's data, network and arithmetic.
+    It is of `network.after`, on this one's data, network and arithmetic; of a generated source it keeps its own
+    seed, so that this one's streets can be new to the network.
     """
     name, network = config.network.after, config.network
     if name is None or network.init is not None:
         return None
     own = {key: getattr(config, key) for key in ("seed", "source", "target", "validation", "input", "augment")}
-    first = load_config(name).model_copy(update=own)
+    first = load_config(name)
+    given, theirs = config.source.street, first.source.street
+    if config.source.root is None and given is not None and theirs is not None:
+        street = given.model_copy(update={"seed": theirs.seed})
+        own["source"] = config.source.model_copy(update={"street": street})
+    first = first.model_copy(update=own)
     start = {"start": "scratch"} if network.start == "scratch" else {}
     first = _with(first, network={"backbone": network.backbone, **start})
     first = _with(first, training={"precision": config.training.precision})
