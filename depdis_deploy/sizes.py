@@ -26,7 +26,7 @@ def parse_sides(text: str | None, option: str = "--imgsz") -> tuple[int, int] | 
     """`640x320` -> (width, height), None of None; UsageError for other words, a batch too."""
     if text is None:
         return None
-    batch, width, height = parse_size(text, option)
-    if batch is not None:
-        raise UsageError(f"{option} is WIDTHxHEIGHT as 640x320, got {text!r}")
+    if text.count("x") != 1:
+        raise UsageError(f"{option} takes WIDTHxHEIGHT, such as 640x320, got {text!r}")
+    _, width, height = parse_size(text, option)
     return width, height

@@ -107,7 +107,7 @@ def test_the_rows_baselines_are_there_to_be_beaten(scores):
     [
         (("--align", "mean"), 2, "none or median"),
         (("--imgsz", "640"), 2, "WIDTHxHEIGHT"),
-        (("--imgsz", "2x640x320"), 2, "--imgsz is WIDTHxHEIGHT"),
+        (("--imgsz", "2x640x320"), 2, "--imgsz takes WIDTHxHEIGHT, such"),
         (("--compare",), 2, "give its folder with --out"),
         (("--out", __file__), 2, "is a file"),
         (("--set", "validation.layout=kitti"), 1, "no data set layout 'kitti'"),
