@@ -178,7 +178,7 @@ def test_a_model_that_is_none_is_refused_in_one_line(
         (("--camera-height", "0"), 2, "--camera-height 0"), (("--camera-height", "1.5"), 2, "no class road"),
         (("--batch", "many"), 2, "batch"), (("--nonsense",), 2, "--nonsense"), (("--device", "7"), 1, "7"),
         (("--device", "abacus"), 2, "abacus"), (("--imgsz", "640"), 2, "WIDTHxHEIGHT"),
-        (("--imgsz", "16x16"), 2, "sides of 32"), (("--imgsz", "2x64x32"), 2, "--imgsz takes WIDTHxHEIGHT, such"),
+        (("--imgsz", "16x16"), 2, "sides of 32"), (("--imgsz", "2x64x32"), 2, "takes WIDTHxHEIGHT, such"),
     ],
 )  # fmt: skip
 def test_wrong_usage(
