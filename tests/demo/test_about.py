@@ -22,7 +22,7 @@ def test_each_output_has_a_picture_and_the_card_says_what_runs(page: Page) -> No
         )
     card = page.locator("#dd-about dl")
     expect(card).to_contain_text(Predictor(threads=1).choice)
-    expect(card).to_contain_text("57.6 mIoU on CamVid")
+    expect(card).to_contain_text("58.5 mIoU on CamVid")
     expect(card).to_contain_text("in its own shape, with about as many as 640 × 320 pixels")
     names = Predictor(threads=1).names
     expect(page.get_by_text(f"One of {len(names)} classes, from {names[0]} to {names[-1]}.")).to_be_visible()
