@@ -6,7 +6,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
 
   part.time.textContent = shorter
     ? "This server was started with settings of its own for it, so how long it takes is shown once it has begun."
-    : "It takes about 6 minutes of one processor core, and 40 seconds more the first time; a forecast is shown once it has begun. One clip is adapted at a time, and one more can wait.";
+    : "It takes about 10 minutes of one processor core, and 40 seconds more the first time; a forecast is shown once it has begun. One clip is adapted at a time, and one more can wait.";
   if (missing) {
     part.bringing.hidden = true;
     say(part.say, missing);
