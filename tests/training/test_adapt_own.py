@@ -144,10 +144,8 @@ def compared():
 def test_the_better_network_is_delivered_whichever_it_is(compared, tmp_path):
     source, target, manifest = compared
     good, spoilt = load_network(bundled_weights()), load_network(bundled_weights())
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for weight in spoilt.parameters():
-            weight.add_(0.01 * torch.randn_like(weight) * weight.std(correction=0))
+    with torch.no_grad():  # it hardly sees cars and persons
+        spoilt.decoder.segmentation.bias[[CITYSCAPES_16.index("car"), CITYSCAPES_16.index("person")]] -= 4
     for start, result in ((good, spoilt), (spoilt, good)):
         kept = decided(tmp_path, start, result, (source, target), manifest, pictures=4)
         verdict = json.loads((tmp_path / "verdict.json").read_text())
