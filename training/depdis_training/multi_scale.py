@@ -17,11 +17,10 @@ from torch.nn import functional
 
 from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.preprocess import Geometry, plan, to_input
+from depdis_deploy.sizes import LEAST_SIDE
 
 from .loading import network_images
 from .network import Network
-
-_LEAST_SIDE = 32  # of an input, in pixels
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class MultiScale:
 
     def _rule(self, scale: float) -> ResizeRule:
         width, height = (
-            max(_LEAST_SIDE, round(side * scale)) for side in (self.resize.width, self.resize.height)
+            max(LEAST_SIDE, round(side * scale)) for side in (self.resize.width, self.resize.height)
         )
         return replace(self.resize, width=width, height=height)
 

@@ -192,11 +192,11 @@ class Experiment:
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
             labels, (width, height) = self.config.labels, self.config.crop
-            passes_of_one = (1 + labels.mirror) * sum(scale**2 for scale in labels.scales)
-            pixels = self.config.input.width * self.config.input.height / (width * height)
-            pictures = rounds * labels.share * len(target) * passes_of_one * pixels
+            sizes = (1 + labels.mirror) * sum(scale**2 for scale in labels.scales)
+            crops = sizes * self.config.input.width * self.config.input.height / (width * height)
+            crops *= rounds * labels.share * len(target)
             works += [
-                Work("labels", round(pictures / training.batch), on_labels, alone, share=1 / 3),
+                Work("labels", round(crops / training.batch), on_labels, alone, share=1 / 3),
                 Work("self-training", rounds * settings.iterations, on_labels, passes),
             ]
         say(forecast(works))
