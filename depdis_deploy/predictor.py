@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,18 @@ class Predictor:
         self._check_camera()
         if imgsz is not None:
             self._resize(*imgsz)
+
+    def with_camera(
+        self, camera_fov: float | None = None, *, camera_height: float | None = None
+    ) -> Predictor:  # fmt: skip
+        """The same loaded model for pictures of another camera, as if it had been opened with these.
+
+        UsageError: no such camera, or this model does not know what makes its metres.
+        """
+        other = copy(self)
+        other.camera_fov, other.camera_height = camera_fov, camera_height
+        other._check_camera()
+        return other
 
     def _described(self, reason: str, threads: int | None) -> str:
         session, precision = self._session, self.manifest.precision

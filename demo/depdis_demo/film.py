@@ -52,15 +52,17 @@ class _WatchedJob(Job):
 class Film:
     """A video at work: `start`, look at `progress` until it is `done`, then at `files`.
 
-    most_seconds: where it stops, for a file whose header says less than it holds.
+    most_seconds: where it stops, for a file whose header says less than it holds. smooth: hold labels against
+    flicker.
     """
 
     def __init__(
-        self, predictor: Predictor, source: Path, folder: Path, panel: str, most_seconds: float
-    ) -> None:
+        self, predictor: Predictor, source: Path, folder: Path, panel: str, most_seconds: float, *,
+        smooth: bool = False,
+    ) -> None:  # fmt: skip
         self.source, self.folder, self.most_seconds = source, folder, most_seconds
         self.stop = Interruption()
-        options = Options(panel=panel, save=("video", "json"), quiet=True)
+        options = Options(panel=panel, save=("video", "json"), quiet=True, smooth=smooth)
         self.job = _WatchedJob(options, predictor, folder, self.stop)
         self.error: Exception | None = None
         self.cancelled = self.too_long = False

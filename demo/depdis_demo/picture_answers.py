@@ -14,24 +14,25 @@ from depdis_deploy.pictures import read_picture
 
 from . import examples
 from .limits import check_size, plain
+from .own_camera import behind
 from .picture import DOWNLOADS, hexadecimal, scales, url, view_of
 from .room import Room
 from .turns import BUSY, Busy
 from .visitors import Visitor
 
 if TYPE_CHECKING:
-    from depdis_deploy import Prediction
+    from depdis_deploy import Prediction, Predictor
 
 _THUMB = (320, 180)
 
 
 class _Shown(NamedTuple):
-    """The picture that a page shows: whose, its file, its name there, and the model's name."""
+    """The picture that a page shows: whose, its file, its name there, and what predicted it."""
 
     visitor: Visitor
     path: Path
     name: str
-    model: str
+    predictor: Predictor
 
 
 class PictureAnswers:
@@ -75,7 +76,8 @@ class PictureAnswers:
                 path = self.room.visitors.uploaded(str(path), folder)
             check_size(path, self.room.limits)
             with self.room.pictures.turn():
-                prediction = self._predicted(path, model)
+                predictor = behind(self.room.models.get(model), asked)
+                prediction = self._predicted(path, predictor)
                 shown = view_of(prediction, folder)
             visitor.keep(folder, "picture")
         except Busy:
@@ -85,12 +87,11 @@ class PictureAnswers:
         except Exception:
             # a page that was closed took the files away under the work
             return self._said("" if visitor.gone.is_set() else self.room.wrong(), asked)
-        about = self._about(prediction, _Shown(visitor, path, name, model))
+        about = self._about(prediction, _Shown(visitor, path, name, predictor))
         return {**self._answer("result", asked), "name": name, **shown, **about}
 
-    def _predicted(self, path: Path, model: str) -> Prediction:
-        image = read_picture(path, max_pixels=self.room.limits.pixels)
-        return self.room.models.get(model)(image)
+    def _predicted(self, path: Path, predictor: Predictor) -> Prediction:
+        return predictor(read_picture(path, max_pixels=self.room.limits.pixels))
 
     def _about(self, prediction: Prediction, shown: _Shown) -> dict[str, Any]:
         token = secrets.token_urlsafe(16)
@@ -115,11 +116,11 @@ class PictureAnswers:
         kind = asked.get("kind", "")
         if shown is None or kind not in DOWNLOADS:
             return {"error": "This picture is gone; choose it again."}
-        visitor, path, name, model = shown
+        visitor, path, name, predictor = shown
         try:
             with self.room.pictures.turn():
                 folder = visitor.fresh("download")
-                (made,) = self._predicted(path, model).save_as(folder, Path(name).stem, [kind])
+                (made,) = self._predicted(path, predictor).save_as(folder, Path(name).stem, [kind])
         except Busy:
             return {"error": BUSY}
         except (ValueError, OSError) as error:

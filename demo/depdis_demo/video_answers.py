@@ -10,6 +10,7 @@ from depdis_deploy.sources import BUNDLED_CLIP
 
 from .film import Film
 from .long_answers import LongAnswers
+from .own_camera import behind
 from .picture import hexadecimal, url
 from .room import Room
 from .turns import BUSY
@@ -49,12 +50,14 @@ class VideoAnswers(LongAnswers[Film]):
         return self.room.visitors.uploaded(str(asked.get("path") or ""), visitor.fresh("clip"))
 
     def work(self, model: str, path: Path, asked: dict[str, Any], visitor: Visitor) -> Film:
-        """With the panel that was asked for."""
+        """With the panel and the camera that were asked for."""
         visitor.video = path
         panel = str(asked.get("panel"))
         panel = panel if panel in PANELS else "overlay"
-        predictor = self.room.models.get(model)
-        return Film(predictor, path, visitor.fresh("video"), panel, self.room.limits.seconds)
+        predictor = behind(self.room.models.get(model), asked)
+        smooth = asked.get("smooth") is True and "confidence" in predictor.manifest.outputs
+        folder = visitor.fresh("video")
+        return Film(predictor, path, folder, panel, self.room.limits.seconds, smooth=smooth)
 
     def result(self, work: Film) -> dict[str, Any]:
         """The film, its lines, and what there is to say of it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Cameras, pixels
+from browsing import Cameras, pixels, wait_until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -284,6 +284,46 @@ def test_a_bad_file_leaves_the_picture_on_screen_its_downloads(
     waiting.value.save_as(tmp_path / "labels.png")
     with Image.open(tmp_path / "labels.png") as got:
         assert np.array_equal(np.asarray(got), predictor(film[10]).labels)
+
+
+def test_the_visitors_own_camera_makes_the_metres(page: Page, predictor: Predictor, tmp_path: Path) -> None:
+    choose_example(page, "Fog")
+    image = read_picture(examples.picture("fog"))
+    height, width = image.shape[:2]
+    at = width // 2, 9 * height // 10
+
+    def metres_are(own: Predictor) -> None:
+        depth = own(image).depth
+        assert depth is not None
+        expected = float(depth[at[1], at[0]])
+
+        def shown() -> bool:
+            point_at(page, *at, (width, height))
+            return abs(float(said(page, "depth").removesuffix(" m")) - expected) <= 0.0551
+
+        wait_until(shown, f"{expected:.1f} m")
+
+    metres_are(predictor)
+    page.locator("#dd-picture summary").click()
+    page.locator("#dd-picture").get_by_label("Field of view, degrees across").fill("40")
+    page.keyboard.press("Tab")
+    metres_are(predictor.with_camera(40.0))
+    page.locator("#dd-picture").get_by_label("Height above the road, metres").fill("1.1")
+    page.keyboard.press("Tab")
+    own = predictor.with_camera(40.0, camera_height=1.1)
+    metres_are(own)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Depth, 16-bit PNG in cm").click()
+    path = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    (tmp_path / "expected").mkdir()
+    (expected,) = own(examples.picture("fog")).save_as(tmp_path / "expected", "fog", ["depth"])
+    assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(expected)))
+
+    page.locator("#dd-picture").get_by_label("Field of view, degrees across").fill("500")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("alert")).to_contain_text("expected 1 to 179 degrees, got 500")
+    metres_are(own)  # what was there stays
 
 
 def test_the_keyboard_reads_pixels_and_switches_classes(page: Page) -> None:

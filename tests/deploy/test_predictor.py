@@ -17,7 +17,7 @@ from depdis_deploy import Predictor, predictor
 from depdis_deploy.camera_height import scaled
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.predictor import BUNDLED_MODEL
-from depdis_deploy.sources import Frame, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Frame, open_sources
 
 RED, GREEN, BLUE = 0, 1, 2
 
@@ -145,6 +145,25 @@ def test_wrong_fields_of_view(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one camera"):
         Predictor(metric, camera_fov=60)
     assert Predictor(metric)(halves()).camera is None
+
+
+def test_one_loaded_model_serves_several_cameras(tmp_path: Path) -> None:
+    loaded = Predictor(threads=1, imgsz=(320, 160))
+    picture = next(iter(loaded.stream(BUNDLED_CLIP))).image
+    wide, tall = loaded.with_camera(90.0), loaded.with_camera(camera_height=1.1)
+    for own, opened in (
+        (wide, Predictor(camera_fov=90.0, threads=1, imgsz=(320, 160))),
+        (tall, Predictor(camera_height=1.1, threads=1, imgsz=(320, 160))),
+        (wide.with_camera(), loaded),
+    ):
+        assert np.array_equal(own(picture).depth, opened(picture).depth)  # type: ignore[arg-type]
+        assert own(picture).camera == opened(picture).camera
+    assert not np.array_equal(tall(picture).depth, loaded(picture).depth)  # type: ignore[arg-type]
+    assert (loaded.camera_fov, loaded.camera_height) == (None, None)
+    with pytest.raises(UsageError, match="1 to 179"):
+        loaded.with_camera(float("nan"))
+    with pytest.raises(UsageError, match="one camera"):
+        Predictor(write_tiny_model(tmp_path / "m.onnx", canonical_focal_px=None)).with_camera(60)
 
 
 def test_another_input_size_sees_the_same_camera(model: Path) -> None:

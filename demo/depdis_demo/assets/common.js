@@ -163,6 +163,12 @@ window.depdis = (() => {
   // The model that is chosen above the tabs; there is nothing to choose where only one is offered.
   const model = () => document.querySelector(".dd-model input")?.value ?? "";
 
+  // What a tab's fields say of the visitor's own camera; `changed` is called when that is something else.
+  const ownCamera = (part, changed) => {
+    for (const field of [part.fov, part.height]) field.addEventListener("change", changed);
+    return () => ({ fov: part.fov.value, height: part.height.value });
+  };
+
   // A colour bar with its ticks and unit, from `scales` of the server.
   const bar = (scale) => {
     const stops = scale.colours.filter((_, index) => index % 15 === 0).map((colour) => `rgb(${colour.join()})`);
@@ -181,6 +187,6 @@ window.depdis = (() => {
 
   return {
     answered, parts, make, say, percent, visible, image, cameraFault, camera, snapshot, bring, divider, download,
-    model, bar,
+    model, ownCamera, bar,
   };
 })();

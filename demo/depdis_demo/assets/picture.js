@@ -11,9 +11,12 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   let pinned = null;
 
   let asked = 0;
+  let last = null;
+  const own = depdis.ownCamera(part, () => last && sent(last));
   const sent = (file) => {
+    last = file;
     say(part.say, `Looking at ${file.name} …`, "busy");
-    trigger("chosen", { ...file, asked: ++asked });
+    trigger("chosen", { ...file, ...own(), asked: ++asked });
   };
   for (const [name, title] of [["classes", "What"], ["depth", "How far"], ["density", "How usual"]]) {
     if (!pictures[name]) continue;

@@ -13,8 +13,11 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     say(part.say, `Opening ${name} …`, "busy");
     part.result.hidden = true;
     part.player.removeAttribute("src");
-    trigger("started", { ...file, panel: panel() });
+    trigger("started", { ...file, ...own(), panel: panel(), smooth: part.smooth.checked });
   };
+  const again = () => !part.result.hidden && begin({ again: true });
+  const own = depdis.ownCamera(part, again);
+  part.smooth.addEventListener("change", again);
   depdis.bring(element, part, { limits, upload, sent: begin });
   part.example.addEventListener("click", () => begin({ example: true, name: "Generated drive" }));
   part.cancel.addEventListener("click", () => {
@@ -22,7 +25,7 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     trigger("stopped", {});
   });
   element.querySelectorAll("input[name=dd-panel]").forEach((choice) => {
-    choice.addEventListener("change", () => !part.result.hidden && begin({ again: true }));
+    choice.addEventListener("change", again);
   });
   part.player.addEventListener("timeupdate", () => move(part.player.currentTime));
 
