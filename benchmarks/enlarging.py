@@ -3,7 +3,8 @@
     python benchmarks/enlarging.py [--rounds 5] [--out benchmarks/results/enlarging.json]
 
 The bundled model's weights are exported both ways, in fp32 and INT8, and run as the package runs them, one
-thread a call, in interleaved rounds: milliseconds of the process, and how many times as fast the products make it.
+thread a call, in interleaved rounds: milliseconds of the process, and how many times as fast the products make
+it.
 """
 
 from __future__ import annotations
