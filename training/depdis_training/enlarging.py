@@ -21,9 +21,7 @@ def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def by_products(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """The same by matrix products: (h', h) times the maps times (w, w')."""
     height, width = maps.shape[2:]
-    down, across = (
-        _shares(points, length, maps) for points, length in ((height, size[0]), (width, size[1]))
-    )
+    down, across = (_shares(points, length, maps) for points, length in ((height, size[0]), (width, size[1])))
     return down @ (maps @ across.T)
 
 
@@ -33,4 +31,3 @@ def _shares(points: int, length: int, like: Tensor) -> Tensor:
     places = torch.arange(length, device=like.device, dtype=like.dtype) * step
     away = places[:, None] - torch.arange(points, device=like.device, dtype=like.dtype)
     return (1.0 - away.abs()).clamp(min=0.0)
-
