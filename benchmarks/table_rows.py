@@ -60,6 +60,7 @@ class Row:
 
 
 _MIX = "self_training.mix="
+_SIZES = (f"{_MIX}0.5", "labels.scales=[1.0, 1.5]", "labels.mirror=true")
 ROWS: Mapping[str, Row] = {
     "source-only": Row("source only", "source_only"),
     "source-longer": Row(
@@ -68,6 +69,10 @@ ROWS: Mapping[str, Row] = {
     "source-branches": Row("source only, three branches", "source_branches"),
     "branches-self-training": Row(
         "the same, then the self-training of M4 with mixing", settings=("training.iterations=1", f"{_MIX}0.5"),
+        start="source-branches",
+    ),
+    "branches-sizes": Row(
+        "the same, labels of two sizes and mirror images", settings=("training.iterations=1", *_SIZES),
         start="source-branches",
     ),
     "advent": Row("AdvEnt", None, "advent"),
@@ -82,6 +87,10 @@ ROWS: Mapping[str, Row] = {
     "M3": Row("M3, source in each step", "M3", settings=(f"{_MIX}0",), after="M2"),
     "M4": Row("M4, source in each step", "M4", settings=(f"{_MIX}0",), after="M2"),
     "M4-mixing": Row("M4, source in each step, mixing", "M4", settings=(f"{_MIX}0.5",), after="M2"),
+    "M4-sizes": Row(
+        "M4, source in each step, mixing, labels of two sizes and mirror images", "M4", settings=_SIZES,
+        after="M2",
+    ),
     "M4-teacher": Row(
         "M4, source in each step, mixing, labels of a teacher", "M4",
         settings=(f"{_MIX}0.5", "self_training.teacher=0.99"), after="M2", targets=("street",),
