@@ -25,7 +25,6 @@ class Domain(StrEnum):
     source = "source"
     target = "target"
     random = "random"
-    near = "near"
 
 
 class Layout(StrEnum):
@@ -60,10 +59,7 @@ def street(
     ] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "640x320",
     domain: Annotated[
-        Domain,
-        typer.Option(
-            help="Two fixed appearances, or a new one for every picture (random), with more close by (near)."
-        ),
+        Domain, typer.Option(help="Two fixed appearances, or a new one for every picture (random).")
     ] = Domain.source,
     layout: Annotated[
         Layout | None,

@@ -29,7 +29,7 @@ class Section(BaseModel):
 class StreetData(Section):
     """A generated street set, made on first use. Sizes are (width, height) in pixels."""
 
-    domain: Literal["source", "target", "random", "near"] = "source"
+    domain: Literal["source", "target", "random"] = "source"
     pictures: int = Field(default=500, ge=1)
     size: Size = (320, 160)
     seed: int = Field(default=0, ge=0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_training.street.palette import VARIED, Domain
+from depdis_training.street.palette import Domain
 
 Triple = tuple[float, float, float]
 
@@ -76,7 +76,7 @@ class Appearance:
 
 
 def appearance_for(domain: Domain, rng: np.random.Generator) -> Appearance:
-    """The appearance of a picture: nearly fixed for source and target, drawn wholly anew for random and near.
+    """The appearance of a picture: nearly fixed for source and target, drawn wholly anew for random.
 
     Raises ValueError for another domain.
     """
@@ -84,9 +84,9 @@ def appearance_for(domain: Domain, rng: np.random.Generator) -> Appearance:
         return _source(rng)
     if domain == "target":
         return _target(rng)
-    if domain in VARIED:
+    if domain == "random":
         return _random(rng)
-    raise ValueError(f"expected the domain {', '.join(get_args(Domain))}, got {domain!r}")
+    raise ValueError(f"expected the domain source, target or random, got {domain!r}")
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depdis_training.street.layout import Layout
-from depdis_training.street.palette import VARIED, Domain
+from depdis_training.street.palette import Domain
 from depdis_training.street.renderer import Camera
 
 # A benchmark's two cameras: height m, horizontal field of view degrees, pitch degrees.
@@ -28,7 +28,7 @@ def draw_camera(
     rng: np.random.Generator, domain: Domain, layout: Layout, size: tuple[int, int], *, driving: bool = False
 ) -> Camera:  # fmt: skip
     """A camera at z = 0 of the street: a domain's own, or one of any car or pedestrian; `driving`: of a car."""
-    if domain not in VARIED or driving:
+    if domain != "random" or driving:
         height, fov, pitch = _FIXED.get(
             domain, (float(rng.uniform(1.2, 1.7)), float(rng.uniform(55, 80)), -1.0)
         )

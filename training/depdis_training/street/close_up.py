@@ -16,14 +16,10 @@ from depdis_training.street.stock import Stage
 from depdis_training.street.two_wheelers import bicycle, motorcycle
 from depdis_training.street.vehicles import CarKind, car
 
-# In how many pictures each stands near, and in how many of those of `near`.
+# How often each stands near, and between which distances its middle then is.
 _SHARE = {
     "wall": 0.13, "posts": 0.45, "barrier": 0.11, "people": 0.28, "two_wheeler": 0.17, "vehicle": 0.26,
     "large": 0.13,
-}  # fmt: skip
-_SHARE_CROWDED = {
-    "wall": 0.15, "posts": 0.75, "barrier": 0.28, "people": 0.35, "two_wheeler": 0.35, "vehicle": 0.4,
-    "large": 0.22,
 }  # fmt: skip
 _POSTS = (
     bollard,
@@ -39,8 +35,8 @@ _POSTS = (
 )
 
 
-def close_up(stage: Stage, *, crowded: bool = False) -> None:
-    """Each kind near the camera in its share of the pictures, the nearest first; `crowded`: in a larger one."""
+def close_up(stage: Stage) -> None:
+    """Each kind near the camera in its share of the pictures, the nearest first."""
     if stage.view.below is not None:
         _below(stage, *stage.view.below)
         stage.taken.append((stage.view.x, stage.view.z, 3.5, 3.5))  # no tree reaches the camera
@@ -54,9 +50,8 @@ def close_up(stage: Stage, *, crowded: bool = False) -> None:
         "vehicle": _vehicle,
         "large": _large,
     }
-    shares = _SHARE_CROWDED if crowded else _SHARE
     for name, place in kinds.items():
-        if stage.chance(shares[name]):
+        if stage.chance(_SHARE[name]):
             place(stage)
 
 

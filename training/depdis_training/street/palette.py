@@ -5,14 +5,13 @@ from __future__ import annotations
 import colorsys
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from depdis_training.street.mesh import Rgb
 
-Domain = Literal["source", "target", "random", "near"]
-VARIED: tuple[Domain, ...] = ("random", "near")  # every picture with an appearance and a camera of its own
+Domain = Literal["source", "target", "random"]
 Colours = tuple[Rgb, ...]
 
 
@@ -56,16 +55,16 @@ def pick(rng: np.random.Generator, colours: Colours, jitter: float = 0.08) -> Rg
 def palette_for(domain: Domain, rng: np.random.Generator) -> Palette:
     """The palette of a domain.
 
-    source, target: fixed lists that share about half of their colours. random, near: drawn from `rng`.
+    source, target: fixed lists that share about half of their colours. random: drawn from `rng`.
     Raises ValueError for another domain.
     """
     if domain == "source":
         return SOURCE
     if domain == "target":
         return TARGET
-    if domain in VARIED:
+    if domain == "random":
         return _drawn(rng)
-    raise ValueError(f"expected the domain {', '.join(get_args(Domain))}, got {domain!r}")
+    raise ValueError(f"expected the domain source, target or random, got {domain!r}")
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Rgb:
