@@ -1,9 +1,9 @@
-"""How logits are brought to the labels' grid in an exported graph: by two matrix products or by `Resize`.
+"""How logits are brought to the labels' grid in an exported graph: by `Resize`, or its rows by a product.
 
     python benchmarks/enlarging.py [--rounds 5] [--out benchmarks/results/enlarging.json]
 
 The bundled model's weights are exported both ways, in fp32 and INT8, and run as the package runs them, one
-thread a call, in interleaved rounds: milliseconds of the process, and how many times as fast the products make
+thread a call, in interleaved rounds: milliseconds of the process, and how many times as fast the product makes
 it.
 """
 
@@ -31,7 +31,7 @@ from depdis_deploy.predictor import BUNDLED_MODEL
 from depdis_export.exporting import Precision, export
 
 SIZE = (640, 320)
-FORMS = ("Resize", "products")
+FORMS = ("Resize", "product")
 ENGINES = ("onnxruntime", "openvino")
 WANTED = {"all four outputs": None, "labels and depth": ("labels", "depth")}
 RUNS = 20
@@ -64,7 +64,7 @@ def race(sessions: dict[str, Session], outputs: tuple[str, ...] | None, rounds: 
                 begun = time.process_time()
                 session.run(frames, outputs)
                 spent[form].append(1000 * (time.process_time() - begun))
-    ratios = [slow / fast for slow, fast in zip(spent["Resize"], spent["products"], strict=True)]
+    ratios = [slow / fast for slow, fast in zip(spent["Resize"], spent["product"], strict=True)]
     figures = {form: round(statistics.median(times), 2) for form, times in spent.items()}
     return {**figures, "times_as_fast": round(statistics.median(ratios), 3)}
 

@@ -10,19 +10,23 @@ from torch.nn import functional
 def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, C, h, w) -> (N, C, *size).
 
-    In an exported graph two matrix products take its place, one for each side: CPU engines' own up-sampling
-    takes twice as long for the sizes that networks have (`benchmarks/enlarging.py`).
+    In an exported graph the height is brought to its size by a matrix product: behind one, OpenVINO reduces over
+    the classes as the map lies, where it lays a map from its own up-sampling out anew for every reduction
+    (`benchmarks/enlarging.py`). One product, not two: in bf16 a second rounding costs a percent of the labels.
     """
     if torch.compiler.is_exporting():
-        return by_products(maps, size)
+        return by_product(maps, size)
+    return _interpolated(maps, size)
+
+
+def by_product(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same, the rows by a matrix product: (h', h) times each map."""
+    rows = maps.shape[2]
+    return _shares(rows, size[0], maps) @ _interpolated(maps, (rows, size[1]))
+
+
+def _interpolated(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=True)
-
-
-def by_products(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same by matrix products: (h', h) times the maps times (w, w')."""
-    height, width = maps.shape[2:]
-    down, across = (_shares(points, length, maps) for points, length in ((height, size[0]), (width, size[1])))
-    return down @ (maps @ across.T)
 
 
 def _shares(points: int, length: int, like: Tensor) -> Tensor:
