@@ -10,8 +10,8 @@ from torch.nn import functional
 def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, C, h, w) -> (N, C, *size).
 
-    In an exported graph the height is brought to its size by a matrix product: behind one, OpenVINO reduces over
-    the classes as the map lies, where it lays a map from its own up-sampling out anew for every reduction
+    In an exported graph the height is brought to its size by a matrix product: behind one, OpenVINO reduces
+    over the classes as the map lies, where it lays a map from its own up-sampling out anew for every reduction
     (`benchmarks/enlarging.py`). One product, not two: in bf16 a second rounding costs a percent of the labels.
     """
     if torch.compiler.is_exporting():
