@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from .branches import NetworkOutput
-from .enlarging import enlarged
 
 Values = TypeVar("Values", Tensor, NDArray[np.float32], NDArray[np.float64])
 
@@ -42,7 +41,7 @@ def deployed(output: NetworkOutput, size: tuple[int, int], label_stride: int) ->
     """
     (height, width), stride = size, label_stride
     of_labels = ((height + stride - 1) // stride, (width + stride - 1) // stride)
-    logits = enlarged(output.segmentation, of_labels)
+    logits = functional.interpolate(output.segmentation, size=of_labels, mode="bilinear", align_corners=True)
     confidence = largest_softmax(logits)  # (N, H', W')
     labels = logits.argmax(dim=1).to(torch.uint8)  # (N, H', W')
     if stride > 1:
