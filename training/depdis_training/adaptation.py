@@ -17,6 +17,7 @@ from depdis_deploy.taxonomy import IGNORE
 
 from .average import Average
 from .branches import Network, NetworkOutput
+from .deeplab import DeepLab
 from .depthwise import quicken
 from .discriminator import Discriminator, DiscriminatorSettings
 from .loading import Batch
@@ -84,10 +85,10 @@ class AdaptationLearner:
                 for name, channels in method.discriminators.items()
             }
         ).to(fabric.device)
-        # The faster layout, but in full precision the release's: sums in another order change a first step by
-        # several per cent, since a deep network's batch norm over one small picture is that ill-conditioned.
-        mixed = isinstance(fabric.autocast(), torch.autocast)
-        self.layout = torch.channels_last if mixed else torch.contiguous_format
+        # The faster layout, but of the paper's network in full precision the release's: sums in another order
+        # change a first step by several per cent, so ill-conditioned is its batch norm over one small picture.
+        exact = isinstance(network, DeepLab) and not isinstance(fabric.autocast(), torch.autocast)
+        self.layout = torch.contiguous_format if exact else torch.channels_last
         for module in (self.network, self.heads, self.discriminators):
             module.to(memory_format=self.layout)  # type: ignore[call-overload]
         if fabric.device.type == "cpu":
