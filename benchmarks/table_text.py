@@ -57,22 +57,25 @@ def _scores(target: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> lis
         "| row | seeds | mIoU (%), as trained | statistics of the target | the better | over source only |",
         "|---|---|---|---|---|---|",
     ]  # fmt: skip
-    base = _better(target, rows[BASE]) if BASE in rows else []
+    base = _better(target, rows.get(BASE, ()))
     for name, runs in rows.items():
         better = _better(target, runs)
-        over = [one - of for one, of in zip(better, base, strict=False)]
+        over = [score - base[seed] for seed, score in better.items() if seed in base]
         lines.append("| " + " | ".join((
             ROWS[name].says, f"{len(runs)} of {len(SEEDS)}",
             _spread([one["trained"][MIOU[target]] for one in runs]),
             _spread([one["reestimated"][MIOU[target]] for one in runs if "reestimated" in one]),
-            _spread(better), _spread(over, sign=True) if name != BASE else "",
+            _spread([*better.values()]), _spread(over, sign=True) if name != BASE else "",
         )) + " |")  # fmt: skip
     return lines
 
 
-def _better(target: str, runs: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Of each seed the better of both statistics."""
-    return [max(one[kind][MIOU[target]] for kind in ("trained", "reestimated") if kind in one) for one in runs]
+def _better(target: str, runs: Sequence[Mapping[str, Any]]) -> dict[int, float]:
+    """By seed, the better of both statistics."""
+    return {
+        one["seed"]: max(one[kind][MIOU[target]] for kind in ("trained", "reestimated") if kind in one)
+        for one in runs
+    }
 
 
 def _depths(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

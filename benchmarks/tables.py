@@ -199,7 +199,9 @@ def write_text() -> None:
     """The tables of what is there."""
     found = {
         (target, name): [
-            json.loads(path.read_text()) for seed in SEEDS if (path := Key(target, name, seed).result).exists()
+            {"seed": seed, **json.loads(path.read_text())}
+            for seed in SEEDS
+            if (path := Key(target, name, seed).result).exists()
         ]
         for target in TARGETS
         for name in ROWS
