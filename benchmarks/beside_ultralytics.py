@@ -37,6 +37,7 @@ import openvino
 
 from depdis_deploy.backends.cpu import cores, model_name
 from depdis_deploy.backends.onnxruntime_backend import cpu_options
+from depdis_deploy.backends.openvino_tail import rows_by_product
 from depdis_deploy.files import written_whole
 from depdis_deploy.predictor import BUNDLED_MODEL
 
@@ -64,7 +65,7 @@ class InOnnxRuntime:
 
 
 class InOpenVino:
-    """The same, compiled for one size, as OpenVINO does with such small numbers by itself."""
+    """The same, compiled for one size as the package does it; it takes such small numbers as 0 by itself."""
 
     def __init__(self, path: Path, threads: int) -> None:
         core = openvino.Core()
@@ -73,6 +74,7 @@ class InOpenVino:
         sizes = [size.get_length() if size.is_static else None for size in given.partial_shape]
         values = frames(path, sizes, given.element_type == openvino.Type.u8)
         model.reshape({given.any_name: list(values.shape)})
+        rows_by_product(model)
         settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         self.request = core.compile_model(model, "CPU", settings).create_infer_request()
         self.feed = {0: values}

@@ -17,6 +17,7 @@ from depdis_deploy.manifest import Manifest, ManifestError
 
 from .cpu import cores
 from .onnx_file import checked_metadata
+from .openvino_tail import rows_by_product
 
 # Compiled for one size each, so many sizes of a dynamic model; from then on it is compiled once for any size.
 _MOST_SIZES = 3
@@ -113,6 +114,7 @@ class OpenVinoSession:
                 whole = self._model.clone()
                 if key[0] is not None:
                     whole.reshape({"frames": list(shape)})
+                    rows_by_product(whole)
                 results = [whole.output(name).get_node() for name in names]
                 wanted = self._openvino.Model(results, whole.get_parameters(), "wanted")
                 self._compiled[key] = self._core.compile_model(wanted, "CPU", self._settings)
