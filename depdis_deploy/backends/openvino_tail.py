@@ -47,4 +47,5 @@ def _shares(points: int, length: int) -> NDArray[np.float32]:
     """(length, points): how much of each of `points` is in each of `length` places, the corners aligned."""
     places = np.arange(length) * ((points - 1) / max(length - 1, 1))
     away = np.abs(places[:, None] - np.arange(points))
-    return np.maximum(1.0 - away, 0.0).astype(np.float32)
+    shares: NDArray[np.float32] = np.maximum(1.0 - away, 0.0).astype(np.float32)
+    return shares
