@@ -63,7 +63,7 @@ def test_a_run_goes_on_from_another_that_is_made_before_it(tmp_path, blocks, cap
     assert capfd.readouterr().err.count("this run is finished") == 1
 
 
-def test_the_bundled_models_three_trainings_see_their_own_streets(tmp_path):
+def test_the_bundled_models_four_trainings_see_their_own_streets(tmp_path):
     config, folder = (
         load_config("bundled", ["source.street.pictures=9", "augment.crop=[64, 48]"]),
         tmp_path / "run",
@@ -72,12 +72,12 @@ def test_the_bundled_models_three_trainings_see_their_own_streets(tmp_path):
     while (before := run_before(*found[-1])) is not None:
         found.append(before)
     configs = [config for config, _ in found]
-    assert [config.name for config in configs] == ["bundled", "bundled-second", "bundled-first"]
-    assert [path.name for _, path in found] == ["run", "run-before", "run-before-before"]
-    assert [config.source.street.seed for config in configs] == [1, 0, 0]
+    assert [config.name for config in configs] == ["bundled", *(f"bundled-{n}" for n in ("third", "second", "first"))]
+    assert [path.name for _, path in found] == [f"run{n * '-before'}" for n in range(4)]
+    assert [config.source.street.seed for config in configs] == [1, 1, 0, 0]
     assert {(config.source.street.pictures, config.augment.crop) for config in configs} == {(9, (64, 48))}
-    assert [config.losses.depth_loss for config in configs] == ["abs_rel", "abs_rel", "relative"]
-    assert [config.mixtures.kind for config in configs] == ["start", "fit", "fit"]
+    assert [config.losses.depth_loss for config in configs] == ["abs_rel", "abs_rel", "abs_rel", "relative"]
+    assert [config.mixtures.kind for config in configs] == ["start", "start", "fit", "fit"]
     own = load_config("bundled", [], {"source.root": str(tmp_path)})
     before = run_before(own, folder)
     assert before is not None
