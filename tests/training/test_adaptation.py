@@ -14,6 +14,7 @@ from lightning_fabric.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from depdis_training.adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings, Pair
+from depdis_training.average import Average
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.loading import Batch
 from depdis_training.methods import METHODS, VARIANTS, Method, Outputs, Recipe, build_method, published_recipe
@@ -382,6 +383,21 @@ def test_a_method_that_adapts_needs_the_target(published: DepthDistribution) -> 
     method = build_method("depdis", "M2", num_classes=16, recipe=Recipe(), distribution=published)
     with pytest.raises(ValueError, match="the pair has none"):
         a_learner(small(method), method).update(0, [Pair(a_batch())])
+
+
+def test_an_average_of_1_is_the_mean_over_all_steps() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    average = Average(network, 1.0)  # type: ignore[arg-type]
+    values = torch.rand(7, 2, generator=torch.Generator().manual_seed(0))
+    for step, value in enumerate(values):
+        with torch.no_grad():
+            network[0].bias.copy_(value)
+            network[1].running_mean.copy_(-value)
+            network[1].num_batches_tracked.fill_(step)
+        average.update(network, step)  # type: ignore[arg-type]
+    torch.testing.assert_close(average.network[0].bias, values.mean(0))
+    torch.testing.assert_close(average.network[1].running_mean, -values.mean(0))
+    assert average.network[1].num_batches_tracked == 6
 
 
 def test_a_teacher_labels_what_the_average_is_sure_of_and_things_come_over_it() -> None:

@@ -72,7 +72,10 @@ def test_the_bundled_models_four_trainings_see_their_own_streets(tmp_path):
     while (before := run_before(*found[-1])) is not None:
         found.append(before)
     configs = [config for config, _ in found]
-    assert [config.name for config in configs] == ["bundled", *(f"bundled-{n}" for n in ("third", "second", "first"))]
+    assert [config.name for config in configs] == [
+        "bundled",
+        *(f"bundled-{n}" for n in ("third", "second", "first")),
+    ]
     assert [path.name for _, path in found] == [f"run{n * '-before'}" for n in range(4)]
     assert [config.source.street.seed for config in configs] == [1, 1, 0, 0]
     assert {(config.source.street.pictures, config.augment.crop) for config in configs} == {(9, (64, 48))}

@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights and statistics."""
+"""An average of a network's weights and statistics over its training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .network import Network
 class Average:
     """`network` follows the trained one: each step it moves 1 - decay of the way.
 
-    At step t the decay is at most (1 + t) / (10 + t), so that the start is forgotten early.
+    At step t the decay is at most (1 + t) / (10 + t), so that the start is forgotten early. A decay of 1 is the
+    plain mean over all steps (stochastic weight averaging, Izmailov et al. 2018).
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -22,7 +23,7 @@ class Average:
     @torch.no_grad()
     def update(self, network: Network, step: int) -> None:
         """Follow the trained network after its step number `step`, counted from 0."""
-        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        share = 1 / (1 + step) if self.decay == 1 else 1 - min(self.decay, (1 + step) / (10 + step))
         ours, theirs = self.network.state_dict().values(), network.state_dict().values()
         pairs = list(zip(ours, theirs, strict=True))
         torch._foreach_lerp_(

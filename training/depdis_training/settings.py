@@ -206,7 +206,7 @@ class Training(Section):
         with a stop at 60,000); null: all of it. batch: pictures of each domain in one pass; accumulate: passes
         of one step. precision: `auto` is bf16 where the hardware is faster in it, else fp32; a resumed
         run keeps what it began with. average: decay of the exponential average of the weights that is validated
-        and delivered, 0 none. keep: snapshots that stay beside the best.
+        and delivered, 0 none, 1 the plain mean over the steps. keep: snapshots that stay beside the best.
     """
 
     iterations: int = Field(default=600, ge=1)
@@ -215,7 +215,7 @@ class Training(Section):
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     compile: bool = False
-    average: float = Field(default=0.0, ge=0, lt=1)
+    average: float = Field(default=0.0, ge=0, le=1)
     frozen_statistics: bool = False
     log_every: int = Field(default=10, ge=1)
     checkpoint_every: int = Field(default=50, ge=1)
