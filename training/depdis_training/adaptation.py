@@ -57,8 +57,8 @@ class AdaptationLearner:
     """A network with its method, discriminators and optimizers; knows nothing of files, logs or intervals.
 
     schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
-    none, 1 the plain mean. frozen_statistics: batch norm keeps and uses its running statistics, for a start that
-    is trained.
+    none, 1 the plain mean. frozen_statistics: batch norm keeps and uses its running statistics, for a start
+    that is trained.
     teacher: (C,) thresholds; the averaged network labels what is `taught`, where its probability reaches them.
     workers: the processes that share the gradients. compile_network: by torch.compile, for a GPU.
     The network, extra heads and discriminators are put on the fabric's device; the latter two start at random
