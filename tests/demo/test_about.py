@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from browsing import pixels, tab
 from playwright.sync_api import Page, expect
 
 from depdis_deploy import Predictor
 from depdis_deploy.mixtures import class_density
+from depdis_deploy.predictor import BUNDLED_MODEL
 
 CANVAS = "#dd-about canvas"
 
@@ -22,7 +25,8 @@ def test_each_output_has_a_picture_and_the_card_says_what_runs(page: Page) -> No
         )
     card = page.locator("#dd-about dl")
     expect(card).to_contain_text(Predictor(threads=1).choice)
-    expect(card).to_contain_text("58.5 mIoU on CamVid")
+    scores = json.loads(BUNDLED_MODEL.with_suffix(".json").read_text("utf-8"))["scores"]
+    expect(card).to_contain_text(f"{scores['camvid_validation']['mIoU 11 (%)']:.1f} mIoU on CamVid")
     expect(card).to_contain_text("in its own shape, with about as many as 640 × 320 pixels")
     names = Predictor(threads=1).names
     expect(page.get_by_text(f"One of {len(names)} classes, from {names[0]} to {names[-1]}.")).to_be_visible()
