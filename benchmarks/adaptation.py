@@ -41,8 +41,8 @@ RESULTS = Path(__file__).parent / "results"
 # Shorter and with smaller views than the command's own, so that the series takes 12 minutes of a core.
 SHORT = (
     "augment.crop=[256,192]", "augment.scale=[0.6,1.8]", "mixtures.pictures=32",
-    "training.iterations=15", "self_training.iterations=45", "training.average=0.95", "training.log_every=50",
-    "training.checkpoint_every=1000", "verdict.every=4", "verdict.pictures=14",
+    "training.iterations=15", "self_training.iterations=45", "self_training.rounds=1", "training.average=0.95",
+    "training.log_every=50", "training.checkpoint_every=1000", "verdict.every=4", "verdict.pictures=14",
 )  # fmt: skip
 
 

@@ -23,12 +23,17 @@ from depdis_deploy.progress import duration
 PHASES = (
     ("street", "Drawing labelled streets to learn from"),
     ("classes", "Counting"),
-    ("stage1", "Learning to see your pictures as the streets (1 of 2)"),
+    ("stage1", "Learning to see your pictures as the streets (1 of 3)"),
+    ("thresholds", "Finding out how sure it is of each class"),
     ("labels", "Labelling your pictures where it is sure"),
-    ("self-training-1", "Learning from those labels (2 of 2)"),
+    ("self-training-1", "Learning from those labels (2 of 3)"),
+    ("thresholds-2", "Finding out how sure it is now"),
+    ("labels-2", "Labelling your pictures again"),
+    ("self-training-2", "Learning from the new labels (3 of 3)"),
     ("verdict", "Comparing before and after"),
     ("model", "Writing the adapted model"),
 )
+_TRAININGS = ("stage1", "self-training-1", "self-training-2")
 _ORDER = {key: number for number, (key, _) in enumerate(PHASES)}
 _COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
 _FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
@@ -93,14 +98,19 @@ class Adaptation:
         forecast = _FORECAST.match(line)
         if forecast:
             self._forecast = forecast[1]
-        name = line.partition(":")[0]
+        name = self._named(line.partition(":")[0])
         if name in _ORDER and _ORDER[name] >= _ORDER[self._phase]:
             if name != self._phase:
                 self._count = (0, 0)
             self._phase = name
         count = _COUNT.match(line)
-        if count and count[1] == self._phase:
+        if count and self._named(count[1]) == self._phase:
             self._count = (int(count[2]), int(count[3]))
+
+    def _named(self, said: str) -> str:
+        """The phase of a line's first word: both rounds of labels are said by the same ones."""
+        again = f"{said}-2" in _ORDER and _ORDER[self._phase] >= _ORDER["self-training-1"]
+        return f"{said}-2" if again else said
 
     def cancel(self) -> None:
         """Ask it to end; what does not end in time is killed. One that has ended stays as it is."""
@@ -159,7 +169,7 @@ class Adaptation:
     def _steps(self) -> tuple[int, int]:
         """Of the phase; a training's come from its log, which has a line for each step."""
         log = self.run / self._phase / "log.jsonl"
-        if self._phase not in ("stage1", "self-training-1") or not log.exists():
+        if self._phase not in _TRAININGS or not log.exists():
             return self._count
         lines = log.read_text("utf-8").count("\n")
         return max(lines, self._count[0]), self._count[1] or self._iterations()

@@ -19,8 +19,13 @@ classes: counting: 2/2, 9.3/s, in 0 s
 about 6:10 from here: stage 1 2:03, labels 1 s, self-training 4:06
 stage1: 60 steps, bf16 on cpu, from step 0
 stage1: 15/60 steps, 1.0 s each, 45 s left, segmentation 1.440
+thresholds: 8/17 pictures, 11.5/s, 1 s left
 labels: 17/17 pictures, 11.5/s, in 1 s
 self-training-1: 120 steps, bf16 on cpu, from step 0
+thresholds: 17/17 pictures, 11.5/s, in 1 s
+labels: 9/17 pictures, 11.5/s, 1 s left
+self-training-2: 120 steps, bf16 on cpu, from step 0
+self-training-2: 30/120 steps, 1.0 s each, 1:30 left, segmentation 1.201
 verdict: comparing start and result on pictures kept from the training
 model: run/model.onnx; try it with: depdis-infer PICTURES --model run/model.onnx""".splitlines()
 
@@ -40,7 +45,9 @@ def test_progress_goes_forward_through_all_phases(tmp_path: Path) -> None:
     assert (seen[2]["done"], seen[2]["total"]) == (5, 12)
     assert (seen[6]["done"], seen[6]["total"]) == (15, 60)
     assert seen[4]["forecast"] == "6:10"
-    assert len({one["doing"] for one in seen}) == 7
+    assert (seen[11]["done"], seen[11]["total"]) == (9, 17)
+    assert (seen[13]["done"], seen[13]["total"]) == (30, 120)
+    assert len({one["doing"] for one in seen}) == 11
 
 
 def test_steps_come_from_the_log_which_is_written_more_often(tmp_path: Path) -> None:
