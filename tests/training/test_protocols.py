@@ -67,7 +67,8 @@ def _losses(run):
 
 @pytest.mark.parametrize("config", bundled_names())
 def test_every_configuration_runs_whole(streets, tmp_path, config):
-    alone = ("mixtures.kind=fit",) if config == "bundled" else ()  # its own are those of the run before
+    # the mixtures of these two are those of the run before
+    alone = ("mixtures.kind=fit",) if config in ("bundled", "bundled-third") else ()
     run = _carried_out(streets, tmp_path, config, *alone)
     rows = json.loads((run / "metrics.json").read_text())["rows"]
     assert rows["last"]["figures"]
