@@ -10,8 +10,11 @@ from typing import Any
 from table_rows import ROWS, SEEDS, TARGETS
 
 Found = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
-TITLES = {"street": "Generated to generated", "camvid": "Generated to CamVid"}
-MIOU = {"street": "mIoU 16 (%)", "camvid": "mIoU 11 (%)"}
+TITLES = {
+    "street": "Generated to generated", "camvid": "Generated to CamVid",
+    "camvid-one": "Generated, of one appearance, to CamVid",
+}  # fmt: skip
+MIOU = {"street": "mIoU 16 (%)", "camvid": "mIoU 11 (%)", "camvid-one": "mIoU 11 (%)"}
 DEPTH = {"depth abs_rel": r"\|Rel\|", "depth sq_rel": "Rel²", "depth rms": "RMS (m)", "depth rms_log": "LRMS",
          "depth delta1": "δ1", "depth delta2": "δ2", "depth delta3": "δ3"}  # fmt: skip
 BASE = "source-only"

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from table_rows import ROWS, SEEDS, TARGETS, configuration
+from table_rows import CAMVID, ROWS, SEEDS, TARGETS, configuration
 from table_text import placed
 
 from depdis_deploy import command
@@ -232,7 +232,7 @@ def main() -> None:
         carry_out(Key(target, row, int(seed)), place)
         return
     if not given.text:
-        targets = [name for name in given.target if name != "camvid" or given.camvid]
+        targets = [name for name in given.target if name not in CAMVID or given.camvid]
         keys = [
             Key(target, row, seed)
             for seed in given.seed
