@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .prediction import Prediction
     from .predictor import Predictor
 
-__all__ = ["Prediction", "Predictor"]
+    __version__: str
+
+__all__ = ["Prediction", "Predictor", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +28,11 @@ def __getattr__(name: str) -> Any:
         from .prediction import Prediction
 
         return Prediction
+    if name == "__version__":
+        from importlib import metadata
+
+        try:
+            return metadata.version("depdis-deploy")
+        except metadata.PackageNotFoundError:  # a checkout on the path: no reason to end what runs from it
+            return "not installed"
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Any
 
+import depdis_deploy
 from depdis_deploy.job import PANELS
 from depdis_deploy.manifest import Manifest
 
@@ -44,7 +44,7 @@ def document(manifest: Manifest, settings: Settings) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "depdis",
-            "version": metadata.version("depdis-deploy"),
+            "version": depdis_deploy.__version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "description": "What every pixel of a street picture is, how far away it is in metres, and how "
             "usual that is for its class.",

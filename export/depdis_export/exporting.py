@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import depdis_deploy
 from depdis_deploy.backends.onnxruntime_backend import installed_wheels
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import file_sha256, written_whole
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import onnx
 
 PAPER_SIZE, SMALL_SIZE = (1280, 760), (640, 320)
-_MADE_WITH = ("torch", "onnx", "onnxscript", "numpy", "depdis-deploy")
+_MADE_WITH = ("torch", "onnx", "onnxscript", "numpy")
 
 
 def released_manifest(classes: int, size: tuple[int, int] | None) -> Manifest:
@@ -177,7 +178,7 @@ def export(
 def made_with(destination: Path) -> dict[str, str]:
     """Versions of the packages that a file of that kind comes of; any of onnxruntime's wheels will do."""
     names = [*_MADE_WITH, *installed_wheels(), *(["openvino"] if destination.suffix == ".xml" else [])]
-    return {name: version(name) for name in names}
+    return {name: version(name) for name in names} | {"depdis-deploy": depdis_deploy.__version__}
 
 
 def _lowered(model: onnx.ModelProto, manifest: Manifest, batch: int, precision: Precision) -> Lowered:

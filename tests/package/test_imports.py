@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,14 @@ main()
     done = run_python(code, "--outdir", str(tmp_path / "out"), "--save", "json", "--stride", "50")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "street.ndjson").read_text().count("\n") >= 2
+
+
+def test_a_checkout_on_the_path_has_a_version() -> None:
+    found = run_python("import depdis_deploy; print(depdis_deploy.__version__)")
+    assert found.stdout.strip() == metadata.version("depdis-deploy")
+    # without the environment's packages: what ends a training at its report must not be the want of a version
+    bare = subprocess.run(
+        [sys.executable, "-S", "-c", "import depdis_deploy; print(depdis_deploy.__version__)"],
+        capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert bare.stdout.strip() == "not installed", bare.stderr

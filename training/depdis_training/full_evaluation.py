@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import depdis_deploy
 
 from . import bootstrap
 from .boundary import RATIO
@@ -79,7 +80,7 @@ def as_metrics(
         else "as learned"
     )
     return {
-        "format": FORMAT, "package": version("depdis-deploy"),
+        "format": FORMAT, "package": depdis_deploy.__version__,
         "set": {
             "config": config.name, "layout": data.layout, "split": data.split, "name": _name(config, data),
             "pictures": len(rows[0].mious), "all_pictures": len(dataset), "classes": list(taxonomy.names),
