@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -50,11 +51,15 @@ def need_ray() -> None:
     pytest.importorskip("ray.data", reason="Ray is not installed: pip install 'depdis-deploy[ray]'")
 
 
+class Ended(AssertionError):
+    """The cluster is gone; the message has its last words."""
+
+
 class Nodes:
     """Two nodes of one CPU each, and a head of none."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
+        self._process, self._errors = process, errors
         self.address = self._said("ADDRESS")
 
     def freeze_one(self) -> None:
@@ -76,20 +81,40 @@ class Nodes:
         for line in self._process.stdout:
             if line.startswith(word):
                 return line.removeprefix(word).strip()
-        raise AssertionError(f"the cluster ended before it said {word}")
+        raise Ended(f"the cluster ended before it said {word}: {self._errors.read_text()[-2000:]}")
 
 
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
-    """The cluster, for as long as the block."""
+    """The cluster, for as long as the block.
+
+    Ray gives each of its processes half a minute to start, which a busy machine does not always keep to; that
+    is not what is tested, so it is begun again, twice at most.
+    """
+    with ExitStack() as stack:
+        for tries_left in (2, 1, 0):
+            try:
+                nodes = stack.enter_context(_started())
+                break
+            except Ended:
+                if not tries_left:
+                    raise
+        yield nodes
+
+
+@contextmanager
+def _started() -> Iterator[Nodes]:
     folder = tempfile.mkdtemp(prefix="ray")  # a short path: sockets lie in it
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _START, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
-    )  # fmt: skip
+    errors = Path(folder) / "errors"
+    with errors.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _START, folder],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        )  # fmt: skip
     with process:
         try:
-            yield Nodes(process)
+            yield Nodes(process, errors)
         finally:
             assert process.stdin is not None
             process.stdin.close()
