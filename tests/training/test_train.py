@@ -16,9 +16,10 @@ import torch
 from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
-from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint
+from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint, write_weights
 from depdis_training.config import load_config
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
+from depdis_training.methods import build_method, published_recipe
 from depdis_training.network import build_network
 from depdis_training.pipeline import run_before, train
 from depdis_training.run_log import read_log
@@ -209,6 +210,32 @@ def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_r
     (tmp_path / "notes.pth").write_text("not weights")
     with pytest.raises(CheckpointError, match=r"notes\.pth"):
         start_from(network, tmp_path / "notes.pth")
+
+
+@pytest.mark.parametrize("method", ["advent", "minent", "dada"])
+def test_a_peer_starts_from_the_same_model_as_the_method(method, finished_run):
+    path = finished_run / "weights.safetensors"
+    whole = load_network(path).eval()
+    made = build_method(method, num_classes=16, recipe=published_recipe(method))
+    network = build_network(16, "efficientnet_lite0", made.branches, fusion=made.fusion)
+    start_from(network, path)
+    images = torch.randn(1, 3, 64, 96) * 50
+    with torch.no_grad():
+        ours, theirs = network.eval()(images), whole(images)
+    torch.testing.assert_close(ours.segmentation, theirs.segmentation)
+    assert (ours.depth is not None) is (method == "dada")
+    assert ours.density is None
+
+
+def test_a_start_that_lacks_a_branch_or_has_a_fusion_is_refused(tmp_path):
+    for has, fusion, wanted, said in (
+        (("depth",), False, ("density", "depth"), "no branch for density"),
+        (("depth",), True, ("depth",), "with fusion, this configuration's without"),
+    ):
+        path = tmp_path / "start.safetensors"
+        write_weights(path, build_network(16, "efficientnet_lite0", has, fusion=fusion), None)
+        with pytest.raises(CheckpointError, match=said):
+            start_from(build_network(16, "efficientnet_lite0", wanted), path)
 
 
 def test_a_resnet_of_another_kind_is_refused_with_the_reason(tmp_path):

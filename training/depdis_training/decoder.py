@@ -87,6 +87,13 @@ class Decoder(nn.Module):
             density = (rest.pop() + self.usual(segmentation, log_z)) * 255.0
         return NetworkOutput(segmentation, density, depth)
 
+    @torch.no_grad()
+    def pass_fusion(self) -> None:
+        """Let the fusion begin by passing the features on as they are."""
+        if self.fusion is not None and self.fusion.bias is not None:
+            self.fusion.weight.zero_()
+            self.fusion.bias.fill_(1.0)
+
     def _fused(self, x: Tensor) -> Tensor:
         if self.fusion is None or self.depth is None:
             return x
