@@ -42,7 +42,7 @@ def test_the_same_generator_draws_the_same_appearance() -> None:
     for domain in ("source", "target", "random"):
         one, again = (appearance_for(domain, np.random.default_rng(7)) for _ in range(2))
         assert one == again
-    with pytest.raises(ValueError, match="source, target or random"):
+    with pytest.raises(ValueError, match="source, target, random or near"):
         appearance_for("winter", np.random.default_rng(0))  # type: ignore[arg-type]
 
 

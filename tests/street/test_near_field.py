@@ -1,4 +1,4 @@
-"""What random pictures hold close to the camera: walls, roofs seen from above, panes that mirror."""
+"""What pictures hold close to the camera: walls, roofs from above, panes that mirror, posts before vehicles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from depdis_training.street.course import Course
 from depdis_training.street.mesh import Mesh, merged
 from depdis_training.street.near_wall import near_wall
 from depdis_training.street.palette import SOURCE, palette_for
+from depdis_training.street.posts import low_lamps, row_before_vehicle
+from depdis_training.street.scene import make_scene
 from depdis_training.street.stock import Stage
 from depdis_training.street.vehicle_parts import glazing
 from depdis_training.street.vehicles import bus
@@ -69,3 +71,48 @@ def test_roofs_of_buses_differ_in_random_pictures() -> None:
         high = mesh.vertices[mesh.faces[:, 0], 1] > 2.7
         roofs.add(mesh.materials[int(mesh.face_material[flat & high][0])].colour)
     assert len(roofs) > 3
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_row_of_posts_stands_between_the_camera_and_a_vehicle(seed: int) -> None:
+    view = View(0.0, 0.0, 0.3, 0.6)
+    scene = stage(seed, view)
+    row_before_vehicle(scene)
+    vehicle, *posts = scene.still
+    assert {"car", "bus"} & labels_of(vehicle)
+    assert len(posts) >= 2
+    assert all(labels_of(post) == {"pole"} for post in posts)
+    feet = np.array([post.vertices[:, [0, 2]].mean(axis=0) for post in posts])
+    along = (feet[-1] - feet[0]) / np.linalg.norm(feet[-1] - feet[0])
+    across = np.array([-along[1], along[0]]) * np.sign(np.array([-along[1], along[0]]) @ feet[0])
+    row, side = float(across @ feet[0]), vehicle.vertices[:, [0, 2]] @ across
+    assert 0.3 < row < side.min()  # the camera, at 0, is on the posts' side
+    assert side.min() - row < 2.3
+    centre = vehicle.vertices[:, [0, 2]].mean(axis=0)
+    assert not scene.free(float(centre[0]), float(centre[1]), 0.3, 0.3)  # nothing else is put into it
+
+
+def test_low_lamps_stand_in_view() -> None:
+    view = View(0.0, 0.0, 0.3, 0.6)
+    for seed in range(6):
+        scene = stage(seed, view)
+        low_lamps(scene)
+        for lamp in scene.still:
+            x, _, z = lamp.vertices.mean(axis=0)
+            assert view.sees(float(x), float(z), 1.0)
+
+
+def test_the_domain_near_has_more_posts_than_random() -> None:
+    shares = []
+    for domain in ("random", "near"):
+        found = 0
+        for index in range(12):
+            mesh = make_scene(domain, 3, index, (96, 64)).mesh
+            material = np.array([material.label for material in mesh.materials])[mesh.face_material]
+            found += int((material == CITYSCAPES_16.index("pole")).sum())
+        shares.append(found)
+    assert shares[1] > 1.1 * shares[0]
+
+
+def labels_of(mesh: Mesh) -> set[str]:
+    return {CITYSCAPES_16.names[mesh.materials[i].label] for i in np.unique(mesh.face_material)}

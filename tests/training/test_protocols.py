@@ -67,8 +67,8 @@ def _losses(run):
 
 @pytest.mark.parametrize("config", bundled_names())
 def test_every_configuration_runs_whole(streets, tmp_path, config):
-    # the mixtures of these two are those of the run before
-    alone = ("mixtures.kind=fit",) if config in ("bundled", "bundled-third") else ()
+    # the mixtures of these are those of the run before
+    alone = ("mixtures.kind=fit",) if config in ("bundled", "bundled-third", "bundled-fourth") else ()
     run = _carried_out(streets, tmp_path, config, *alone)
     rows = json.loads((run / "metrics.json").read_text())["rows"]
     assert rows["last"]["figures"]

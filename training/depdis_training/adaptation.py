@@ -57,8 +57,8 @@ class AdaptationLearner:
     """A network with its method, discriminators and optimizers; knows nothing of files, logs or intervals.
 
     schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
-    none, 1 the plain mean. frozen_statistics: batch norm keeps and uses its running statistics, for a start
-    that is trained.
+    none, 1 the plain mean, in which the start counts as `average_start` steps. frozen_statistics: batch norm
+    keeps and uses its running statistics, for a start that is trained.
     teacher: (C,) thresholds; the averaged network labels what is `taught`, where its probability reaches them.
     workers: the processes that share the gradients. compile_network: by torch.compile, for a GPU.
     The network, extra heads and discriminators are put on the fabric's device; the latter two start at random
@@ -68,8 +68,8 @@ class AdaptationLearner:
     def __init__(
         self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerSettings,
         discriminator: DiscriminatorSettings, schedule: Callable[[int], float], average: float,
-        frozen_statistics: bool = False, teacher: Tensor | None = None, workers: Workers = ALONE,
-        compile_network: bool = False,
+        average_start: int = 0, frozen_statistics: bool = False, teacher: Tensor | None = None,
+        workers: Workers = ALONE, compile_network: bool = False,
     ) -> None:  # fmt: skip
         if teacher is not None and not average:
             raise ValueError("a teacher is the averaged network: give `average` above 0")
@@ -96,7 +96,7 @@ class AdaptationLearner:
             quicken(network)
         self.optimizer = build_optimizer(optimizer, network, self.heads)
         self.discriminator_optimizer = self._discriminator_optimizer()
-        self.average = Average(network, average) if average else None
+        self.average = Average(network, average, average_start) if average else None
         self.maps = torch.compile(self._maps) if compile_network else self._maps
 
     def _discriminator_optimizer(self) -> torch.optim.Optimizer | None:

@@ -25,6 +25,7 @@ class Domain(StrEnum):
     source = "source"
     target = "target"
     random = "random"
+    near = "near"
 
 
 class Layout(StrEnum):
@@ -59,7 +60,7 @@ def street(
     ] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "640x320",
     domain: Annotated[
-        Domain, typer.Option(help="Two fixed appearances, or a new one for every picture (random).")
+        Domain, typer.Option(help="Two fixed appearances, or a new one for every picture (random, near).")
     ] = Domain.source,
     layout: Annotated[
         Layout | None,

@@ -165,8 +165,8 @@ class Parts:
             ),
             schedule=partial(poly, iterations=iterations, power=optimizer.power, warm_up=optimizer.warm_up),
             average=config.training.average if teacher is None else config.self_training.teacher,
-            frozen_statistics=frozen, teacher=teacher, workers=self.workers,
-            compile_network=config.training.compile,
+            average_start=config.training.average_start, frozen_statistics=frozen, teacher=teacher,
+            workers=self.workers, compile_network=config.training.compile,
         )  # fmt: skip
 
     def minimum_pixels(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ class Section(BaseModel):
 class StreetData(Section):
     """A generated street set, made on first use. Sizes are (width, height) in pixels."""
 
-    domain: Literal["source", "target", "random"] = "source"
+    domain: Literal["source", "target", "random", "near"] = "source"
     pictures: int = Field(default=500, ge=1)
     size: Size = (320, 160)
     seed: int = Field(default=0, ge=0)
@@ -206,7 +206,8 @@ class Training(Section):
         with a stop at 60,000); null: all of it. batch: pictures of each domain in one pass; accumulate: passes
         of one step. precision: `auto` is bf16 where the hardware is faster in it, else fp32; a resumed
         run keeps what it began with. average: decay of the exponential average of the weights that is validated
-        and delivered, 0 none, 1 the plain mean over the steps. keep: snapshots that stay beside the best.
+        and delivered, 0 none, 1 the plain mean over the steps, in which the weights at the start count as
+        `average_start` steps. keep: snapshots that stay beside the best.
     """
 
     iterations: int = Field(default=600, ge=1)
@@ -216,6 +217,7 @@ class Training(Section):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     compile: bool = False
     average: float = Field(default=0.0, ge=0, le=1)
+    average_start: int = Field(default=0, ge=0)
     frozen_statistics: bool = False
     log_every: int = Field(default=10, ge=1)
     checkpoint_every: int = Field(default=50, ge=1)
@@ -229,6 +231,11 @@ class Training(Section):
             raise ValueError(
                 f"training.schedule is at least training.iterations, {self.iterations}; it is {self.schedule}: "
                 "the rate would be 0 before the end"
+            )
+        if self.average_start and self.average != 1:
+            raise ValueError(
+                "training.average_start is of the plain mean over the steps: set training.average to 1; it is "
+                f"{self.average:g}"
             )
         return self
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_training.street.palette import Domain
+from depdis_training.street.palette import EVERY_LOOK, Domain
 
 Triple = tuple[float, float, float]
 
@@ -76,7 +76,7 @@ class Appearance:
 
 
 def appearance_for(domain: Domain, rng: np.random.Generator) -> Appearance:
-    """The appearance of a picture: nearly fixed for source and target, drawn wholly anew for random.
+    """The appearance of a picture: nearly fixed for source and target, drawn wholly anew for random and near.
 
     Raises ValueError for another domain.
     """
@@ -84,9 +84,9 @@ def appearance_for(domain: Domain, rng: np.random.Generator) -> Appearance:
         return _source(rng)
     if domain == "target":
         return _target(rng)
-    if domain == "random":
+    if domain in EVERY_LOOK:
         return _random(rng)
-    raise ValueError(f"expected the domain source, target or random, got {domain!r}")
+    raise ValueError(f"expected the domain source, target, random or near, got {domain!r}")
 
 
 def _seed(rng: np.random.Generator) -> int:

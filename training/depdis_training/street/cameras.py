@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depdis_training.street.layout import Layout
-from depdis_training.street.palette import Domain
+from depdis_training.street.palette import EVERY_LOOK, Domain
 from depdis_training.street.renderer import Camera
 
 # A benchmark's two cameras: height m, horizontal field of view degrees, pitch degrees.
@@ -28,7 +28,7 @@ def draw_camera(
     rng: np.random.Generator, domain: Domain, layout: Layout, size: tuple[int, int], *, driving: bool = False
 ) -> Camera:  # fmt: skip
     """A camera at z = 0 of the street: a domain's own, or one of any car or pedestrian; `driving`: of a car."""
-    if domain != "random" or driving:
+    if domain not in EVERY_LOOK or driving:
         height, fov, pitch = _FIXED.get(
             domain, (float(rng.uniform(1.2, 1.7)), float(rng.uniform(55, 80)), -1.0)
         )
@@ -46,7 +46,7 @@ def draw_camera(
         x, base = side.sign * float(rng.uniform(side.kerb + 0.4, side.frontage - 0.4)), 0.12
     raised = rng.random()
     height = float(rng.uniform(1.0, 2.0) if raised < 0.84 else rng.uniform(2.0, 3.5))
-    if raised > 0.94:  # from a window or a mast, looking down
+    if raised > (0.86 if domain == "near" else 0.94):  # from a window or a mast, looking down
         height = float(rng.uniform(3.5, 8.0))
     turn = rng.random()
     if turn < 0.68:

@@ -11,6 +11,7 @@ from depdis_training.street.large_vehicles import bus, lorry
 from depdis_training.street.mesh import Builder, Mesh
 from depdis_training.street.near_wall import near_wall
 from depdis_training.street.people import person
+from depdis_training.street.posts import low_lamps, row_before_vehicle
 from depdis_training.street.signals import traffic_light, traffic_sign
 from depdis_training.street.stock import Stage
 from depdis_training.street.two_wheelers import bicycle, motorcycle
@@ -34,13 +35,22 @@ _POSTS = (
     traffic_light,
 )
 
+_MORE: tuple[tuple[Callable[[Stage], None], float], ...] = ((row_before_vehicle, 0.4), (low_lamps, 0.45))
 
-def close_up(stage: Stage) -> None:
-    """Each kind near the camera in its share of the pictures, the nearest first."""
+
+def close_up(stage: Stage, *, more: bool = False) -> None:
+    """Each kind near the camera in its share of the pictures, the nearest first.
+
+    more: rows of posts before vehicles and low lamps too, as the domain `near` has them.
+    """
     if stage.view.below is not None:
         _below(stage, *stage.view.below)
         stage.taken.append((stage.view.x, stage.view.z, 3.5, 3.5))  # no tree reaches the camera
         return
+    if more:
+        for place, share in _MORE:
+            if stage.chance(share):
+                place(stage)
     kinds: dict[str, Callable[[Stage], None]] = {
         "wall": near_wall,
         "posts": _posts,

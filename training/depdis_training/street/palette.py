@@ -11,7 +11,8 @@ import numpy as np
 
 from depdis_training.street.mesh import Rgb
 
-Domain = Literal["source", "target", "random"]
+Domain = Literal["source", "target", "random", "near"]
+EVERY_LOOK: tuple[Domain, ...] = ("random", "near")  # those whose every picture has a look of its own
 Colours = tuple[Rgb, ...]
 
 
@@ -55,16 +56,16 @@ def pick(rng: np.random.Generator, colours: Colours, jitter: float = 0.08) -> Rg
 def palette_for(domain: Domain, rng: np.random.Generator) -> Palette:
     """The palette of a domain.
 
-    source, target: fixed lists that share about half of their colours. random: drawn from `rng`.
+    source, target: fixed lists that share about half of their colours. random, near: drawn from `rng`.
     Raises ValueError for another domain.
     """
     if domain == "source":
         return SOURCE
     if domain == "target":
         return TARGET
-    if domain == "random":
+    if domain in EVERY_LOOK:
         return _drawn(rng)
-    raise ValueError(f"expected the domain source, target or random, got {domain!r}")
+    raise ValueError(f"expected the domain source, target, random or near, got {domain!r}")
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Rgb:

@@ -17,13 +17,13 @@ from depdis_training.street.greenery import plant_trees
 from depdis_training.street.ground import build_ground, draw_grounds
 from depdis_training.street.layout import Layout, draw_layout
 from depdis_training.street.mesh import Mesh, merged
-from depdis_training.street.palette import Domain, palette_for
+from depdis_training.street.palette import EVERY_LOOK, Domain, palette_for
 from depdis_training.street.renderer import Camera
 from depdis_training.street.stock import Mover, Stage
 from depdis_training.street.traffic import cross_traffic, drive_lanes, fill_lots, park_along, rack, ride
 from depdis_training.street.walkers import cross_road, walk_pavement
 
-_DOMAIN_CODE = {"source": 1, "target": 2, "random": 3}
+_DOMAIN_CODE = {"source": 1, "target": 2, "random": 3, "near": 4}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def make_scene(
     Raises ValueError for an unknown domain.
     """
     if domain not in _DOMAIN_CODE:
-        raise ValueError(f"expected the domain source, target or random, got {domain!r}")
+        raise ValueError(f"expected the domain source, target, random or near, got {domain!r}")
     rng = np.random.default_rng([seed, index, _DOMAIN_CODE[domain]])
     palette = palette_for(domain, rng)
     appearance = appearance_for(domain, rng)
@@ -69,8 +69,8 @@ def make_scene(
 
 def populate(stage: Stage, layout: Layout, domain: Domain) -> None:
     """Vehicles, people, trees and furniture, those first that matter most near the camera."""
-    if not stage.moving and domain == "random":
-        close_up(stage)
+    if not stage.moving and domain in EVERY_LOOK:
+        close_up(stage, more=domain == "near")
     ride(stage, layout)
     for side in layout.sides:
         if side.parking:
