@@ -60,7 +60,8 @@ def street(
     ] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "640x320",
     domain: Annotated[
-        Domain, typer.Option(help="Two fixed appearances, or a new one for every picture (random, near).")
+        Domain,
+        typer.Option(help="Two fixed appearances, or a new one for every picture (random; near: more posts)."),
     ] = Domain.source,
     layout: Annotated[
         Layout | None,
