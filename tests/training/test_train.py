@@ -16,12 +16,13 @@ import torch
 from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
+from depdis_training.chain import run_before
 from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint, write_weights
 from depdis_training.config import load_config
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
 from depdis_training.methods import build_method, published_recipe
 from depdis_training.network import build_network
-from depdis_training.pipeline import run_before, train
+from depdis_training.pipeline import train
 from depdis_training.run_log import read_log
 from depdis_training.start import start_from
 
@@ -64,28 +65,46 @@ def test_a_run_goes_on_from_another_that_is_made_before_it(tmp_path, blocks, cap
     assert capfd.readouterr().err.count("this run is finished") == 1
 
 
-def test_the_bundled_models_four_trainings_see_their_own_streets(tmp_path):
-    config, folder = (
-        load_config("bundled", ["source.street.pictures=9", "augment.crop=[64, 48]"]),
-        tmp_path / "run",
-    )
+def _chain(config, folder):
     found = [(config, folder)]
     while (before := run_before(*found[-1])) is not None:
         found.append(before)
-    configs = [config for config, _ in found]
-    assert [config.name for config in configs] == [
-        "bundled",
-        *(f"bundled-{n}" for n in ("third", "second", "first")),
-    ]
-    assert [path.name for _, path in found] == [f"run{n * '-before'}" for n in range(4)]
-    assert [config.source.street.seed for config in configs] == [1, 1, 0, 0]
-    assert {(config.source.street.pictures, config.augment.crop) for config in configs} == {(9, (64, 48))}
-    assert [config.losses.depth_loss for config in configs] == ["abs_rel", "abs_rel", "abs_rel", "relative"]
-    assert [config.mixtures.kind for config in configs] == ["start", "start", "fit", "fit"]
-    own = load_config("bundled", [], {"source.root": str(tmp_path)})
-    before = run_before(own, folder)
-    assert before is not None
-    assert before[0].source == own.source
+    return found
+
+
+def test_the_bundled_models_five_trainings_are_each_as_they_say(tmp_path):
+    found = _chain(load_config("bundled"), tmp_path / "run")
+    names = ["bundled", *(f"bundled-{n}" for n in ("fourth", "third", "second", "first"))]
+    assert [config.name for config, _ in found] == names
+    assert [path.name for _, path in found] == [f"run{n * '-before'}" for n in range(5)]
+    for config, _ in found:
+        assert config == load_config(config.name)
+    streets = [config.source.street for config, _ in found]
+    assert [(street.domain, street.pictures, street.seed) for street in streets] == [
+        ("near", 3000, 2), *(("random", 3500, seed) for seed in (1, 1, 0, 0))
+    ]  # fmt: skip
+    assert [config.augment.scale[1] for config, _ in found] == [3.4, 3.4, 2.3, 2.3, 2.3]
+    assert [config.losses.depth_loss for config, _ in found] == [*["abs_rel"] * 4, "relative"]
+    assert [config.mixtures.kind for config, _ in found] == ["start", "start", "start", "fit", "fit"]
+
+
+def test_what_is_given_beside_a_configuration_holds_for_the_trainings_before_it(tmp_path):
+    given = ["source.street.pictures=9", "augment.crop=[64, 48]", "seed=3", "validation=null"]
+    found = _chain(load_config("bundled", given), tmp_path / "run")
+    assert len(found) == 5
+    for config, _ in found:
+        alone = load_config(config.name)
+        assert (config.source.street.pictures, config.augment.crop, config.seed) == (9, (64, 48), 3)
+        assert config.validation is None
+        assert config.source.street.domain == alone.source.street.domain
+        assert config.source.street.seed == alone.source.street.seed
+        assert config.augment.scale == alone.augment.scale
+    for config, _ in _chain(load_config("bundled", [], {"source.root": str(tmp_path)}), tmp_path / "run"):
+        assert config.source.root == str(tmp_path)
+    (tmp_path / "mine.yaml").write_text("extends: bundled\ninput: {width: 320, height: 160}\n")
+    found = _chain(load_config(str(tmp_path / "mine.yaml")), tmp_path / "run")
+    assert [config.input.width for config, _ in found] == [320] * 5
+    assert [config.source.street.domain for config, _ in found] == ["near", *["random"] * 4]
 
 
 def test_a_run_learns_and_leaves_everything_behind(finished_run):

@@ -13,8 +13,8 @@ from depdis_deploy.command import InputError, UsageError
 
 from .adaptation import AdaptationLearner, Pair
 from .batch_statistics import reestimated
+from .chain import run_before
 from .checkpoint import round_to_half, write_weights
-from .config import load_config
 from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
@@ -44,7 +44,8 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         raise UsageError(f"--stage is one of {', '.join(STAGES)}, got {until!r}")
     before = run_before(config, folder)
     if before is not None:
-        config = _with(config, network={"init": str(before[1] / WEIGHTS)})
+        network = config.network.model_copy(update={"init": str(before[1] / WEIGHTS)})
+        config = config.model_copy(update={"network": network})
     workers = join_workers()
     run = Run(folder, config)
     config = run.config
@@ -64,34 +65,6 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         run.begin()
     workers.wait()
     Experiment(run, data, cache, workers).carry_out(until)
-
-
-def run_before(config: Config, folder: Path) -> tuple[Config, Path] | None:
-    """The run whose result this one goes on from, and its folder; None where there is none.
-
-    It is of `network.after`, on this one's data, network and arithmetic; of a generated source it keeps its own
-    seed, so that this one's streets can be new to the network.
-    """
-    name, network = config.network.after, config.network
-    if name is None or network.init is not None:
-        return None
-    own = {key: getattr(config, key) for key in ("seed", "source", "target", "validation", "input", "augment")}
-    first = load_config(name)
-    given, theirs = config.source.street, first.source.street
-    if config.source.root is None and given is not None and theirs is not None:
-        street = given.model_copy(update={"seed": theirs.seed})
-        own["source"] = config.source.model_copy(update={"street": street})
-    first = first.model_copy(update=own)
-    start = {"start": "scratch"} if network.start == "scratch" else {}
-    first = _with(first, network={"backbone": network.backbone, **start})
-    first = _with(first, training={"precision": config.training.precision})
-    return first, folder.resolve().with_name(f"{folder.name}-before")
-
-
-def _with(config: Config, **sections: dict[str, object]) -> Config:
-    """The configuration with values of its sections changed."""
-    changed = {name: getattr(config, name).model_copy(update=values) for name, values in sections.items()}
-    return config.model_copy(update=changed)
 
 
 def _second_stage(source: bool) -> dict[str, str]:

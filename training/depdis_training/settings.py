@@ -55,7 +55,7 @@ class Network(Section):
 
     init: a file to start from instead: a checkpoint, or the backbone's ImageNet weights.
     after: a configuration whose result this goes on from where there is no `init`. It is run before, in a
-        folder beside this run's, with this one's seed, data, input and views; streets are of its own seed.
+        folder beside this run's, with what was given of this one's seed, data, input and views (`chain.py`).
     """
 
     backbone: Literal["resnet101", "efficientnet_lite0"] = "efficientnet_lite0"
