@@ -196,7 +196,7 @@ def started(root: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"domain": "mars"}, "domain is one of source, target, random, got 'mars'"),
+        ({"domain": "mars"}, "domain is one of source, target, random, near, got 'mars'"),
         ({"layout": "kitti"}, "layout is one of synthia, cityscapes"),
         ({"split": "test"}, "split is one of both, train, val"),
         ({"size": (16, 64)}, "at least 32 pixels"),
