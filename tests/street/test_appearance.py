@@ -39,7 +39,7 @@ def test_random_appearances_all_differ_and_stay_in_range() -> None:
 
 
 def test_the_same_generator_draws_the_same_appearance() -> None:
-    for domain in ("source", "target", "random"):
+    for domain in ("source", "target", "random", "near"):
         one, again = (appearance_for(domain, np.random.default_rng(7)) for _ in range(2))
         assert one == again
     with pytest.raises(ValueError, match="source, target, random or near"):

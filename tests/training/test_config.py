@@ -68,7 +68,8 @@ def test_a_value_that_does_not_fit_is_refused_by_name(setting, part):
 
 
 def test_an_unknown_configuration_names_those_there_are():
-    with pytest.raises(UsageError, match=r"bundled, bundled-first, .*, bundled-third, street, street-camvid"):
+    bundled = "bundled, bundled-first, bundled-fourth, bundled-second, bundled-third"
+    with pytest.raises(UsageError, match=f"{bundled}, street, street-camvid"):
         load_config("streets")
 
 
