@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from depdis_deploy.taxonomy import CITYSCAPES_16
+from depdis_training.street.classes import POLE
 from depdis_training.street.furniture import bollard
 from depdis_training.street.large_vehicles import bus, lorry
 from depdis_training.street.mesh import Builder, Material, Mesh
@@ -15,7 +15,6 @@ from depdis_training.street.shapes import ellipsoids, sweep, tubes
 from depdis_training.street.stock import Stage
 from depdis_training.street.vehicles import car
 
-POLE = CITYSCAPES_16.index("pole")
 _DARK = ((26, 26, 28), (38, 39, 41), (52, 54, 56), (70, 72, 74), (34, 52, 44), (96, 97, 98))
 _PALE = ((250, 250, 248), (236, 238, 238), (214, 216, 216), (180, 184, 188))
 
