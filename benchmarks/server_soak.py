@@ -3,9 +3,9 @@
     python benchmarks/server_soak.py --requests 5000 --out benchmarks/results/server_soak.json
 
 Half of the requests are valid images in three formats and four answer forms. The rest are truncated images,
-image bombs, random bytes, wrong content types, foreign hosts, clients that leave before their answer and clients
-that read it slowly. Samples are taken after each twentieth of the requests, when no request is open. Everything is
-on this machine, bounded in number, and ends by itself.
+image bombs, random bytes, wrong content types, foreign hosts, clients that leave before their answer and
+clients that read it slowly. Samples are taken after each twentieth of the requests, when no request is open.
+Everything is on this machine, bounded in number, and ends by itself.
 """
 
 from __future__ import annotations
