@@ -125,6 +125,8 @@ def refuse_overwriting(
     sources: Sequence[Source], stems: Sequence[str], folder: Path, kinds: Collection[str]
 ) -> None:  # fmt: skip
     """InputError where a result would replace what is to be read; kinds: what is written of a picture."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
     paths = [Path(source.location) for source in sources if not source.live]
     files = {_identity(path) for path in paths if is_there(path)}
     for source, stem in zip(sources, stems, strict=True):
