@@ -11,12 +11,13 @@ import av
 import numpy as np
 
 from .command import InputError
-from .sources import Frame, Source
+from .sources import Frame, Source, require_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .patience import Patience
+    from .pipe import Pipe
 
 MAX_PIXELS = 67_108_864  # 8192 x 8192: above 8K video, below what exhausts a small machine
 # A file that names other files or addresses (a playlist called .mp4) must not make the decoder open them.
@@ -54,11 +55,27 @@ def open_clip(source: Source, *, stride: int = 1, patience: Patience | None = No
 
     patience: with a camera or stream that is lost; None: without end.
     """
+    require_readable(source)
+    if source.kind == "video" and Path(source.location).is_fifo():
+        return _piped(source.location, stride, patience)
     if source.kind == "video":
         return VideoFile(source.location, stride=stride)
     from .live import Camera, NetworkStream
 
     return (Camera if source.kind == "camera" else NetworkStream)(source, patience, stride=stride)
+
+
+def _piped(path: str, stride: int, patience: Patience | None) -> VideoFile:
+    """A video that comes through a named pipe, which is waited for until `patience` is over."""
+    from .patience import Never
+    from .pipe import Pipe
+
+    pipe = Pipe(path, Never() if patience is None else patience.over)
+    try:
+        return VideoFile(path, stride=stride, pipe=pipe)
+    except BaseException:
+        pipe.close()
+        raise
 
 
 def video_stream(container: Any, name: str) -> Any:
@@ -109,12 +126,15 @@ def exact_pts(ticks: int, time_base: Fraction, rate: Fraction, target: Fraction)
 
 
 class VideoFile:
-    """A video file as a `Clip`. Damaged parts are passed over and reported in `damage`."""
+    """A video file as a `Clip`. Damaged parts are passed over and reported in `damage`.
 
-    def __init__(self, path: str, *, stride: int = 1) -> None:
-        self.path, self.stride = path, stride
+    pipe: where the bytes of `path` come from once only, so that its sound cannot be read a second time.
+    """
+
+    def __init__(self, path: str, *, stride: int = 1, pipe: Pipe | None = None) -> None:
+        self.path, self.stride, self._pipe = path, stride, pipe
         try:
-            self._container = av.open(path, options=_LOCAL_ONLY, metadata_errors="replace")
+            self._container: Any = av.open(pipe or path, options=_LOCAL_ONLY, metadata_errors="replace")
         except (ValueError, av.error.FFmpegError) as error:
             if isinstance(error, OSError):
                 raise
@@ -138,7 +158,7 @@ class VideoFile:
             self.expected = round(stream.duration * self._ticks * self.rate)
         self.total = None if self.expected is None else -(-self.expected // self.stride)
         self.aspect = Fraction(stream.codec_context.sample_aspect_ratio or 1) or Fraction(1)
-        self.audio = Path(self.path) if self._container.streams.audio else None
+        self.audio = Path(self.path) if self._container.streams.audio and self._pipe is None else None
         self.damage: str | None = None
         self.start_s = 0.0
         self.decoded = 0
@@ -227,3 +247,5 @@ class VideoFile:
         # threads and pictures, would stay until the garbage collector comes by.
         self._first, self._stream, self._decoder = None, None, iter(())
         self._container.close()
+        if self._pipe is not None:
+            self._pipe.close()

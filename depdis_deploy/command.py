@@ -8,6 +8,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .address import masked_text
+from .terminal import escape_warnings, printable, write_err
+
 if TYPE_CHECKING:
     import typer
 
@@ -40,11 +43,13 @@ def _ignore_signals() -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error on one line."""
+    """The message of an error on one line, with visible escapes for control characters in names."""
     text = str(error) or type(error).__name__
+    if isinstance(error, (InputError, UsageError)):
+        return printable(text)  # line breaks are those of a name
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(text.split())
+        return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return printable(" ".join(text.split()))
 
 
 def run(app: typer.Typer, **keywords: Any) -> NoReturn:
@@ -52,6 +57,7 @@ def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     atexit.register(_ignore_signals)
     # Pillow warns of metadata that it passes over, which would be lines between ours.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    escape_warnings()
     try:
         status = app(standalone_mode=False, **keywords)
     except KeyboardInterrupt:
@@ -59,12 +65,15 @@ def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     except Terminated:
         sys.exit(143)
     except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        wrong_usage = isinstance(error, UsageError)
+        # an option whose value was left out takes the address that follows it
+        write_err(f"error: {masked_text(one_line(error)) if wrong_usage else one_line(error)}")
+        sys.exit(2 if wrong_usage else 1)
     except Exception as error:
         # click's own complaints (unknown option, bad value), which carry their exit status
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-            print(f"error: {error.format_message()} (--help lists the options)", file=sys.stderr)
+            message = " ".join(error.format_message().split())
+            write_err(f"error: {masked_text(message)} (--help lists the options)")
             sys.exit(error.exit_code)
         if type(error).__name__ == "Abort":
             sys.exit(130)

@@ -14,6 +14,7 @@ from .infer_video import infer_video
 from .interruption import interruptible
 from .job import Job, Options, Unwritable
 from .outputs import group_names, make_folder, refuse_overwriting
+from .progress import say
 from .sources import BUNDLED_CLIP, Source, find_sources
 
 _MOST_WORKERS = 8
@@ -32,7 +33,13 @@ def run(options: Options) -> int:
     if not words:
         options.note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
         words = (str(BUNDLED_CLIP),)
-    sources = find_sources(words, options.note)
+    wrong: list[Exception] = []
+
+    def fault(error: Exception) -> None:
+        wrong.append(error)
+        say(f"error: {one_line(error)}")
+
+    sources = find_sources(words, options.note, fault)
     stems, records = group_names(sources)
     workers, threads = workers_and_threads(options, sources)
     predictor, warned = open_model(options, threads)
@@ -60,10 +67,11 @@ def run(options: Options) -> int:
                 with suppress(OSError):
                     folder.rmdir()  # only an empty one: nothing could be read
         if job.frames:
-            job.note(job.summary())
+            for line in job.summary():
+                job.note(line)
             job.cameras.close()
         interruption.raise_if_any()
-    return 1 if job.faults else 0
+    return 1 if job.faults or wrong else 0
 
 
 def workers_and_threads(options: Options, sources: Sequence[Source]) -> tuple[int, int]:
@@ -95,6 +103,7 @@ def _all(job: Job, entries: Sequence[Entry]) -> None:
             except Unwritable:
                 raise
             except InputError as error:
-                job.fault(one_line(error))
+                if not job.interruption.stopped.is_set():  # it may have been given up while it was waited for
+                    job.fault(one_line(error))
     except (Unwritable, OSError) as error:
         job.fault(one_line(error))

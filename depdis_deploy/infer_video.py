@@ -16,11 +16,12 @@ from .command import InputError, one_line
 from .job import Job, Unwritable
 from .patience import Patience, Until
 from .pipeline import ReadAhead, Turn
-from .prediction import Camera, as_line
+from .prediction import Camera
 from .progress import Progress
 from .recording import Recording
 from .sources import Frame, Source
 from .stages import Stages
+from .terminal import json_line
 from .video import even_size, to_yuv
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class _Run:
         if done.record is not None:
             if done.arrived_s is not None:
                 done.record |= self._ages.measured(done.arrived_s)
-            line = as_line(done.record)
+            line = json_line(done.record)
         with done.stages.timed("save" if done.yuv is None else "encode"):
             self.recording.add(done.pts, done.yuv, done.size, line)
         self.job.count(done.stages, done.camera)

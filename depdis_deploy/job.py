@@ -83,7 +83,7 @@ class Options:
             raise UsageError("--ray-address goes with --ray")
 
     def note(self, text: str) -> None:
-        """Say something that is no fault."""
+        """Log a line that is no error."""
         if not self.quiet:
             say(text)
 
@@ -123,7 +123,7 @@ class Run:
         self._begun = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Say something that is no fault."""
+        """Log a line that is no error."""
         self.options.note(text)
 
     def fault(self, text: str) -> None:
@@ -151,17 +151,18 @@ class Run:
         self.stages.add(stages)
         self.cameras.add(camera)
 
-    def summary(self) -> str:
-        """Where everything is, and the speed of each stage."""
+    def summary(self) -> list[str]:
+        """Lines that state where the results are, and the speed of each stage."""
         elapsed = time.monotonic() - self._begun
         names = list(self.written)
         shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         rate = (self.frames - self.before) / elapsed if elapsed > 0 else 0.0
         frames = f"{self.frames} frames" + (f", {self.before} of them before," if self.before else "")
         stages = self.stages.per_frame(self.frames)
-        return (
-            f"results in {self.folder}: {shown}\n" if names else ""
-        ) + f"{frames} in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}"
+        return [
+            *([f"results in {self.folder}: {shown}"] if names else []),
+            f"{frames} in {duration(elapsed)}, {rate:.1f}/s; milliseconds a frame: {stages}",
+        ]
 
 
 class Job(Run):

@@ -159,7 +159,8 @@ class NetworkStream(_Live):
 
     def __init__(self, source: Source, patience: Patience | None = None, *, stride: int = 1) -> None:
         super().__init__(source, patience or Patience(), stride=stride)
-        self._address = source.location
+        scheme, _, rest = source.location.partition("://")
+        self._address = f"{scheme.lower()}://{rest}"  # FFmpeg knows schemes in lower case only
         try:
             self._connect()
         except InputError:

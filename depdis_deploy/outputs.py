@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
+from unicodedata import normalize
 
 from .command import InputError
 from .files import is_there
 from .sources import Source
+from .terminal import plain_name
 
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
 BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
@@ -57,25 +59,40 @@ def _next_numbered() -> Path:
 
 
 class Names:
-    """Hands out stems: the second of two equal ones gets `-2`, and so on."""
+    """Hands out stems of file names: the second of two equal ones gets `-2`, and so on.
+
+    Stems are equal, too, where they differ in a way that some file systems ignore: in the case of letters, or
+    in how accents are encoded.
+    """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._next: dict[str, int] = {}  # by stem, the number to try next
 
     def claim(self, stem: str) -> str:
         """`stem`, or the first free one of stem-2, stem-3, ...; a very long one is cut."""
-        stem = _cut(stem)
-        free, number = stem, 1
-        # a video's growing file is <stem>.part.mp4
-        while free.removesuffix(".part") in self._taken:
+        stem = _cut(plain_name(stem))
+        number = self._next.get(_folded(stem), 1)
+        while True:
+            free = stem if number == 1 else f"{stem}-{number}"
             number += 1
-            free = f"{stem}-{number}"
-        self._taken.add(free.removesuffix(".part"))
+            # a video's growing file is <stem>.part.mp4
+            if (key := _folded(free).removesuffix(".part")) not in self._taken:
+                break
+        self._taken.add(key)
+        self._next[_folded(stem)] = number
         return free
+
+
+def _folded(stem: str) -> str:
+    """The same for all stems that some file system takes for one."""
+    return stem.lower() if stem.isascii() else normalize("NFC", normalize("NFD", stem).casefold())
 
 
 def _cut(stem: str) -> str:
     """As many whole letters of a name as a file system has room for."""
+    if len(os.fsencode(stem)) <= _LONGEST_STEM:
+        return stem
     length = 0
     for index, letter in enumerate(stem):
         length += len(os.fsencode(letter))
@@ -108,6 +125,8 @@ def refuse_overwriting(
     sources: Sequence[Source], stems: Sequence[str], folder: Path, kinds: Collection[str]
 ) -> None:  # fmt: skip
     """InputError where a result would replace what is to be read; kinds: what is written of a picture."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
     paths = [Path(source.location) for source in sources if not source.live]
     files = {_identity(path) for path in paths if is_there(path)}
     for source, stem in zip(sources, stems, strict=True):

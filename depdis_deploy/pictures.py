@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from .address import masked
 from .command import InputError
 from .files import written_whole
 from .libtiff import silence
@@ -44,7 +45,7 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{masked(str(path))}: no such file")
     if not path.is_file():
         raise InputError(f"{path}: expected a picture file, got a folder or device")
     if path.stat().st_size == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from .class_statistics import ClassStatistics, class_statistics
 from .command import UsageError
 from .manifest import Manifest
 from .preprocess import Geometry, to_frame
+from .terminal import json_line, plain_name
 
 if TYPE_CHECKING:
     from . import pictures
@@ -162,7 +162,7 @@ class Prediction:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        stem = Path(self.path).stem if self.path else "picture"
+        stem = plain_name(Path(self.path).stem) if self.path else "picture"
         if self.frame is not None:
             stem += f"_{self.frame:06d}"
         return self.save_as(folder, stem, what, panel)
@@ -245,14 +245,7 @@ class Prediction:
 
     def to_json(self) -> str:
         """`record` as one line of JSON."""
-        return as_line(self.record())
-
-
-def as_line(record: Mapping[str, Any]) -> str:
-    """A record as one line of JSON."""
-    line = json.dumps(record, ensure_ascii=False)
-    # A file name need not be valid UTF-8; its stray bytes become JSON's own escapes.
-    return line.encode("utf-8", "backslashreplace").decode("utf-8")
+        return json_line(self.record())
 
 
 def _there(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

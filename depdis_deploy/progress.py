@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from .terminal import printable
+
 Item = TypeVar("Item")
 
 
@@ -20,10 +22,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def say(text: str) -> None:
-    """A line on stderr; on a terminal it takes the place of the progress line, which is drawn anew below it."""
+def say(*lines: str) -> None:
+    """Write lines to stderr; on a terminal they replace the progress line, which is drawn again below them."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(start + text, file=sys.stderr, flush=True)
+    sys.stderr.write("".join(f"{start}{printable(line)}\n" for line in lines))
+    sys.stderr.flush()
 
 
 class Progress:
@@ -71,7 +74,7 @@ class Progress:
             parts.append(f"in {duration(elapsed)}")
         if note:
             parts.append(note)
-        line = ", ".join(parts)
+        line = printable(", ".join(parts))
         if self.terminal:
             sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if end else ""))
         else:

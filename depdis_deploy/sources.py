@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import glob
+import os
+import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from .address import address_stem, fault_of, has_credentials, is_address, masked
 from .command import InputError
 from .files import is_there
+from .matching import Matches, is_pattern, split_pattern
+from .terminal import plain_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +34,7 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 STREAM_SCHEMES = ("rtsp", "rtsps")
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
+_MOST_LIST_BYTES = 64 * 2**20
 BUNDLED_CLIP = Path(__file__).parent / "models" / "street.mp4"
 
 
@@ -67,24 +72,21 @@ class Source:
     group: str | None = None
     word: int = 0
 
+    def __repr__(self) -> str:
+        """Without a stream's user name and password."""
+        return f"Source({self.kind!r}, {self.label!r}, {self.group!r}, {self.word})"
+
     @property
     def stem(self) -> str:
         """What the names of its output files start with."""
         if self.kind == "camera":
             return f"camera{self.location}"
-        if self.kind == "stream":
-            parts = urlsplit(self.location)
-            words = "_".join(filter(None, [parts.hostname or "", *parts.path.split("/")]))
-            return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in words)
-        return Path(self.location).stem
+        return address_stem(self.location) if self.kind == "stream" else plain_name(Path(self.location).stem)
 
     @property
     def label(self) -> str:
-        """The location as shown and recorded: an address loses its user name and password."""
-        if self.kind != "stream":
-            return self.location
-        parts = urlsplit(self.location)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        """The location as shown and recorded: an address without user name and password."""
+        return masked(self.location) if self.kind == "stream" else self.location
 
     @property
     def live(self) -> bool:
@@ -92,133 +94,233 @@ class Source:
         return self.kind in ("camera", "stream")
 
 
-def find_sources(arguments: Sequence[str], note: Callable[[str], None] = lambda text: None) -> list[Source]:
-    """The single sources behind command-line words, in command-line then sorted order.
+def find_sources(
+    arguments: Sequence[str],
+    note: Callable[[str], None] = lambda text: None,
+    fault: Callable[[Exception], None] | None = None,
+) -> list[Source]:
+    """Find the single sources behind command-line words, in command-line then sorted order.
 
-    A word is a picture, a video, a folder of them, a glob, a text list (.txt), `-` (a list on stdin), a
-    camera's number or an rtsp:// address. `note` is told what is left out. InputError: nothing there to read.
+    Nothing here waits for another program, except for a list on stdin.
+
+    Args:
+        arguments: Images, videos, folders of them, globs, text lists (.txt), `-` (a list on stdin), camera
+            numbers and rtsp:// addresses.
+        note: Called with a line about links that are not followed.
+        fault: Called with the error of each word that is no source while others are; None raises the first.
+
+    Raises:
+        InputError, OSError: A word is no source; with `fault`, none is.
     """
     found: list[Source] = []
+    errors: list[Exception] = []
     for word, argument in enumerate(arguments):
-        found += [replace(source, word=word) for source in _expand(argument, note)]
+        try:
+            found += [replace(source, word=word) for source in _expand(argument, note)]
+        except (InputError, OSError) as error:
+            if fault is None:
+                raise
+            errors.append(error)
+    last = errors.pop() if errors and not found else None
+    for one in errors:
+        assert fault is not None
+        fault(one)
+    if last is not None:
+        raise last
     return found
 
 
 def _expand(word: str, note: Callable[[str], None]) -> list[Source]:
     if word == "-":
-        return _listed(sys.stdin.read(), "stdin", None, "the list on stdin")
+        return _listed(_text_of_stdin(), "stdin", None, "the list on stdin")
     if word.isdecimal() and not Path(word).exists():
         return [Source("camera", word)]
-    if "://" in word:
-        return [_address(word)]
+    if _is_address(word):
+        _require_accepted(word)
+        return [Source("stream", word)]
     path = Path(word)
     if path.is_dir():
         return _folder(path, note)
     if path.exists():
         if path.suffix.lower() == ".txt":
-            return _list_file(path)
+            return _listed(_text_of_list(path), path.stem, path.parent, str(path))
         return [_file(path)]
-    if any(letter in word for letter in "*?["):
-        return _pattern(word)
-    raise InputError(f"{word}: no such file or folder")
+    if is_pattern(word):
+        return _pattern(word, note)
+    hint = "; an address starts with rtsp://" if has_credentials(word) else ""
+    raise InputError(f"{masked(word)}: no such file or folder{hint}")
 
 
-def _address(word: str) -> Source:
-    try:
-        parts = urlsplit(word)
-    except ValueError as error:
-        raise InputError(f"{word.rpartition('@')[2]}: expected rtsp://host/path, got {error}") from None
-    source = Source("stream", word)
-    if parts.scheme.lower() not in STREAM_SCHEMES or not parts.hostname:
-        raise InputError(
-            f"{source.label}: expected an address such as rtsp://host/path; download anything else and give "
-            "the file"
-        )
-    return source
+def _is_address(word: str) -> bool:
+    return "://" in word or (is_address(word) and not is_there(Path(word)))
+
+
+def _require_accepted(address: str) -> None:
+    if (fault := fault_of(address, STREAM_SCHEMES)) is not None:
+        raise InputError(fault)
 
 
 def _file(path: Path) -> Source:
-    if not path.is_file() and not path.is_fifo():
-        raise InputError(f"{path}: expected a picture or a video, got neither file nor folder")
-    if path.is_file() and path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; expected a picture or a video")
-    return Source(_kind(path), str(path))
+    status = path.stat()
+    source = Source(_kind(path, status), str(path))
+    if not stat.S_ISFIFO(status.st_mode):
+        _require_content(source.location, status)
+    return source
+
+
+def require_readable(source: Source) -> None:
+    """Check that opening a source neither fails because of its kind nor waits for another program.
+
+    A named pipe is read only where it is the user's own word, not as an entry of a list, glob or folder.
+
+    Raises:
+        InputError: It is an address that is not accepted, or no file with content.
+    """
+    if source.kind == "stream":
+        _require_accepted(source.location)
+    if source.live:
+        return
+    try:
+        status = os.stat(source.location)
+    except OSError as error:
+        raise InputError(f"{source.location}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{source.location}: a path has no NUL byte; expected one path a line") from None
+    if not stat.S_ISFIFO(status.st_mode) or source.group is not None:
+        _require_content(source.location, status)
+    if source.location.lower().endswith(".txt"):
+        raise InputError(f"{source.location}: a list in a list is not read; name it on the command line")
+
+
+def _require_content(name: str, status: os.stat_result) -> None:
+    """Check for a regular file that is not empty. A file of /proc is empty by its status, and may block."""
+    kinds = (
+        (stat.S_ISDIR, "folder"),
+        (stat.S_ISFIFO, "named pipe"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISCHR, "terminal or other device"),
+        (stat.S_ISBLK, "block device"),
+    )
+    for is_kind, kind in kinds:
+        if is_kind(status.st_mode):
+            hint = "; name the pipe itself on the command line" if kind == "named pipe" else ""
+            raise InputError(f"{name}: expected an image or a video, got a {kind}{hint}")
+    if status.st_size == 0:
+        raise InputError(f"{name}: the file is empty; expected an image or a video")
 
 
 def _by_suffix(path: Path) -> str:
     return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture"
 
 
-def _kind(path: Path) -> str:
-    """By suffix; by the first bytes where the suffix says nothing."""
+def _kind(path: Path, status: os.stat_result) -> str:
+    """By suffix; by the first bytes where the suffix does not tell."""
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
         return "picture"
-    if suffix in VIDEO_SUFFIXES or not path.is_file():
+    if suffix in VIDEO_SUFFIXES or not stat.S_ISREG(status.st_mode) or status.st_size == 0:
         return "video"
-    with path.open("rb") as file:
-        start = file.read(12)
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:  # reported when it is its turn
+        return "picture"
     picture = start.startswith(_PICTURE_STARTS) or start[8:12] == b"WEBP"
     return "picture" if picture else "video"
 
 
-def _readable(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+def _readable(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _folder(folder: Path, note: Callable[[str], None]) -> list[Source]:
-    root = folder.resolve()
-    inside: list[Path] = []
-    outside = 0
-    for path in sorted(folder.iterdir()):
-        if not _readable(path) or path.is_dir():
-            continue
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            outside += 1
-        else:
-            inside.append(path)
-    if outside:
-        note(f"{folder}: {outside} symbolic link{'s' * (outside > 1)} leading out of the folder not followed")
-    if not inside:
+    found = _matches(str(folder), str(folder), ("*",), note)
+    if not found:
         raise InputError(
             f"{folder}: no pictures or videos in this folder; subfolders are searched by a glob such as "
             f"'{folder}/**/*.png'"
         )
-    return [Source(_kind(path), str(path), root.name or "root") for path in inside]
+    group = folder.resolve().name or "root"
+    return [Source(_by_suffix(path), str(path), group) for path in found]
 
 
-def _pattern(word: str) -> list[Source]:
-    paths = [Path(found) for found in sorted(glob.glob(word, recursive=True))]
-    readable = [path for path in paths if path.is_file() and _readable(path)]
-    if not readable:
-        raise InputError(f"{word}: no picture or video matches this pattern")
-    return [Source(_kind(path), str(path), "pictures") for path in readable]
+def _pattern(word: str, note: Callable[[str], None]) -> list[Source]:
+    found = _matches(masked(word), *split_pattern(word), note)
+    if not found:
+        raise InputError(f"{masked(word)}: no picture or video matches this pattern")
+    return [Source(_by_suffix(path), str(path), "pictures") for path in found]
 
 
-def _list_file(path: Path) -> list[Source]:
+def _matches(shown: str, folder: str, parts: Sequence[str], note: Callable[[str], None]) -> list[Path]:
+    matches = Matches(folder, parts, _readable)
+    if matches.outside:
+        links = "symbolic links" if matches.outside > 1 else "symbolic link"
+        note(f"{shown}: {matches.outside} {links} leading out of the folder not followed")
+    return matches.files
+
+
+def _text_of_stdin() -> str:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("-: expected a list of paths on stdin; pipe one in: ls *.png | depdis-infer -")
+    stream = getattr(sys.stdin, "buffer", sys.stdin)  # a program may have put a text stream there
+    data = stream.read(_MOST_LIST_BYTES + 1)
+    return data if isinstance(data, str) else _text(data, "the list on stdin")
+
+
+def _text_of_list(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: expected a text list in a file; pipe it to `-` instead")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} holds no path; expected one path a line")
+    with path.open("rb") as file:
+        return _text(file.read(_MOST_LIST_BYTES + 1), str(path))
+
+
+def _text(data: bytes, what: str) -> str:
+    if len(data) > _MOST_LIST_BYTES:
+        raise InputError(f"{what}: a list has at most {_MOST_LIST_BYTES // 2**20} MiB; split it")
     try:
-        text = path.read_text("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path}: expected a text list with one path a line, got binary data") from None
-    return _listed(text, path.stem, path.parent, str(path))
+        if b"\0" in data:
+            raise InputError(
+                f"{what}: expected a text list with one path a line in UTF-8, got binary data"
+            ) from None
+        return data.decode("utf-8-sig", "surrogateescape")  # names of an old encoding
 
 
 def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Source]:
-    """One path a line, as seen from the working folder or else from the list's; blank lines and # left out."""
-    found = []
-    for line in (line.strip() for line in text.splitlines()):
-        if not line or line.startswith("#"):
-            continue
-        if "://" in line:
-            found.append(_address(line))
-            continue
-        path = Path(line)
-        if folder is not None and not is_there(path) and is_there(folder / path):
-            path = folder / path
-        found.append(Source(_kind(path) if is_there(path) else _by_suffix(path), str(path), group))
+    """One path a line, as seen from the working folder or else from the list's; blank lines and # left out.
+
+    An entry that cannot be read is a source all the same, whose error is raised when it is its turn.
+    """
+    lines = (line.strip() for line in re.split(r"[\r\n]", text))
+    found = [_entry(line, group, folder) for line in lines if line and not line.startswith("#")]
     if not found:
         raise InputError(f"{what} holds no path; expected one path a line")
     return found
+
+
+def _entry(line: str, group: str, folder: Path | None) -> Source:
+    if _is_address(line):
+        return Source("stream", line)
+    path = Path(line)
+    status = _status(path)
+    if status is None and folder is not None and (status := _status(folder / path)) is not None:
+        path = folder / path
+    if status is not None:
+        return Source(_kind(path, status), str(path), group)
+    if has_credentials(line):  # an address without its scheme
+        return Source("stream", line)
+    return Source(_by_suffix(path), str(path), group)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None where there is no such file, and for a name that cannot be one."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
 
 
 def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 from typing import Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.terminal import write_err
 
 from .settings import Settings
 from .visitors import Visitors
@@ -34,7 +34,7 @@ def serve(settings: Settings) -> None:
         except ModuleNotFoundError:
             raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
         page = _launched(gr, settings, visitors)
-        print(f"depdis-demo: {page.local_url}", file=sys.stderr, flush=True)
+        write_err(f"depdis-demo: {page.local_url}")
         page.block_thread()
     finally:
         visitors.close()

@@ -11,6 +11,7 @@ import gradio as gr
 
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.pictures import read_picture
+from depdis_deploy.terminal import plain_name
 
 from . import examples
 from .limits import check_size, plain
@@ -120,7 +121,7 @@ class PictureAnswers:
         try:
             with self.room.pictures.turn():
                 folder = visitor.fresh("download")
-                (made,) = self._predicted(path, predictor).save_as(folder, Path(name).stem, [kind])
+                (made,) = self._predicted(path, predictor).save_as(folder, plain_name(Path(name).stem), [kind])
         except Busy:
             return {"error": BUSY}
         except (ValueError, OSError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_deploy.command import InputError
+from depdis_deploy.command import InputError, one_line
 
 from .cpu import cores
 from .onnx_file import checked_metadata
@@ -62,7 +62,9 @@ class OnnxRuntimeSession:
                 found = self._session.run(names, {"frames": frames}, options)
         except Exception as error:  # onnxruntime's errors have no base class of their own
             size = "x".join(map(str, frames.shape))
-            raise InputError(f"{self._path}: onnxruntime cannot run it on frames of {size}: {error}") from None
+            raise InputError(
+                f"{self._path}: onnxruntime cannot run it on frames of {size}: {one_line(error)}"
+            ) from None
         return dict(zip(names, found, strict=True))
 
 
@@ -93,7 +95,7 @@ def _made(onnxruntime: Any, path: Path, data: bytes, options: Any, providers: li
         # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
         return onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no base class of their own
-        raise InputError(f"{path}: onnxruntime cannot load this model: {error}") from None
+        raise InputError(f"{path}: onnxruntime cannot load this model: {one_line(error)}") from None
 
 
 def refuse_layers_on_cpu(session: Any, path: Path, device: str) -> None:

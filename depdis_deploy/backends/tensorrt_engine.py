@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.terminal import write_err
 
 from .cuda import Gpu, find_gpu
 from .engine_key import NATIVE, RTX, Key, Profile, Shape, beside, differences, read_key, sha256
@@ -90,7 +90,7 @@ def make_engine(
             reasons.append("it was not built here by you, and would not be loaded")
         if not reasons:
             return Made(before, f"{engine} fits already: built by {tensorrt} for {target}")
-    print(f"building {engine} by {tensorrt} for {target}, frames of {profile}", file=sys.stderr)
+    write_err(f"building {engine} by {tensorrt} for {target}, frames of {profile}")
     serialized, layers = build(tensorrt, graph, target, profile, wishes.workspace_mib)
     if target.gpu is not None:
         layers = described(tensorrt, serialized)

@@ -20,6 +20,7 @@ from depdis_deploy.interruption import Interruption, interruptible
 from depdis_deploy.progress import Progress, say
 from depdis_deploy.sizes import parse_size
 from depdis_deploy.sources import BUNDLED_CLIP, Source, find_sources
+from depdis_deploy.terminal import write_out
 
 from .accuracy import Outputs, agreement, pictures
 from .candidates import Candidate, ModelFile, candidates, model_files, reference_of
@@ -200,10 +201,10 @@ class _Work:
 
 def _report(options: Options, rows: Sequence[Row], source: Path) -> None:
     threads = options.threads or cores()
-    print(table(rows))
+    write_out(table(rows))
     if shares := shares_table(rows):
-        print(f"\n{shares}")
-    print(f"\n{advice(rows)}", flush=True)
+        write_out(f"\n{shares}")
+    write_out(f"\n{advice(rows)}")
     if options.out is None:
         return
     from .chart import draw_chart

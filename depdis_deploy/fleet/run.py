@@ -117,7 +117,8 @@ class Collection:
             else:
                 run.note(f"unfinished: the same command, with --outdir {run.folder}, goes on")
         if run.frames:
-            run.note(run.summary())
+            for line in run.summary():
+                run.note(line)
             run.cameras.close()
 
     def is_set(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.predictor import Predictor
+from depdis_deploy.terminal import write_err
 
 from .settings import Settings
 
@@ -35,5 +35,5 @@ def start(
             imgsz=imgsz,
         )  # fmt: skip
     for text in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"note: {text}", file=sys.stderr)
+        write_err(f"note: {text}")
     return serve(predictor, settings, log_level=log_level)

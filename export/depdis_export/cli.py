@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy.command import run
+from depdis_deploy.terminal import write_err, write_out
 
 if TYPE_CHECKING:
     from .request import Request
@@ -117,16 +117,12 @@ def command(
     if triton is not None:
         from depdis_deploy.triton import write_repository
 
-        print(f"{write_repository(request.made, triton, exist_ok=exist_ok)}: for the Triton server")
+        write_out(f"{write_repository(request.made, triton, exist_ok=exist_ok)}: for the Triton server")
 
 
 def _export(request: Request) -> None:
     """A checkpoint to a verified file, and on to an engine where one is asked for."""
-    print(
-        f"exporting {request.source}: building the graph, then checking it against torch",
-        file=sys.stderr,
-        flush=True,
-    )
+    write_err(f"exporting {request.source}: building the graph, then checking it against torch")
     if not request.trt:
         _write(request, request.made)
         return
@@ -149,13 +145,13 @@ def _write(request: Request, path: Path) -> None:
         half_weights=request.half_weights, precision=request.wanted(),
     )  # fmt: skip
     if search:
-        print(search, file=sys.stderr)
-    print(table(figures), file=sys.stderr)
+        write_err(search)
+    write_err(table(figures))
     files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if request.dynamic else "")
     name = request.onnx_or_xml
-    print(f"{name}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+    write_out(f"{name}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, build
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.terminal import write_err, write_out
 
 from .bounds import BOUNDS
 
@@ -27,7 +27,7 @@ def from_onnx(source: Path, engine: Path, wishes: Wishes, precision: str | None)
     _report(engine, make_engine(source, engine, asdict(BOUNDS[manifest.precision]), wishes))
     if source.resolve().parent != engine.resolve().parent:
         note = f"note: the engine is built again by itself only where {source.name} lies beside it"
-        print(note, file=sys.stderr)
+        write_err(note)
 
 
 def from_checkpoint(
@@ -60,9 +60,9 @@ def check_engine(engine: Path, *, exist_ok: bool) -> None:
 
 def _report(engine: Path, made: Made) -> None:
     key = made.key
-    print(f"{made.news}\n{as_table(key)}", file=sys.stderr)
+    write_err(f"{made.news}\n{as_table(key)}")
     place = f"{key.gpu or 'any GPU'} of compute capability {', '.join(key.capabilities)}"
-    print(
+    write_out(
         f"{engine}: {engine.stat().st_size / 1e6:.1f} MB, {key.precision}, frames of {key.profile}, {place}, "
         f"{key.flavour} {key.version}"
     )

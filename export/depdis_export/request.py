@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from depdis_deploy.address import masked
 from depdis_deploy.backends import SUFFIXES
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.sizes import parse_size
@@ -182,7 +183,7 @@ class Request:
         if self.keep_float and precision == "fp32":
             raise UsageError("--keep-float is for --precision fp16 and int8: fp32 is float throughout")
         if self.calibrate is not None and not self.calibrate.exists():
-            raise InputError(f"{self.calibrate}: no such file or folder to calibrate on")
+            raise InputError(f"{masked(str(self.calibrate))}: no such file or folder to calibrate on")
         if self._target == "tensorrt" and self.onnx_or_xml.suffix == ".xml":
             raise UsageError("--for tensorrt needs an .onnx: TensorRT reads no OpenVINO models")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import glob
 import io
 import os
 import threading
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from clips import level, make_clip, write_picture
 
+from depdis_deploy import sources
+from depdis_deploy.clip import open_clip
 from depdis_deploy.command import InputError
 from depdis_deploy.interruption import Switch
 from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
+from depdis_deploy.patience import Patience
 from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
 
 
@@ -50,6 +54,69 @@ def test_links_that_leave_a_folder_are_not_followed_and_that_is_said(folder: Pat
     assert "1 symbolic link" in notes[0]
 
 
+@pytest.mark.parametrize("pattern", ["", "/*", "/**/*", "/**", "/*.png", "/**/*.png"])
+def test_one_rule_for_links_in_folders_and_globs(folder: Path, tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "apart").mkdir()
+    for name in ("apart/x.png", "secret.png", "street/inner/deep.png"):
+        (tmp_path / name).write_bytes(b"x")
+    links = {
+        "out.png": tmp_path / "secret.png",
+        "away": tmp_path / "apart",
+        "in.png": "b.png",
+        "self": ".",
+        "inner/up": "..",
+        "near": "inner",
+        "near2": "inner",
+        "inner/self": ".",
+        "notes": "/etc/passwd",
+    }
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    notes: list[str] = []
+    matches = find_sources([f"{folder}{pattern}"], notes.append)
+    names = [str(Path(source.location).relative_to(folder)) for source in matches]
+    expected = ["a.JPG", "b.png", "c.mp4", "in.png"]
+    if "**" in pattern:
+        expected += ["inner/deep.png", "near/deep.png"]
+    if pattern.endswith(".png"):
+        expected = [name for name in expected if name.endswith(".png")]
+    assert names == expected
+    assert len(notes) == 1
+    assert f"{2 if '**' in pattern else 1} symbolic link" in notes[0]  # out.png, and away
+
+
+def test_a_link_that_is_named_itself_is_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(folder / "b.png")
+    (tmp_path / "way").symlink_to(folder)
+    (tmp_path / "list.txt").write_text("link.png\nway/b.png")
+    for word in ("link.png", "way", "way/*.png", "list.txt"):
+        assert found(tmp_path / word)
+
+
+_GLOBS = (
+    "* *.png **/*.png ** */*.png **/x/* x/**/*.png [ab].png ?.png .h/*.png ./*/../a.png **/**/*.png */x/a.png "
+    "nothing/* a.png/* **/.h/* x/[[]1]/*.png **/x/**/*.png"
+)
+
+
+@pytest.mark.parametrize("pattern", _GLOBS.split())
+def test_globs_match_what_pythons_glob_matches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    for place in (".", "x", "x/x", "y/x", ".h", "x/.h", "x/[1]"):
+        (tmp_path / place).mkdir(exist_ok=True, parents=True)
+        for name in ("a.png", "b.png", ".c.png", "d.txt"):
+            (tmp_path / place / name).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    there = {Path(path) for path in glob.glob(pattern, recursive=True)}
+    expected = sorted(str(path) for path in there if path.name in ("a.png", "b.png"))
+    if expected:
+        assert [source.location for source in find_sources([pattern])] == expected
+    else:
+        with pytest.raises(InputError, match="matches this pattern"):
+            find_sources([pattern])
+
+
 def test_a_glob_a_list_and_a_lone_picture_keep_command_line_order(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +128,8 @@ def test_a_glob_a_list_and_a_lone_picture_keep_command_line_order(
     ]  # fmt: skip
     monkeypatch.setattr("sys.stdin", io.StringIO("x/y.png\nz.mkv\n"))
     assert found("-") == [("picture", "y.png", "stdin"), ("video", "z.mkv", "stdin")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\ufeffé.png\n".encode() + b"\xe9.png")))
+    assert found("-") == [("picture", "é.png", "stdin"), ("picture", "\udce9.png", "stdin")]
 
 
 def test_numbers_addresses_and_files_without_suffix(tmp_path: Path) -> None:
@@ -102,11 +171,77 @@ def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path
             find_sources([address])
 
 
+def test_lists_that_cannot_be_read_to_their_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MOST_LIST_BYTES", 10)
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "kernel.txt").symlink_to("/proc/kmsg")
+    (tmp_path / "endless.txt").symlink_to("/dev/zero")
+    (tmp_path / "large.txt").write_text("a.png\n" * 10)
+    refused = {"pipe": "in a file", "kernel": "no path", "endless": "in a file", "large": "MiB"}
+    for name, says in refused.items():
+        with pytest.raises(InputError, match=says):
+            find_sources([str(tmp_path / f"{name}.txt")])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a.png\n" * 10)))
+    with pytest.raises(InputError, match="MiB"):
+        find_sources(["-"])
+    controller, terminal = os.openpty()
+    with os.fdopen(controller, "wb"), os.fdopen(terminal) as stdin:
+        for closed in (stdin, None):
+            monkeypatch.setattr("sys.stdin", closed)
+            with pytest.raises(InputError, match="on stdin"):
+                find_sources(["-"])
+
+
+def test_a_flag_ends_the_wait_for_a_named_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    over, errors = Switch(), []
+
+    def read() -> None:
+        try:
+            open_clip(Source("video", str(tmp_path / "pipe.mp4")), patience=Patience(over=over))
+        except InputError as error:
+            errors.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with (tmp_path / "pipe.mp4").open("wb"):  # returns once it is being read
+        over.set()
+        reader.join(60)
+    assert len(errors) == 1
+
+
 def test_equal_stems_are_counted_in_order() -> None:
     names = Names()
     assert [names.claim(stem) for stem in ("a", "a", "a-2", "b", "a", "b.part")] == [
         "a", "a-2", "a-2-2", "b", "a-3", "b.part-2",
     ]  # fmt: skip
+
+
+def test_stems_that_some_file_system_takes_for_one_are_kept_apart() -> None:
+    names = Names()
+    stems = ("a", "A", "a-2", "\u00e9", "e\u0301", "\u00c9", "x\x1b", "x\u202e", "x_", "b", "B.PART", "b")
+    assert [names.claim(stem) for stem in stems] == [
+        "a",
+        "A-2",
+        "a-2-2",
+        "\u00e9",
+        "e\u0301-2",
+        "\u00c9-3",
+        "x_",
+        "x_-2",
+        "x_-3",
+        "b",
+        "B.PART-2",
+        "b-2",
+    ]
+
+
+def test_numbers_many_equal_stems_in_linear_time() -> None:
+    names = Names()
+    for number in range(1, 60_001):
+        assert names.claim("frame") == ("frame" if number == 1 else f"frame-{number}")
 
 
 def test_pictures_of_one_word_share_a_record_file() -> None:

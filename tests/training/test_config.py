@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.preprocess import plan
 from depdis_training.config import build_config, bundled_names, load_config
+from depdis_training.experiment import Options, configurations
 
 
 @pytest.mark.parametrize("name", bundled_names())
@@ -100,3 +103,17 @@ def test_a_source_fills_the_input_where_the_target_is_padded():
     assert (found.rule().kind, found.source_rule().kind) == ("fit", "stretch")
     assert plan((1280, 760), found.source_rule()).content == (640, 320)
     assert load_config("street").input.source_rule() == load_config("street").input.rule()
+
+
+@pytest.mark.parametrize("address", ["rtsp://u:Zq9x@h/x", "rtsp://u:p#Zq9x@h", "rtsp:u:Zq9x@h", "u:Zq9x@h/x"])
+def test_a_camera_as_data_is_refused_without_its_password(address):
+    attempts = [lambda: configurations(Options(target=Path(address)))]
+    if address.startswith("rtsp"):
+        attempts += [
+            lambda: configurations(Options(source=Path(address))),
+            lambda: load_config("street", [f'target.root="{address}"']),
+        ]
+    for attempt in attempts:
+        with pytest.raises((InputError, UsageError)) as error:
+            attempt()
+        assert "Zq9x" not in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,30 @@ def test_a_whole_set_has_nothing_wrong(synthia: Path) -> None:
     text = as_text(report)
     assert f"depdis-train CONFIG --source {synthia}" in text
     assert "synthia-cityscapes-16" in text
+
+
+@pytest.mark.parametrize("name", ["RGB", "parsed_LABELS", "Depth"])
+def test_a_named_pipe_in_a_set_is_reported_and_not_waited_for(synthia: Path, name: str) -> None:
+    (synthia / name / "0000001.png").unlink()
+    os.mkfifo(synthia / name / "0000001.png")
+    assert f"{name}/0000001.png: expected a file" in "\n".join(checked(synthia).faults)
+
+
+def test_links_in_a_circle_end(synthia: Path) -> None:
+    for name in ("RGB/self", "self", "Depth/up"):
+        (synthia / name).symlink_to("..")
+    assert checked(synthia).faults == []
+
+
+def test_control_characters_in_names_are_escaped(synthia: Path) -> None:
+    root = synthia.rename(synthia.with_name("SYN\x1b[2J\u202e\nTHIA"))
+    (root / "Depth/0000000.png").unlink()
+    cut(root / "Depth/0000001.png")
+    report = checked(root)
+    assert len(report.faults) == 2
+    text = as_text(report)
+    assert "SYN\\x1b[2J\\u202e\\nTHIA" in text
+    assert all(line.isprintable() for line in text.split("\n"))
 
 
 def cut(path: Path) -> None:

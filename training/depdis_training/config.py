@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import UsageError, one_line
 
 from .settings import Config
 
@@ -101,7 +101,7 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not YAML: {error}") from None
+        raise UsageError(f"{where}: not YAML: {one_line(error)}") from None
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.terminal import write_err, write_out
 
 from .options import Changes
 
@@ -91,7 +92,7 @@ def street(
         from .street.drive_writer import write_drive
 
         write_drive(out, frames=pictures or 250, size=(width, height), domain=domain.value, seed=seed)
-        typer.echo(f"{out / 'drive.mp4'}, labels and depth beside it", err=True)
+        write_err(f"{out / 'drive.mp4'}, labels and depth beside it")
         return
     from .street.writer import write_street
 
@@ -100,7 +101,7 @@ def street(
         out, pictures=pictures or 500, size=(width, height), domain=domain.value, layout=chosen.value,
         seed=seed, split=split.value, workers=workers,
     )  # fmt: skip
-    typer.echo(f"{out}: a street set in the layout {chosen.value}", err=True)
+    write_err(f"{out}: a street set in the layout {chosen.value}")
 
 
 @app.command(epilog="Example: depdis-data check SYNTHIA")
@@ -118,7 +119,7 @@ def check(
     from .data.check_text import as_text
 
     report = checked(root, layout, workers=workers)
-    typer.echo(as_text(report))
+    write_out(as_text(report))
     if report.faults:
         raise typer.Exit(1)
 
@@ -160,7 +161,7 @@ def statistics(
             target = target.model_copy(update={"root": compare})
     from .statistics_report import report
 
-    typer.echo(report(resolved, data, plot=plot, target=target))
+    write_out(report(resolved, data, plot=plot, target=target))
 
 
 def _size(text: str) -> tuple[int, int]:

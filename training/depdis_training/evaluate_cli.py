@@ -10,6 +10,7 @@ import typer
 
 from depdis_deploy import command
 from depdis_deploy.model_options import InputSize
+from depdis_deploy.terminal import write_err, write_out
 
 from .evaluate_options import Compare, Fps, JointSpace, Models, Out, Reestimate, Target
 from .options import Changes, DataFolder
@@ -89,9 +90,9 @@ def _say(metrics: Mapping[str, Any], out: Path | None) -> None:
     from .report.reading import as_text, by_class, depth_table, overview, published_table
 
     tables = (published_table(metrics), overview(metrics), by_class(metrics), depth_table(metrics))
-    print("\n\n".join(as_text(table) for table in tables if table is not None))
+    write_out("\n\n".join(as_text(table) for table in tables if table is not None))
     if out is not None:
-        typer.echo(f"report: {out / 'report.html'}", err=True)
+        write_err(f"report: {out / 'report.html'}")
 
 
 def _resolved(

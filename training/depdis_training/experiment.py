@@ -7,7 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from depdis_deploy.address import masked
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.terminal import plain_name
 
 from .config import load_config
 from .settings import Config
@@ -48,7 +50,7 @@ def configurations(options: Options) -> dict[str, Config]:
 def run_name(config: Config) -> str:
     """CONFIG-METHOD-VARIANT-sSEED; without the variant where the method has none, with the name of frames."""
     frames = config.target is not None and config.target.layout == "frames"
-    own = Path(str(config.target.root)).stem if frames and config.target else ""
+    own = plain_name(Path(str(config.target.root)).stem) if frames and config.target else ""
     parts = [config.name, own, config.method, config.variant or "", f"s{config.seed}"]
     return "-".join(part for part in parts if part)
 
@@ -82,7 +84,7 @@ def _configuration(options: Options, variant: str | None, seed: int | None) -> C
 def _target(options: Options, root: Path) -> dict[str, Any]:
     """What a target's root changes: a set of the configuration's layout, or frames without labels."""
     if not root.exists():
-        raise InputError(f"--target {root}: no such file or folder")
+        raise InputError(f"--target {masked(str(root))}: no such file or folder")
     plain = load_config(options.config, options.settings)
     if not root.is_dir() or _holds_frames(root):
         frames = {"layout": "frames", "split": "train", "root": str(root), "street": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from depdis_deploy.address import masked
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.taxonomy import Taxonomy
 
@@ -64,7 +65,7 @@ def open_data(data: Data, role: str, option: str, cache: Path) -> Dataset:
     if data.root is not None:
         root = Path(data.root)
         if not root.exists():
-            raise InputError(f"the {role} data set: no folder {root}; give its root with {option}")
+            raise InputError(f"the {role} data set: no folder {masked(data.root)}; give its root with {option}")
     elif data.street is not None:
         root = _street(data, cache)
     else:

@@ -51,5 +51,5 @@ def final_scores(folder: Path, stage: Path, around: Surroundings, data: Experime
     metrics = full_evaluation(
         found, data.validation, around.config, Options(), out=folder, quiet=not around.workers.first
     )
-    say(as_text(overview(metrics)))
+    say(*as_text(overview(metrics)).split("\n"))
     say(f"report: {folder / 'report.html'}")

@@ -197,7 +197,7 @@ class Experiment:
                 share=settings.share, scales=settings.scales, mirror=settings.mirror,
                 seed=self.config.seed, device=self.parts.fabric.device,
             )  # fmt: skip
-            say(statistics.table())
+            say(*statistics.table().split("\n"))
             if not statistics.refined.any():
                 raise InputError(
                     f"{folder}: no pixel is confident enough to be a label: lower labels.confidence, or set "

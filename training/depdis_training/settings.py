@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from depdis_deploy import taxonomy
+from depdis_deploy.address import is_address, masked
 from depdis_deploy.manifest import ResizeRule
 
 TAXONOMIES = {
@@ -47,6 +48,15 @@ class Data(Section):
     split: str = "train"
     taxonomy: TaxonomyName = "cityscapes-16"
     street: StreetData | None = None
+
+    @field_validator("root")
+    @classmethod
+    def _is_no_address(cls, root: str | None) -> str | None:
+        if root is not None and is_address(root):
+            raise ValueError(
+                f"{masked(root)}: training reads files, not a camera; record a video and give that"
+            )
+        return root
 
 
 class Network(Section):

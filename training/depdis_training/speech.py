@@ -7,10 +7,10 @@ import os
 from depdis_deploy import progress
 
 
-def say(text: str) -> None:
-    """A line of the command's log; on a terminal it takes the place of the progress line.
+def say(*lines: str) -> None:
+    """Log lines to stderr; on a terminal they replace the progress line.
 
-    Of several processes that work as one, the first speaks.
+    Of several processes that train as one, only the first logs.
     """
     if os.environ.get("RANK", "0") == "0":
-        progress.say(text)
+        progress.say(*lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.taxonomy import Taxonomy
+from depdis_deploy.terminal import write_err
 
 from .comparison import compare, verdict
 from .data.samples import Dataset
@@ -115,4 +115,4 @@ def _save(path: Path, picture: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
         temporary.write_bytes(cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
-    print(path, file=sys.stderr)
+    write_err(str(path))

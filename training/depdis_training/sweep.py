@@ -18,6 +18,7 @@ import torch
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.terminal import write_out
 
 from .run_folder import METRICS, read_json, write_json
 from .settings import Config
@@ -57,7 +58,7 @@ def sweep(
     results = comparison(runs, parent)
     if results:
         write_json(parent / "comparison.json", results)
-        print(as_markdown(results))
+        write_out(as_markdown(results))
     if failed:
         raise InputError(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command goes on"

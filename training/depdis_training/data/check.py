@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from depdis_deploy.command import InputError, one_line
 from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, Taxonomy
+from depdis_deploy.terminal import printable
 
 from . import layouts, open_dataset, reading
 from .samples import FARTHEST_M, FileDataset
@@ -154,13 +155,13 @@ def _look_at(dataset: FileDataset, index: int) -> _Seen:
             seen.depth_m = (float(known.min()), float(known.max())) if known.size else None
         return seen
     for kind, path in files.items():
-        if not path.is_file():
+        if not path.exists():
             seen.missing.append((kind, path))
-        elif str(path) not in line:
+        elif printable(str(path)) not in line:
             fault = _unreadable(kind, path)
             seen.faults += [fault] if fault else []
             seen.good |= set() if fault else {kind}
-    if not any(str(path) in line for _, path in seen.missing):
+    if not any(printable(str(path)) in line for _, path in seen.missing):
         seen.faults.insert(0, line)
     return seen
 

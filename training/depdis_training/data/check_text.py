@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
+from depdis_deploy.terminal import printable
 from depdis_training.config import bundled_names, load_config
 
 from . import layouts
@@ -15,7 +16,7 @@ LISTED = 30  # faults that are named; the rest are counted
 
 def as_text(report: Report) -> str:
     """The whole report, for a terminal or a file."""
-    lines = [f"{report.root}: {report.layout}, {layouts.TITLES[report.layout]}", ""]
+    lines = [f"{printable(str(report.root))}: {report.layout}, {layouts.TITLES[report.layout]}", ""]
     lines += _table(report)
     if any(split.found["labels"] for split in report.splits):
         lines += ["", f"  labels can be read in the classes of {', '.join(report.taxonomies)}"]
@@ -36,7 +37,7 @@ def _section(title: str, entries: list[str]) -> list[str]:
     if not entries:
         return []
     more = [f"  and {len(entries) - LISTED} more"] if len(entries) > LISTED else []
-    return ["", f"{title}:", *(f"  {entry}" for entry in entries[:LISTED]), *more]
+    return ["", f"{title}:", *(f"  {printable(entry)}" for entry in entries[:LISTED]), *more]
 
 
 def _table(report: Report) -> list[str]:
@@ -74,7 +75,7 @@ def _uses(report: Report) -> list[tuple[str, str]]:
     found = {split.name: split for split in report.splits if split.pictures}
     if not found:
         return []
-    root, layout = report.root, report.layout
+    root, layout = printable(str(report.root)), report.layout
     first = found.get("train") or found.get("all")
     labelled = any(split.found["labels"] for split in found.values()) and "cityscapes-16" in report.taxonomies
     sources, targets, scored = (_configs(report, found, role) for role in ("source", "target", "validation"))

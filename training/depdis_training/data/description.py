@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from depdis_deploy.command import InputError
+from depdis_deploy.command import InputError, one_line
 from depdis_deploy.taxonomy import (
     CAMVID_11,
     CITYSCAPES_7,
@@ -108,7 +108,7 @@ def read_description(path: Path) -> Description:
             f"{path}: no such file, which describes a set's classes; for pictures alone use layout frames"
         ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+        raise InputError(f"{path}: not YAML: {one_line(error)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from depdis_deploy.address import masked
 from depdis_deploy.command import InputError
 from depdis_deploy.sources import find_sources
 
@@ -39,7 +40,7 @@ _EXPECTED = (
 def detect(root: Path) -> str:
     """The layout of the set at `root`; InputError says what was looked for, and where else a set lies."""
     if not root.exists():
-        raise InputError(f"{root}: no such file or folder; give the root of a data set")
+        raise InputError(f"{masked(str(root))}: no such file or folder; give the root of a data set")
     layout = _layout(root)
     if layout is None:
         inner = [path for path in sorted(root.glob("*/")) if (_layout(path) or "frames") != "frames"]

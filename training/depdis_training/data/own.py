@@ -163,13 +163,12 @@ def _place(root: Path, pictures: Path, split: str) -> str:
 
 def _label_values(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """(H, W) ids of a grey or palette PNG, or (H, W, 3) RGB colours."""
+    reading.require_file(path)
     try:
         with Image.open(path) as picture:
             mode = picture.mode
             if mode in ("P", "L"):
                 return np.asarray(picture)
-    except FileNotFoundError:
-        raise reading.missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
     values = reading.read_png(path)

@@ -47,16 +47,28 @@ def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
         raise InputError(f"{what}: {count} missing{first}: {lacking[0]}")
 
 
+def require_file(path: Path) -> None:
+    """Check that reading `path` does not wait for another program.
+
+    Raises:
+        InputError: It does not exist, or is a folder, a named pipe, a socket or a device.
+    """
+    if path.is_file():
+        return
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    raise InputError(f"{path}: expected a file, got a folder, named pipe, socket or device")
+
+
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """A picture as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
+    require_file(path)
     if path.suffix.lower() == ".png":
         return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
     try:
         # Pillow refuses a truncated JPEG; OpenCV fills it with grey.
         with Image.open(path) as picture:
             return np.asarray(picture.convert("RGB"))
-    except FileNotFoundError:
-        raise missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a picture ({error}); copy it anew") from None
 
@@ -68,13 +80,12 @@ def read_png(path: Path) -> NDArray[Any]:
 
 def read_indices(path: Path) -> NDArray[np.uint8]:
     """The values of an 8-bit PNG, grey or palette, as (H, W) uint8."""
+    require_file(path)
     try:
         with Image.open(path) as picture:
             if picture.mode in ("P", "L"):
                 return np.asarray(picture)
             mode = picture.mode
-    except FileNotFoundError:
-        raise missing(path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
     raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
@@ -82,10 +93,9 @@ def read_indices(path: Path) -> NDArray[np.uint8]:
 
 def read_json(path: Path) -> Any:
     """A JSON file's content."""
+    require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise missing(path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not JSON ({error})") from None
 
@@ -108,11 +118,6 @@ def read_depth_values(path: Path, unit: str = "as taxonomy.yaml says") -> NDArra
             f"{path}: depth is one channel of 16 bits {unit}, this file has {channels} of {bits} bits"
         )
     return values
-
-
-def missing(path: Path) -> InputError:
-    """The error of a file that is not there."""
-    return InputError(f"{path}: no such file")
 
 
 def same_size(name: str, **pictures: NDArray[Any] | None) -> None:
@@ -144,10 +149,8 @@ def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) 
 
 
 def _decoded(path: Path, flags: int) -> NDArray[Any]:
-    try:
-        data = np.fromfile(path, np.uint8)
-    except FileNotFoundError:
-        raise missing(path) from None
+    require_file(path)
+    data = np.fromfile(path, np.uint8)
     # The decoder prints to stderr by itself at what the missing end shows beforehand.
     whole = data.size > 0 and b"IEND" in data[-16:].tobytes()
     values = cv2.imdecode(data, flags) if whole else None
