@@ -8,6 +8,7 @@ import pytest
 from browsing import wait_until
 
 from depdis_demo.film import Film
+from depdis_demo.limits import Limits
 from depdis_demo.series import Series
 from depdis_demo.visitors import Visitors
 from depdis_deploy import Predictor
@@ -26,7 +27,7 @@ def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         add(series, line)
 
     monkeypatch.setattr(Series, "add", failing)
-    film = Film(Predictor(threads=1), BUNDLED_CLIP, folder, "overlay", 60)
+    film = Film(Predictor(threads=1), BUNDLED_CLIP, folder, "overlay", Limits())
     film.start()
     while not film.done(60):
         pass
@@ -55,7 +56,7 @@ def test_what_is_no_fault_of_the_file_is_raised(
 def test_a_film_writes_nothing_once_the_server_has_ended() -> None:
     visitors = Visitors()
     visitor = visitors.of("one")
-    film = Film(Predictor(threads=1), BUNDLED_CLIP, visitor.fresh("video"), "quad", 60)
+    film = Film(Predictor(threads=1), BUNDLED_CLIP, visitor.fresh("video"), "quad", Limits())
     visitor.cancel["video"] = film.cancel
     visitors.begun(film.end)
     film.start()

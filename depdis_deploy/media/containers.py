@@ -1,0 +1,72 @@
+"""Opening of media files: fixed lists of demuxers and decoders, and no access to any other file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import av
+from av.container import InputContainer, OutputContainer
+
+MAX_PIXELS = 67_108_864  # of one frame, 8192 x 8192: above 8K video, below what exhausts a small machine
+
+# Comma-separated, as FFmpeg takes them. Demuxers that open other files or hosts are left out: playlists, image
+# sequences, SDP, devices.
+DEMUXERS = "mov,matroska,avi,mpegts,asf,ogg,ivf,yuv4mpegpipe,mjpeg,jpeg_pipe,h264,hevc,mpegvideo,m4v"
+# These show their streams only once packets are read, so that FFmpeg applies no `max_pixels` while it probes.
+_LATE_STREAMS = {b"FLV\x01": "flv", b"\x00\x00\x01\xba": "mpeg"}
+# What cameras, phones, screen recorders and editors write. Each of them obeys `max_pixels`.
+VIDEO_DECODERS = (
+    "h264,hevc,libdav1d,vp8,vp9,vp6,vp6f,mpeg1video,mpeg2video,mpeg4,msmpeg4v2,msmpeg4,h263,flv,wmv1,wmv2,wmv3,"
+    "vc1,theora,mjpeg,rawvideo,prores,dnxhd,dvvideo,ffv1,huffyuv,ffvhuff,utvideo,png"
+)
+AUDIO_DECODERS = (
+    "aac,aac_latm,ac3,eac3,mp3float,mp2float,alac,flac,opus,vorbis,wmav1,wmav2,wmapro,amrnb,amrwb,nellymoser,"
+    "speex,dca,g726,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,"
+    "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_bluray,pcm_dvd"
+)
+
+
+def open_container(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> InputContainer:
+    """Open a media file or FIFO for reading, with the demuxer that its content calls for.
+
+    FFmpeg gets an open descriptor instead of a name and may use no other protocol, so that whatever the file
+    contains, no other file and no address is opened.
+
+    Args:
+        path: The file. It is never read as a URL.
+        max_pixels: The largest frame that may be decoded while the streams are probed.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError, av.error.FFmpegError: The content is damaged, or needs a demuxer that is not in the list.
+    """
+    with open(path, "rb", buffering=0) as file:
+        demuxers, decoders = DEMUXERS, f"{VIDEO_DECODERS},{AUDIO_DECODERS}"
+        if not file.seekable():
+            demuxers = ",".join((demuxers, *_LATE_STREAMS.values()))
+        else:
+            if late := _LATE_STREAMS.get(file.read(4)):
+                demuxers, decoders = late, "none"
+            file.seek(0)
+        options = {
+            "fd": str(file.fileno()),
+            "protocol_whitelist": "fd",
+            "format_whitelist": demuxers,
+            "codec_whitelist": decoders,
+            **decoder_options(max_pixels),
+        }
+        return av.open("fd:", options=options, metadata_errors="replace")  # noqa: TID251 (the one place)
+
+
+def create_container(path: Path, options: dict[str, str]) -> OutputContainer:
+    """Create an MP4 file. The prefix keeps a name such as `a:b.mp4` from being read as a URL."""
+    return av.open(f"file:{path}", "w", format="mp4", options=options)  # noqa: TID251 (the one place)
+
+
+def decoder_options(max_pixels: int) -> dict[str, str]:
+    """FFmpeg's options that make a decoder reject frames of more than `max_pixels` before it allocates them.
+
+    Decoders count whole blocks, up to 64 pixels a side, so that the option allows an eighth more.
+    """
+    return {"max_pixels": str(max_pixels + max_pixels // 8)}
