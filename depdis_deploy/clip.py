@@ -230,6 +230,8 @@ class VideoFile:
                 yield Frame(upright(frame), self.path, index, float(pts * self.time_base), pts)
             frame = next(self._decoder, None)
             index += 1
+        if self._stream is None:  # closed by another thread
+            return
         self.damage = self._lost()
         if self.damage is None and self._stream.duration:
             end_s = ((self._stream.start_time or 0) + self._stream.duration - self._origin) * self._ticks

@@ -67,6 +67,6 @@ def create_container(path: Path, options: dict[str, str]) -> OutputContainer:
 def decoder_options(max_pixels: int) -> dict[str, str]:
     """FFmpeg's options that make a decoder reject frames of more than `max_pixels` before it allocates them.
 
-    Decoders count whole blocks, up to 64 pixels a side, so that the option allows an eighth more.
+    Decoders round each side up to whole blocks of up to 64 pixels, so that the option allows somewhat more.
     """
-    return {"max_pixels": str(max_pixels + max_pixels // 8)}
+    return {"max_pixels": str(max_pixels + max_pixels // 8 + 65_536)}
