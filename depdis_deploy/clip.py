@@ -13,7 +13,7 @@ import numpy as np
 
 from .backends.cpu import cores
 from .command import InputError
-from .media.containers import MAX_PIXELS, VIDEO_DECODERS, decoder_options, open_container
+from .media.containers import LATE_DEMUXERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options, open_container
 from .sources import Frame, Source
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def video_stream(container: Any, name: str, max_pixels: int = MAX_PIXELS) -> Any
         )
     # The header may give a smaller size than the frames have.
     context.options = decoder_options(max_pixels)
+    if context.name == "h264" and container.format.name in LATE_DEMUXERS.split(","):
+        # No frame was decoded to find out how many are reordered: assume the most.
+        context.options["strict"] = "1"
     return stream
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 
 import av
@@ -12,9 +13,11 @@ MAX_PIXELS = 67_108_864  # of one frame, 8192 x 8192: above 8K video, below what
 
 # Comma-separated, as FFmpeg takes them. Demuxers that open other files or hosts are left out: playlists, image
 # sequences, SDP, devices.
-DEMUXERS = "mov,matroska,avi,mpegts,asf,ogg,ivf,yuv4mpegpipe,mjpeg,jpeg_pipe,h264,hevc,mpegvideo,m4v"
-# These show their streams only once packets are read, so that FFmpeg applies no `max_pixels` while it probes.
-_LATE_STREAMS = {b"FLV\x01": "flv", b"\x00\x00\x01\xba": "mpeg"}
+DEMUXERS = "mov,matroska,avi,asf,ivf,yuv4mpegpipe,mjpeg,jpeg_pipe,h264,hevc,mpegvideo,m4v"
+# Streams of these may appear only while FFmpeg probes, where it does not apply `max_pixels` to them.
+LATE_DEMUXERS = "mpegts,mpeg,flv,ogg"
+# For those, probing may use only decoders that read no more than headers. MPEG-1 time stamps need one.
+_PROBING_DECODERS = "mpeg1video,mpeg2video"
 # What cameras, phones, screen recorders and editors write. Each of them obeys `max_pixels`.
 VIDEO_DECODERS = (
     "h264,hevc,libdav1d,vp8,vp9,vp6,vp6f,mpeg1video,mpeg2video,mpeg4,msmpeg4v2,msmpeg4,h263,flv,wmv1,wmv2,wmv3,"
@@ -41,22 +44,27 @@ def open_container(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
         OSError: The file cannot be opened.
         ValueError, av.error.FFmpegError: The content is damaged, or needs a demuxer that is not in the list.
     """
+    decoders = f"{VIDEO_DECODERS},{AUDIO_DECODERS}"
     with open(path, "rb", buffering=0) as file:
-        demuxers, decoders = DEMUXERS, f"{VIDEO_DECODERS},{AUDIO_DECODERS}"
-        if not file.seekable():
-            demuxers = ",".join((demuxers, *_LATE_STREAMS.values()))
-        else:
-            if late := _LATE_STREAMS.get(file.read(4)):
-                demuxers, decoders = late, "none"
+        if not file.seekable():  # it cannot be read a second time
+            return _opened(file, f"{DEMUXERS},{LATE_DEMUXERS}", decoders, max_pixels)
+        try:
+            return _opened(file, DEMUXERS, decoders, max_pixels)
+        except av.error.ArgumentError:  # another format
             file.seek(0)
-        options = {
-            "fd": str(file.fileno()),
-            "protocol_whitelist": "fd",
-            "format_whitelist": demuxers,
-            "codec_whitelist": decoders,
-            **decoder_options(max_pixels),
-        }
-        return av.open("fd:", options=options, metadata_errors="replace")  # noqa: TID251 (the one place)
+            return _opened(file, LATE_DEMUXERS, _PROBING_DECODERS, max_pixels)
+
+
+def _opened(file: FileIO, demuxers: str, decoders: str, max_pixels: int) -> InputContainer:
+    """Open a file from its present position. `decoders` may be used to probe its streams."""
+    options = {
+        "fd": str(file.fileno()),
+        "protocol_whitelist": "fd",
+        "format_whitelist": demuxers,
+        "codec_whitelist": decoders,
+        **decoder_options(max_pixels),
+    }
+    return av.open("fd:", options=options, metadata_errors="replace")  # noqa: TID251 (the one place)
 
 
 def create_container(path: Path, options: dict[str, str]) -> OutputContainer:
