@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import av
 import numpy as np
 
+from .backends.cpu import cores
 from .command import InputError
+from .media.containers import LATE_DEMUXERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options, open_container
 from .sources import Frame, Source, require_readable
 
 if TYPE_CHECKING:
@@ -19,9 +22,8 @@ if TYPE_CHECKING:
     from .patience import Patience
     from .pipe import Pipe
 
-MAX_PIXELS = 67_108_864  # 8192 x 8192: above 8K video, below what exhausts a small machine
-# A file that names other files or addresses (a playlist called .mp4) must not make the decoder open them.
-_LOCAL_ONLY = {"protocol_whitelist": "file"}
+_MOST_THREADS = 8  # of a decoder, each of which holds frames of its own
+_THREADED_PIXELS = 4 * MAX_PIXELS  # in all threads of a decoder together
 
 
 class Clip(Protocol):
@@ -50,46 +52,68 @@ class Clip(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-def open_clip(source: Source, *, stride: int = 1, patience: Patience | None = None) -> Clip:
-    """A video file, a camera or a stream. InputError: it cannot be opened or holds no video.
+def open_clip(
+    source: Source, *, stride: int = 1, patience: Patience | None = None, max_pixels: int = MAX_PIXELS
+) -> Clip:
+    """Open a video file, a camera or a stream.
 
-    patience: with a camera or stream that is lost; None: without end.
+    Args:
+        source: What to open.
+        stride: Yield every `stride`-th frame.
+        patience: The retry policy of a camera or stream that is lost; None retries indefinitely.
+        max_pixels: The largest frame of a file, in pixels. Live sources keep to `MAX_PIXELS`.
+
+    Raises:
+        InputError: It cannot be opened, holds no video or has larger frames.
     """
     require_readable(source)
     if source.kind == "video" and Path(source.location).is_fifo():
-        return _piped(source.location, stride, patience)
+        return _piped(source.location, stride, patience, max_pixels)
     if source.kind == "video":
-        return VideoFile(source.location, stride=stride)
+        return VideoFile(source.location, stride=stride, max_pixels=max_pixels)
     from .live import Camera, NetworkStream
 
     return (Camera if source.kind == "camera" else NetworkStream)(source, patience, stride=stride)
 
 
-def _piped(path: str, stride: int, patience: Patience | None) -> VideoFile:
-    """A video that comes through a named pipe, which is waited for until `patience` is over."""
+def _piped(path: str, stride: int, patience: Patience | None, max_pixels: int) -> VideoFile:
+    """Open a video that comes through a named pipe, for which it waits until `patience` is over."""
     from .patience import Never
     from .pipe import Pipe
 
     pipe = Pipe(path, Never() if patience is None else patience.over)
     try:
-        return VideoFile(path, stride=stride, pipe=pipe)
+        return VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe)
     except BaseException:
         pipe.close()
         raise
 
 
-def video_stream(container: Any, name: str) -> Any:
-    """The first video stream that is no cover picture, with its size checked."""
+def video_stream(container: Any, name: str, max_pixels: int = MAX_PIXELS) -> Any:
+    """Return the first video stream that is not a cover image, with its decoder bounded to `max_pixels`.
+
+    Raises:
+        InputError: There is none, its codec is not in VIDEO_DECODERS, or its header gives larger frames.
+    """
     attached = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & attached]
     if not streams:
         raise InputError(f"{name}: no video in it; expected one such as of .mp4, .mov, .mkv or .avi")
     stream = streams[0]
-    if stream.codec_context is None:
-        raise InputError(f"{name}: its video codec is not known here; convert it to H.264")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name}: {width}x{height} pixels each; expected at most {MAX_PIXELS}: scale it down")
+    context = stream.codec_context
+    if context is None or context.name not in VIDEO_DECODERS.split(","):
+        codec = "its video codec" if context is None else f"the video codec {context.name}"
+        raise InputError(f"{name}: {codec} is not supported; convert the video to H.264")
+    if context.width * context.height > max_pixels:
+        raise InputError(
+            f"{name}: frames of {context.width}x{context.height} are too large, expected at most "
+            f"{max_pixels:,} pixels; scale the video down"
+        )
+    # The header may give a smaller size than the frames have.
+    context.options = decoder_options(max_pixels)
+    if context.name == "h264" and container.format.name in LATE_DEMUXERS.split(","):
+        # No frame was decoded to find out how many are reordered: assume the most.
+        context.options["strict"] = "1"
     return stream
 
 
@@ -126,20 +150,24 @@ def exact_pts(ticks: int, time_base: Fraction, rate: Fraction, target: Fraction)
 
 
 class VideoFile:
-    """A video file as a `Clip`. Damaged parts are passed over and reported in `damage`.
+    """A video file as a `Clip`. Skips damaged parts and frames above `max_pixels`; `damage` reports them.
 
-    pipe: where the bytes of `path` come from once only, so that its sound cannot be read a second time.
+    Args:
+        pipe: The bytes of `path` where it is a FIFO, whose sound cannot be read a second time.
     """
 
-    def __init__(self, path: str, *, stride: int = 1, pipe: Pipe | None = None) -> None:
-        self.path, self.stride, self._pipe = path, stride, pipe
+    def __init__(
+        self, path: str, *, stride: int = 1, max_pixels: int = MAX_PIXELS, pipe: Pipe | None = None
+    ) -> None:
+        self.path, self.stride, self.max_pixels, self._pipe = path, stride, max_pixels, pipe
         try:
-            self._container: Any = av.open(pipe or path, options=_LOCAL_ONLY, metadata_errors="replace")
+            self._container: Any = open_container(pipe or path, max_pixels=max_pixels)
         except (ValueError, av.error.FFmpegError) as error:
             if isinstance(error, OSError):
                 raise
             raise InputError(
-                f"{path}: not a readable video (not one at all, or cut off before its index was written)"
+                f"{path}: not a readable video (another format, or cut off before its index was written); "
+                "expected MP4, MOV, MKV, WebM, AVI, MPEG, MPEG-TS, WMV, FLV, Ogg, MJPEG, Y4M, H.264 or H.265"
             ) from None
         try:
             self._open()
@@ -148,8 +176,10 @@ class VideoFile:
             raise
 
     def _open(self) -> None:
-        stream = self._stream = video_stream(self._container, self.path)
-        stream.thread_type = "AUTO"
+        stream = self._stream = video_stream(self._container, self.path, self.max_pixels)
+        context = stream.codec_context
+        context.thread_type = "AUTO"
+        context.thread_count = _threads(context.width * context.height)
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
         self._ticks = Fraction(stream.time_base)
         self.time_base = output_ticks(self._ticks, self.rate)
@@ -157,20 +187,22 @@ class VideoFile:
         if self.expected is None and stream.duration:
             self.expected = round(stream.duration * self._ticks * self.rate)
         self.total = None if self.expected is None else -(-self.expected // self.stride)
-        self.aspect = Fraction(stream.codec_context.sample_aspect_ratio or 1) or Fraction(1)
         self.audio = Path(self.path) if self._container.streams.audio and self._pipe is None else None
         self.damage: str | None = None
         self.start_s = 0.0
         self.decoded = 0
-        self._errors = 0
+        self._errors = self._oversize = 0
+        self._at_work = Lock()
         self.end_pts = 0
         # The display matrix comes with the first frame, so that one is decoded now.
         self._decoder = self._decode()
         self._first = next(self._decoder, None)
         if self._first is None:
-            raise InputError(f"{self.path}: no frame could be decoded; the file is empty, cut off or damaged")
+            reason = self._too_large() if self._oversize else "the file is empty, cut off or damaged"
+            raise InputError(f"{self.path}: no frame could be decoded; {reason}")
         turned = round(self._first.rotation / 90) % 2
         self.size = (self._first.width, self._first.height)
+        self.aspect = Fraction(context.sample_aspect_ratio or 1) or Fraction(1)
         if turned:
             self.size, self.aspect = (self.size[1], self.size[0]), 1 / self.aspect
         first = self._first.pts if self._first.pts is not None else (stream.start_time or 0)
@@ -180,21 +212,33 @@ class VideoFile:
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
         while True:
-            try:
-                packet = next(packets)
-                frames = packet.decode()
-            except StopIteration:
-                return
-            except av.error.EOFError:
-                return
-            except (ValueError, av.error.FFmpegError):
-                self._errors += 1
-                if self._errors > 1000 and not self.decoded:
+            frames: list[av.VideoFrame] = []
+            with self._at_work:
+                if self._stream is None:  # closed by another thread
                     return
-                continue
+                try:
+                    frames = next(packets).decode()
+                except (StopIteration, av.error.EOFError):
+                    return
+                except (ValueError, av.error.FFmpegError):
+                    self._errors += 1
+                    self._oversize += self._rejected_its_size()
+            if self._errors > 1000 and not self.decoded:
+                return
             for frame in frames:
+                if frame.width * frame.height > self.max_pixels:
+                    self._errors, self._oversize = self._errors + 1, self._oversize + 1
+                    continue
                 self.decoded += 1
                 yield frame
+
+    def _rejected_its_size(self) -> bool:
+        """Whether the decoder's last error was about a frame's size; it keeps that size or none."""
+        pixels = self._stream.codec_context.width * self._stream.codec_context.height
+        return bool(pixels == 0 or pixels > self.max_pixels)
+
+    def _too_large(self) -> str:
+        return f"its frames have more than {self.max_pixels:,} pixels: scale the video down"
 
     def __iter__(self) -> Iterator[Frame]:
         frame, index, last = self._first, 0, -1
@@ -211,6 +255,8 @@ class VideoFile:
                 yield Frame(upright(frame), self.path, index, float(pts * self.time_base), pts)
             frame = next(self._decoder, None)
             index += 1
+        if self._stream is None:  # closed by another thread
+            return
         self.damage = self._lost()
         if self.damage is None and self._stream.duration:
             end_s = ((self._stream.start_time or 0) + self._stream.duration - self._origin) * self._ticks
@@ -230,7 +276,10 @@ class VideoFile:
         exact = self._stream.frames
         if self._errors or (exact and self.decoded < exact and self._cut_off()):
             of = f" of {exact}" if exact else ""
-            return f"{self.path}: damaged or cut off; {self.decoded}{of} frames could be decoded and were used"
+            why = "damaged or cut off"
+            if self._oversize:
+                why = f"{self._oversize} frames have more than {self.max_pixels:,} pixels"
+            return f"{self.path}: {why}; {self.decoded}{of} frames could be decoded and were used"
         return None
 
     def _cut_off(self) -> bool:
@@ -245,7 +294,13 @@ class VideoFile:
     def __exit__(self, *error: object) -> None:
         # A reader that was not run to its end holds this object, which holds the reader: a decoder, with its
         # threads and pictures, would stay until the garbage collector comes by.
-        self._first, self._stream, self._decoder = None, None, iter(())
-        self._container.close()
-        if self._pipe is not None:
-            self._pipe.close()
+        with self._at_work:  # another thread may be reading
+            self._first, self._stream, self._decoder = None, None, iter(())
+            self._container.close()
+            if self._pipe is not None:
+                self._pipe.close()
+
+
+def _threads(pixels: int) -> int:
+    """Return how many threads may decode frames of that size, given that each holds some of them."""
+    return max(1, min(cores(), _MOST_THREADS, _THREADED_PIXELS // max(1, pixels)))

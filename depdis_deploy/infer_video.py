@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -14,6 +15,7 @@ import av
 from .clip import Clip, open_clip
 from .command import InputError, one_line
 from .job import Job, Unwritable
+from .media.containers import MAX_PIXELS
 from .patience import Patience, Until
 from .pipeline import ReadAhead, Turn
 from .prediction import Camera
@@ -34,29 +36,30 @@ class _Done:
     pts: int
     arrived_s: float | None
     camera: Camera | None
+    pixels: int
     record: dict[str, Any] | None = None
     yuv: NDArray[np.uint8] | None = None
     size: tuple[int, int] = (0, 0)
     stages: Stages = field(default_factory=Stages)
 
 
-def infer_video(job: Job, source: Source, stem: str, record: str) -> None:
+def infer_video(job: Job, source: Source, stem: str, record: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Segment one video. Whatever ends the run, the frames done so far end up in a file that plays.
 
-    InputError: it cannot be read. Unwritable: the results cannot be written.
+    max_pixels: of one frame. InputError: it cannot be read. Unwritable: the results cannot be written.
     """
     options = job.options
     over = Until(job.interruption.stopped)
     patience = Patience(options.retry_s, over, job.note)
     try:
-        clip = open_clip(source, stride=options.stride, patience=patience)
+        clip = open_clip(source, stride=options.stride, patience=patience, max_pixels=max_pixels)
     except OSError as error:
         raise InputError(f"{source.label}: {error.strerror or one_line(error)}") from None
     with clip:
         if source.live:  # a file's duration is counted by its own stamps
             over.begin(options.duration_s)
         recording = Recording(job, clip, stem, record, live=source.live)
-        run = _Run(job, clip, recording, over)
+        run = _Run(job, clip, recording, over, _Budget(2 * max_pixels, options.batch))
         try:
             run.frames(source)
         except (OSError, av.error.FFmpegError) as error:
@@ -67,11 +70,35 @@ def infer_video(job: Job, source: Source, stem: str, record: str) -> None:
             job.fault(clip.damage)
 
 
+class _Budget:
+    """Bounds the pixels of the frames that are read but not yet written; `least` frames always fit."""
+
+    def __init__(self, pixels: int, least: int) -> None:
+        self._left, self._least = pixels, least
+        self._frames = 0
+        self._lock = Lock()
+
+    def admit(self, frame: Frame) -> bool:
+        """Reserve a frame's pixels. False: there are not enough left."""
+        pixels = frame.image.shape[0] * frame.image.shape[1]
+        with self._lock:
+            if self._frames >= self._least and pixels > self._left:
+                return False
+            self._left, self._frames = self._left - pixels, self._frames + 1
+        return True
+
+    def release(self, pixels: int) -> None:
+        """Give back the pixels of a frame that was written."""
+        with self._lock:
+            self._left, self._frames = self._left + pixels, self._frames - 1
+
+
 class _Run:
     """whole: all frames of a file were read, up to its own end."""
 
-    def __init__(self, job: Job, clip: Clip, recording: Recording, over: Until) -> None:
+    def __init__(self, job: Job, clip: Clip, recording: Recording, over: Until, budget: _Budget) -> None:
         self.job, self.clip, self.recording, self.over = job, clip, recording, over
+        self._budget = budget
         self.kinds = job.options.kinds(picture=False)
         self.files = self.kinds - {"video", "json"}
         self.outputs = job.outputs(self.kinds, film=True)
@@ -89,12 +116,17 @@ class _Run:
         frames = reading.clocked(self.clip if live else self._within_duration(), "decode")
         # Of a live source the newest frame alone waits, and no work is taken on that no worker is free for.
         depth = job.options.batch if live else 2 * job.workers * job.options.batch
-        ahead = ReadAhead(frames, depth, drop=live)
+        # A live source's frames are bounded by the workers alone, since its reader may not wait.
+        ahead = (
+            ReadAhead(frames, depth, drop=True) if live else ReadAhead(frames, depth, admit=self._budget.admit)
+        )
         under_way = job.workers if live else 2 * job.workers
         try:
             for group in job.in_order(ahead, self._batch, under_way=under_way, over=self.over):
                 for done in group:
                     self._write(done)
+                    self._budget.release(done.pixels)
+                    ahead.wake()
                     progress.advance(note=self._ages.newest)
             self.whole = self.whole and not live and not self.over.is_set()
         finally:
@@ -125,7 +157,8 @@ class _Run:
             for prediction in predictions:
                 self.film.settle(prediction)
         for frame, prediction in zip(frames, predictions, strict=True):
-            done = _Done(frame.pts or 0, frame.arrived_s, prediction.camera)
+            pixels = frame.image.shape[0] * frame.image.shape[1]
+            done = _Done(frame.pts or 0, frame.arrived_s, prediction.camera, pixels)
             done.stages.add_milliseconds(prediction.speed)
             if "video" in self.kinds:
                 with done.stages.timed("draw"):

@@ -12,8 +12,10 @@ import av
 import cv2
 import numpy as np
 
-from .clip import MAX_PIXELS, upright, video_stream
+from .clip import upright, video_stream
 from .command import InputError
+from .media.containers import MAX_PIXELS
+from .media.rtsp import Redirected, open_rtsp
 from .patience import Patience
 from .sources import Frame, Source
 
@@ -81,6 +83,10 @@ class _Live:
             self._attempt = attempt
             try:
                 self._connect()
+            except Redirected as error:
+                if attempt == 1:
+                    note(str(error))
+                continue
             except _LOST:
                 continue
             return True
@@ -125,7 +131,7 @@ class Camera(_Live):
         self._connect()
 
     def _connect(self) -> None:
-        self._camera = cv2.VideoCapture(self._number)
+        self._camera = cv2.VideoCapture(self._number)  # noqa: TID251 (a device, not a file)
         image = self._camera.read()[1] if self._camera.isOpened() else None
         if image is None:
             self._camera.release()
@@ -172,7 +178,7 @@ class NetworkStream(_Live):
             ) from None
 
     def _connect(self) -> None:
-        self._container = av.open(self._address, options={"rtsp_transport": "tcp"}, timeout=_TIMEOUT_S)
+        self._container: Any = open_rtsp(self._address, self.label, _TIMEOUT_S)
         try:
             self._stream = video_stream(self._container, self.label)
         except BaseException:

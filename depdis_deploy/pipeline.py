@@ -28,14 +28,16 @@ class ReadAhead(Generic[Item]):
     """Runs an iterable in a thread, at most `depth` items ahead.
 
     drop: where that many wait the oldest is lost, instead of holding up the reader (live sources).
+    admit: holds up the reader while it returns False for an item; asked again at each `wake`. Not with `drop`.
     longest_read_s: how long `close` waits for the read that the thread is in.
     An error of the iterable is raised where its place in the order is.
     """
 
     def __init__(
-        self, items: Iterable[Item], depth: int, *, drop: bool = False, longest_read_s: float = _LONGEST_READ_S
+        self, items: Iterable[Item], depth: int, *, drop: bool = False, longest_read_s: float = _LONGEST_READ_S,
+        admit: Callable[[Item], bool] = lambda item: True,
     ) -> None:  # fmt: skip
-        self._items, self._depth, self._drop = items, max(1, depth), drop
+        self._items, self._depth, self._drop, self._admit = items, max(1, depth), drop, admit
         self._waiting: deque[tuple[str, Item | BaseException | None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -59,7 +61,7 @@ class ReadAhead(Generic[Item]):
 
     def _put(self, entry: tuple[str, Item | BaseException | None], most: int) -> bool:
         with self._changed:
-            while len(self._waiting) >= most and not self._closed:
+            while not self._closed and (len(self._waiting) >= most or not self._admitted(entry)):
                 if self._drop:
                     self._waiting.popleft()
                     self.dropped += 1
@@ -70,6 +72,10 @@ class ReadAhead(Generic[Item]):
             self._waiting.append(entry)
             self._changed.notify_all()
         return True
+
+    def _admitted(self, entry: tuple[str, Item | BaseException | None]) -> bool:
+        kind, value = entry
+        return kind != "item" or self._admit(value)  # type: ignore[arg-type]
 
     def get(self, stopped: Flag, ready: Callable[[], bool] = lambda: False) -> Item | Ready | None:
         """The next item; None at the end, or as soon as `stopped` is set; READY where there is none but `ready`

@@ -16,6 +16,7 @@ import numpy as np
 
 from .command import InputError
 from .files import sync, written_whole
+from .media.containers import AUDIO_DECODERS, create_container, open_container
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +93,7 @@ class VideoWriter:
             )
         self.path, self.part = path, part_path(path)
         self._time_base = time_base
-        self._container: Any = av.open(str(self.part), "w", format="mp4", options=_FRAGMENTED)
+        self._container: Any = create_container(self.part, _FRAGMENTED)
         stream: Any = self._container.add_stream("libx264", rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
@@ -152,7 +153,7 @@ class VideoWriter:
         lost = None
         if audio is not None:
             try:
-                with av.open(str(audio), metadata_errors="replace") as sound:
+                with open_container(audio) as sound:
                     self._remux(end_pts, sound, audio_start_s, durable)
             except (ValueError, av.error.FFmpegError) as error:
                 if isinstance(error, OSError):
@@ -167,8 +168,8 @@ class VideoWriter:
     def _remux(self, end_pts: int, sound: Any, sound_start_s: float, durable: bool) -> None:
         with (
             written_whole(self.path, durable=durable) as temporary,
-            av.open(str(self.part)) as part,
-            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as out,
+            open_container(self.part, max_pixels=_LONGEST_SIDE**2) as part,
+            create_container(temporary, {"movflags": "+faststart"}) as out,
         ):
             video_in = part.streams.video[0]
             video_out = out.add_stream_from_template(video_in)
@@ -195,11 +196,11 @@ def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterat
     """The first audio stream from `start_s` on, for `end_s` seconds, as packets for `out`.
 
     Copied where MP4 holds its codec, encoded as AAC otherwise. The output stream is added at once, since
-    a container's header wants all streams before the first packet. ValueError: its codec is not known here.
+    a container's header wants all streams before the first packet. ValueError: its codec is not supported.
     """
     stream = source.streams.audio[0]
-    if stream.codec_context is None:
-        raise ValueError("its codec is not known here")
+    if stream.codec_context is None or stream.codec_context.name not in AUDIO_DECODERS.split(","):
+        raise ValueError("its codec is not supported")
     if stream.codec_context.name in _MP4_AUDIO:
         return _copied(source, stream, out.add_stream_from_template(stream), start_s, end_s)
     rate = stream.codec_context.sample_rate

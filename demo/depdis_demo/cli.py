@@ -36,6 +36,10 @@ def demo(
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of a file that is sent here.")] = 100,
     max_megapixels: Annotated[float, typer.Option(help="Of a picture, or of a video's frames.")] = 40.0,
     max_seconds: Annotated[float, typer.Option(help="Of a video.")] = 120.0,
+    max_frames: Annotated[int, typer.Option(min=1, help="Maximum number of frames in a video.")] = 7200,
+    max_minutes: Annotated[
+        float, typer.Option(help="Maximum time to process one video. The frames done until then are kept.")
+    ] = 15.0,
     max_waiting: Annotated[int, typer.Option(min=0, help="Visitors that may wait for their turn.")] = 8,
     adapt_set: Annotated[
         list[str] | None,
@@ -55,7 +59,8 @@ def demo(
         Settings(
             models=tuple(model or ()), device=device, host=host, port=port, auth=_name_and_password(auth),
             limits=Limits(
-                megabytes=max_megabytes, megapixels=max_megapixels, seconds=max_seconds, waiting=max_waiting
+                megabytes=max_megabytes, megapixels=max_megapixels, seconds=max_seconds, frames=max_frames,
+                minutes=max_minutes, waiting=max_waiting,
             ),
             adapt=tuple(adapt_set or ()),
         )

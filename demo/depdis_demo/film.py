@@ -15,6 +15,7 @@ from depdis_deploy.job import Job, Options, Unwritable
 from depdis_deploy.progress import duration
 from depdis_deploy.sources import Source
 
+from .limits import Limits
 from .series import Series
 
 if TYPE_CHECKING:
@@ -26,12 +27,19 @@ _MOST_WORKERS = 8
 
 
 class _WatchedJob(Job):
-    """A job that keeps what it has to say, and each frame's line."""
+    """A job that keeps what it has to say, and each frame's line. It stops itself at the limits.
 
-    def __init__(self, options: Options, predictor: Predictor, folder: Path, stop: Interruption) -> None:
+    cut: why it stopped, as a sentence for the visitor; None if it did not.
+    """
+
+    def __init__(
+        self, options: Options, predictor: Predictor, folder: Path, stop: Interruption, limits: Limits
+    ) -> None:
         super().__init__(options, predictor, folder, min(cores(), _MOST_WORKERS), stop)
         self.said: list[str] = []
         self.series = Series()
+        self.cut: str | None = None
+        self._limits = limits
 
     def note(self, text: str) -> None:
         self.said.append(text)
@@ -47,25 +55,36 @@ class _WatchedJob(Job):
     def record(self, stem: str, line: str) -> None:
         super().record(stem, line)
         self.series.add(line)
+        # Here and not where the page asks for progress: nobody may be looking.
+        if self.series.seconds > self._limits.seconds:
+            self.stop(f"It is longer than {self._limits.seconds:g} seconds")
+        elif self.series.frames > self._limits.frames:
+            self.stop(f"It has more than {self._limits.frames} frames")
+
+    def stop(self, reason: str) -> None:
+        """Stop after the frames in progress, unless the run has been stopped already."""
+        if not self.interruption.stopped.is_set():
+            self.cut = f"{reason}, so the rest was left out."
+            self.interruption.stopped.set()
 
 
 class Film:
     """A video at work: `start`, look at `progress` until it is `done`, then at `files`.
 
-    most_seconds: where it stops, for a file whose header says less than it holds. smooth: hold labels against
+    limits: where it stops, for a file whose header says less than it holds. smooth: hold labels against
     flicker.
     """
 
     def __init__(
-        self, predictor: Predictor, source: Path, folder: Path, panel: str, most_seconds: float, *,
+        self, predictor: Predictor, source: Path, folder: Path, panel: str, limits: Limits, *,
         smooth: bool = False,
     ) -> None:  # fmt: skip
-        self.source, self.folder, self.most_seconds = source, folder, most_seconds
+        self.source, self.folder, self.limits = source, folder, limits
         self.stop = Interruption()
         options = Options(panel=panel, save=("video", "json"), quiet=True, smooth=smooth)
-        self.job = _WatchedJob(options, predictor, folder, self.stop)
+        self.job = _WatchedJob(options, predictor, folder, self.stop, limits)
         self.error: Exception | None = None
-        self.cancelled = self.too_long = False
+        self.cancelled = False
         self._thread = threading.Thread(target=self._run, name="film", daemon=True)
         self._begun = time.monotonic()
         self.total: int | None = None
@@ -75,17 +94,23 @@ class Film:
         """Begin; returns at once. InputError: the file cannot be read."""
         from depdis_deploy.clip import VideoFile
 
-        with VideoFile(str(self.source)) as clip:
+        with VideoFile(str(self.source), max_pixels=self.limits.pixels) as clip:
             self.total, self.size = clip.total, clip.size
         self._begun = time.monotonic()
         self._thread.start()
 
     def _run(self) -> None:
+        reason = f"It took longer than {self.limits.minutes:g} minutes"
+        overtime = threading.Timer(60 * self.limits.minutes, self.job.stop, (reason,))
+        overtime.daemon = True
+        overtime.start()
         try:
-            infer_video(self.job, Source("video", str(self.source)), "result", "result")
+            source = Source("video", str(self.source))
+            infer_video(self.job, source, "result", "result", max_pixels=self.limits.pixels)
         except Exception as error:  # handed to the one who waits
             self.error = error
         finally:
+            overtime.cancel()
             self.job.records.close()
 
     def cancel(self) -> None:
@@ -95,9 +120,6 @@ class Film:
 
     def done(self, wait_s: float) -> bool:
         """Wait at most so long; whether it has ended."""
-        if self.job.series.seconds > self.most_seconds and not self.stop.stopped.is_set():
-            self.too_long = True
-            self.stop.stopped.set()
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
@@ -139,6 +161,6 @@ class Film:
         said = list(self.job.said)
         if self.error is not None:
             said.append(one_line(self.error))
-        if self.too_long:
-            said.append(f"It went on for more than {self.most_seconds:g} seconds, so the rest was left out.")
+        if self.job.cut is not None:
+            said.append(self.job.cut)
         return [text.replace(str(self.source), "The file") for text in said]

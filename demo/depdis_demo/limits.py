@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,26 @@ from depdis_deploy.command import InputError, UsageError, one_line
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """megabytes: of a file; megapixels: of a picture or of one frame; seconds: of a video; waiting: visitors
-    that may wait for their turn at anything."""
+    """What the demo accepts from a visitor.
+
+    Attributes:
+        megabytes: Size of a file.
+        megapixels: Size of an image or of one video frame.
+        seconds: Length of a video.
+        frames: Number of frames in a video; 120 seconds at 60 frames a second.
+        minutes: Time that one video may take to process, since it blocks the others.
+        waiting: Visitors that may wait for their turn at anything.
+    """
 
     megabytes: int = 100
     megapixels: float = 40.0
     seconds: float = 120.0
+    frames: int = 7200
+    minutes: float = 15.0
     waiting: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("megabytes", "megapixels", "seconds"):
+        for name in ("megabytes", "megapixels", "seconds", "frames", "minutes"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--max-{name}: expected more than 0, got {getattr(self, name):g}")
         if self.waiting < 0:
@@ -44,18 +55,19 @@ def check_size(path: Path, limits: Limits) -> None:
 
 
 def check_video(path: Path, limits: Limits) -> None:
-    """InputError: no video, too large, or longer than is taken; no frame is decoded to find out.
+    """Check a video against the limits without decoding it. `Film` checks again while it decodes.
 
-    A length that the header does not give (recordings of browsers) is left to who reads the frames.
+    Raises:
+        InputError: The file is not a video, too large, too long, or has too many frames.
     """
     import av
 
     from depdis_deploy.clip import video_stream
+    from depdis_deploy.media.containers import open_container
 
     check_size(path, limits)
     try:
-        # a playlist called .mp4 must not make the decoder open other files
-        container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = open_container(path, max_pixels=limits.pixels)
     except (ValueError, OSError, av.error.FFmpegError):
         raise InputError(f"{path}: not a video that can be read; MP4, MOV, MKV, WebM and AVI can") from None
     with container:
@@ -72,6 +84,25 @@ def check_video(path: Path, limits: Limits) -> None:
                 f"{path}: {seconds:.0f} seconds are too long; videos of up to {limits.seconds:g} seconds are "
                 "taken here, so cut out the part that matters"
             )
+        # `stream.frames` is zero where the container gives no number
+        if stream.frames > limits.frames or _packets(container, stream, limits.frames) > limits.frames:
+            raise InputError(
+                f"{path}: more than {limits.frames} frames are too many; lower the frame rate, or cut out the "
+                "part that matters"
+            )
+
+
+def _packets(container: Any, stream: Any, most: int) -> int:
+    """Count the stream's packets, of which each holds about one frame, up to `most` and one more."""
+    from av.error import FFmpegError
+
+    count = 0
+    with suppress(ValueError, FFmpegError):  # damaged: what can be read counts
+        for packet in container.demux(stream):
+            count += packet.size > 0
+            if count > most:
+                break
+    return count
 
 
 def _seconds(container: Any, stream: Any) -> float | None:

@@ -32,6 +32,11 @@ class Series:
         self._times.append(float(record["time_s"] or 0.0))
 
     @property
+    def frames(self) -> int:
+        """How many frames there are."""
+        return len(self._times)
+
+    @property
     def seconds(self) -> float:
         """The time of the last frame."""
         return self._times[-1] if self._times else 0.0

@@ -57,7 +57,7 @@ class VideoAnswers(LongAnswers[Film]):
         predictor = behind(self.room.models.get(model), asked)
         smooth = asked.get("smooth") is True and "confidence" in predictor.manifest.outputs
         folder = visitor.fresh("video")
-        return Film(predictor, path, folder, panel, self.room.limits.seconds, smooth=smooth)
+        return Film(predictor, path, folder, panel, self.room.limits, smooth=smooth)
 
     def result(self, work: Film) -> dict[str, Any]:
         """The film, its lines, and what there is to say of it."""

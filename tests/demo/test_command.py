@@ -24,6 +24,8 @@ def demo(*words: str, folder: Path, code: str | None = None) -> subprocess.Compl
     [
         (("--auth", "name"), 2, "--auth takes NAME:PASSWORD"),
         (("--max-seconds", "0"), 2, "--max-seconds: expected more than 0, got 0"),
+        (("--max-minutes", "0"), 2, "--max-minutes: expected more than 0, got 0"),
+        (("--max-frames", "0"), 2, "greater than or equal to 1"),
         (("--model", "missing.onnx"), 2, "--model missing.onnx: no such file"),
         (("--port", "0"), 2, "greater than or equal to 1"),
     ],

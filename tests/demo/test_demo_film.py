@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 from browsing import wait_until
 
 from depdis_demo.film import Film
+from depdis_demo.limits import Limits, check_video
 from depdis_demo.series import Series
 from depdis_demo.visitors import Visitors
 from depdis_deploy import Predictor
@@ -16,7 +18,12 @@ from depdis_deploy.job import Unwritable
 from depdis_deploy.sources import BUNDLED_CLIP
 
 
-def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Film:
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(threads=1)
+
+
+def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> Film:
     """A film whose third frame met this error."""
     add = Series.add
 
@@ -26,7 +33,7 @@ def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         add(series, line)
 
     monkeypatch.setattr(Series, "add", failing)
-    film = Film(Predictor(threads=1), BUNDLED_CLIP, folder, "overlay", 60)
+    film = Film(predictor, BUNDLED_CLIP, folder, "overlay", Limits())
     film.start()
     while not film.done(60):
         pass
@@ -36,26 +43,26 @@ def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_file_that_breaks_off_is_said_beside_what_was_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predictor: Predictor
 ) -> None:
-    film = ended_by(InputError(f"{BUNDLED_CLIP}: it breaks off"), tmp_path, monkeypatch)
+    film = ended_by(InputError(f"{BUNDLED_CLIP}: it breaks off"), tmp_path, monkeypatch, predictor)
     assert set(film.files()) == {"video", "lines"}
     assert film.notes() == ["The file: it breaks off"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), Unwritable("/here: no more can be written")])
 def test_what_is_no_fault_of_the_file_is_raised(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predictor: Predictor
 ) -> None:
-    film = ended_by(error, tmp_path, monkeypatch)
+    film = ended_by(error, tmp_path, monkeypatch, predictor)
     with pytest.raises((RuntimeError, OSError), match=str(error)):
         film.files()
 
 
-def test_a_film_writes_nothing_once_the_server_has_ended() -> None:
+def test_a_film_writes_nothing_once_the_server_has_ended(predictor: Predictor) -> None:
     visitors = Visitors()
     visitor = visitors.of("one")
-    film = Film(Predictor(threads=1), BUNDLED_CLIP, visitor.fresh("video"), "quad", 60)
+    film = Film(predictor, BUNDLED_CLIP, visitor.fresh("video"), "quad", Limits())
     visitor.cancel["video"] = film.cancel
     visitors.begun(film.end)
     film.start()
@@ -63,3 +70,79 @@ def test_a_film_writes_nothing_once_the_server_has_ended() -> None:
     visitors.close()
     assert film.done(0)
     assert not visitors.root.exists()
+
+
+def small_video(path: Path, frames: int) -> Path:
+    """Frames of 32x32 at 5000 a second."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=5000)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        frame = av.VideoFrame(32, 32, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes([128]) * plane.buffer_size)
+        for index in range(frames):
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["counted.mp4", "uncounted.mkv"])
+def test_rejects_a_video_of_more_frames_than_are_allowed(tmp_path: Path, name: str) -> None:
+    path = small_video(tmp_path / name, 40)
+    check_video(path, Limits(frames=40))
+    with pytest.raises(InputError, match="more than 39 frames"):
+        check_video(path, Limits(frames=39))
+
+
+def test_rejects_a_playlist_that_names_a_file_of_the_server(tmp_path: Path, predictor: Predictor) -> None:
+    private = tmp_path / "private.ts"
+    small_video(tmp_path / "private.mp4", 3).rename(private)
+    for name, text in (
+        ("list.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{private}\n#EXT-X-ENDLIST\n"),
+        ("list.mp4", "ffconcat version 1.0\nfile private.ts\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match="not a video that can be read"):
+            check_video(tmp_path / name, Limits())
+        with pytest.raises(InputError, match="not a readable video"):
+            Film(predictor, tmp_path / name, tmp_path, "overlay", Limits()).start()
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(frames=5), "It has more than 5 frames, so the rest was left out."),
+        (Limits(seconds=0.2), "It is longer than 0.2 seconds, so the rest was left out."),
+        (Limits(minutes=0.001), "It took longer than 0.001 minutes, so the rest was left out."),
+    ],
+)
+def test_stops_at_a_limit_while_nobody_asks_for_progress(
+    limits: Limits, reason: str, tmp_path: Path, predictor: Predictor
+) -> None:
+    film = Film(predictor, BUNDLED_CLIP, tmp_path, "overlay", limits)
+    film.start()
+    wait_until(lambda: not film._thread.is_alive(), "the end")
+    assert film.notes() == [reason]
+    assert film.job.frames < 60
+    with av.open(str(tmp_path / "result.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == film.job.frames
+
+
+def test_leaves_out_frames_above_the_demo_s_own_limit(tmp_path: Path, predictor: Predictor) -> None:
+    with pytest.raises(InputError, match="100,000 pixels"):
+        Film(predictor, BUNDLED_CLIP, tmp_path, "overlay", Limits(megapixels=0.1)).start()
+
+
+@pytest.mark.long
+def test_60000_frames_in_12_seconds_do_not_hold_the_only_place(tmp_path: Path, predictor: Predictor) -> None:
+    path = small_video(tmp_path / "a.mkv", 60_000)
+    with pytest.raises(InputError, match="more than 7200 frames"):
+        check_video(path, Limits())
+    film = Film(predictor, path, tmp_path, "overlay", Limits(frames=200))
+    film.start()
+    while not film.done(60):
+        pass
+    assert 200 < film.job.frames < 300
+    assert film.notes() == ["It has more than 200 frames, so the rest was left out."]

@@ -27,12 +27,13 @@ def make_clip(
     path: Path, frames: int = 20, *, size: tuple[int, int] = (96, 64), rate: Fraction | int = 25,
     stamps: Sequence[int] | None = None, time_base: Fraction | None = None, rotation: int = 0,
     sound: str | None = None, codec: str = "libx264", options: dict[str, str] | None = None,
+    pixels: str | None = None,
 ) -> Path:  # fmt: skip
     """stamps: pts of each frame in ticks of `time_base` (variable rate); sound: an audio codec's name."""
     with av.open(str(path), "w", options=options or {}) as out:
         video = out.add_stream(codec, rate=rate)
         video.width, video.height = size
-        video.pix_fmt = "yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p"
+        video.pix_fmt = pixels or ("yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p")
         video.thread_count = 1
         if codec == "libx264":
             video.codec_context.options = {"preset": "superfast"}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import threading
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -8,11 +10,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import faststart, level, make_clip
+from calling import Call, lines
+from clips import faststart, images, level, make_clip
+from hostile_videos import lying_clip, playlists
 
+from depdis_deploy import Predictor
 from depdis_deploy.clip import VideoFile
 from depdis_deploy.command import InputError
-from depdis_deploy.sources import Frame
+from depdis_deploy.infer_video import infer_video
+from depdis_deploy.interruption import Interruption
+from depdis_deploy.job import Job, Options
+from depdis_deploy.sources import Frame, Source
 
 
 def read(path: Path, **options: int) -> tuple[VideoFile, list[Frame]]:
@@ -119,11 +127,6 @@ def index_lost(path: Path) -> None:
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
 
 
-def playlist(path: Path) -> None:
-    make_clip(path.with_name("inner.ts"), 10)
-    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ninner.ts\n#EXT-X-ENDLIST\n")
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -131,7 +134,6 @@ def playlist(path: Path) -> None:
         (index_lost, "cut off before its index"),
         (only_sound, "no video"),
         (no_frames, "no frame|no video|not a readable"),
-        (playlist, "not a readable video"),
     ],
 )
 def test_what_is_no_video_is_refused(tmp_path: Path, make: object, says: str) -> None:
@@ -163,3 +165,117 @@ def test_its_decoder_goes_when_it_is_closed_not_when_garbage_is_collected(tmp_pa
         assert decoders() == before
     finally:
         gc.enable()
+
+
+def test_opens_no_file_that_a_playlist_names(tmp_path: Path, call: Call, model: Path) -> None:
+    predictor = Predictor(model)
+    for name, path in playlists(tmp_path).items():
+        with pytest.raises(InputError, match="not a readable video"):
+            read(path)
+        if name in ("absolute.m3u8", "concat.mp4"):
+            with pytest.raises(InputError, match="not a readable video"):
+                next(predictor.stream(path))
+            result = call(path, "--outdir", tmp_path / f"out-{name}", "--quiet")
+            assert result.status == 1
+            assert len(result.err.splitlines()) == len(result.errors) == 1
+            assert not list(tmp_path.glob("out-*/*.mp4"))
+
+
+def test_a_playlist_from_a_pipe_opens_no_file(tmp_path: Path) -> None:
+    sent, pipe = playlists(tmp_path)["absolute.m3u8"].read_bytes(), tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    threading.Thread(target=lambda: pipe.write_bytes(sent), daemon=True).start()
+    with pytest.raises(InputError, match="not a readable video"):
+        read(pipe)
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b.mp4", "concat:a.mp4|b.mp4", "file:c.mp4", "-i.mp4", "%03d.mp4", "fd:.mp4"]
+)
+def test_reads_and_writes_names_that_look_like_urls(tmp_path: Path, call: Call, name: str) -> None:
+    make_clip(tmp_path / "clip.mp4", 3, sound="aac").rename(tmp_path / name)
+    result = call("--outdir", "out:put", "--quiet", "--", name)
+    assert result.status == 0, result.err
+    (video,) = (tmp_path / "out:put").glob("*.mp4")
+    assert len(images(video)) == 3
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "mpg", "ts", "flv", "h264", "wmv"])
+def test_reads_each_container_by_its_content(tmp_path: Path, suffix: str) -> None:
+    codec = {"avi": "mpeg4", "mpg": "mpeg2video", "flv": "flv", "wmv": "wmv2"}.get(suffix, "libx264")
+    path = make_clip(tmp_path / f"clip.{suffix}", 20, codec=codec).rename(tmp_path / "clip.bin")
+    clip, frames = read(path)
+    assert [int(frame.image[-3, -3, 0]) for frame in frames] == pytest.approx(
+        [level(i) for i in range(20)], abs=6
+    )
+    assert clip.rate == 25
+    assert clip.damage is None
+
+
+def test_reads_a_pipe_with_sound_once(tmp_path: Path, call: Call) -> None:
+    whole, pipe = make_clip(tmp_path / "clip.mkv", 5, sound="aac").read_bytes(), tmp_path / "pipe.mkv"
+    os.mkfifo(pipe)
+    threading.Thread(target=lambda: pipe.write_bytes(whole), daemon=True).start()
+    assert call(pipe, "--outdir", "out", "--quiet").status == 0
+    assert len(images(tmp_path / "out/pipe.mp4")) == 5
+
+
+def test_rejects_a_codec_that_is_not_supported(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.avi", 3, codec="zmbv", pixels="bgr0")
+    with pytest.raises(InputError, match="the video codec zmbv is not supported"):
+        read(path)
+
+
+SIZES = [((64, 64), 4), ((128, 96), 4), ((400, 400), 4), ((96, 128), 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.avi", "mjpeg"), ("a.mjpeg", "mjpeg"), ("a.avi", "mpeg4"), ("a.mkv", "libx264"), ("a.ts", "libx264")],
+)
+def test_frames_may_change_size_up_to_the_limit(tmp_path: Path, name: str, codec: str) -> None:
+    path = lying_clip(tmp_path / name, codec, SIZES)
+    shapes = [frame.image.shape[:2] for frame in read(path)[1]]
+    assert set(shapes) == {(64, 64), (96, 128), (400, 400), (128, 96)}
+    clip, frames = read(path, max_pixels=20_000)
+    assert {frame.image.shape[:2] for frame in frames} == {(64, 64), (96, 128), (128, 96)}
+    assert len(frames) >= 11
+    assert clip.damage is not None
+    assert "more than 20,000 pixels" in clip.damage
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.ts", "a.flv"])
+def test_rejects_a_video_of_frames_above_the_limit(tmp_path: Path, name: str) -> None:
+    path = make_clip(tmp_path / name, 5, size=(320, 240), codec="mpeg4" if name == "a.avi" else "libx264")
+    with pytest.raises(InputError, match="20,000 pixels"):
+        read(path, max_pixels=20_000)
+
+
+def test_leaves_out_enormous_frames_that_the_header_hides(tmp_path: Path, call: Call) -> None:
+    lying_clip(tmp_path / "a.avi", "mjpeg", [((64, 64), 2), ((8200, 8200), 1), ((64, 64), 2)])
+    result = call("a.avi", "--outdir", "out", "--save", "json", "--quiet")
+    assert result.status == 1
+    assert len(result.err.splitlines()) == len(result.errors) == 1
+    assert "1 frames have more than 67,108,864 pixels" in result.err
+    assert [record["width"] for record in lines(tmp_path / "out/a.ndjson")] == [64] * 4
+
+
+def test_large_frames_in_a_batch_do_not_wait_for_each_other(tmp_path: Path, model: Path) -> None:
+    """Two frames of this size may be in progress, and a batch takes five."""
+    path = make_clip(tmp_path / "a.mp4", 12)
+    options = Options(batch=5, save=("json",), quiet=True)
+    job = Job(options, Predictor(model, threads=1), tmp_path, 2, Interruption())
+    infer_video(job, Source("video", str(path)), "a", "a", max_pixels=96 * 64)
+    job.records.close()
+    assert [record["frame"] for record in lines(tmp_path / "a.ndjson")] == list(range(12))
+
+
+def test_leaving_closes_a_video_that_another_thread_reads(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", 400)
+    with VideoFile(str(path)) as clip:
+        frames = iter(clip)
+        next(frames)
+        reading = threading.Thread(target=lambda: list(frames))
+        reading.start()
+    reading.join(60)
+    assert not reading.is_alive()

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from pathlib import Path
 
 import cv2
 import pytest
 from calling import lines
 from clips import images, level, make_clip
+from small_rtsp import SmallRtsp
 
-from depdis_deploy import live, patience, recording, sources
+from depdis_deploy import live, patience, recording
 from depdis_deploy.command import InputError
 from depdis_deploy.infer import run
 from depdis_deploy.job import Options
@@ -28,31 +28,17 @@ def test_a_stream_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert "secret" not in str(refusal.value)
 
 
-def serve(path: Path, times: int) -> int:
-    """Answer `times` connections with the bytes of a file, then close; the port."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def answer() -> None:
-        with server:
-            for _ in range(times):
-                with server.accept()[0] as connection:
-                    connection.sendall(path.read_bytes())
-
-    threading.Thread(target=answer, daemon=True).start()
-    return int(server.getsockname()[1])
-
-
 def test_a_lost_stream_is_opened_again_and_its_end_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    # The bytes of a transport stream over plain TCP: the same code without an RTSP server.
     monkeypatch.setattr(patience, "_FIRST_PAUSE_S", 0.01)
     notes: list[str] = []
-    port = serve(make_clip(tmp_path / "a.ts", 10), times=2)
-    source = Source("stream", f"tcp://127.0.0.1:{port}")
-    with live.NetworkStream(source, Patience(retry_s=1.0, note=notes.append), stride=2) as stream:
-        assert stream.size == (96, 64)
-        frames = list(stream)
+    clip = make_clip(tmp_path / "a.ts", 11)  # the last frame is not sent to its end
+    with SmallRtsp([clip, clip]) as server:
+        source = Source("stream", server.address)
+        with live.NetworkStream(source, Patience(retry_s=1.0, note=notes.append), stride=2) as stream:
+            assert stream.size == (96, 64)
+            frames = list(stream)
     assert [frame.index for frame in frames] == list(range(0, 20, 2))
     stamps = [frame.pts for frame in frames if frame.pts is not None]
     assert stamps == sorted(set(stamps))
@@ -68,8 +54,10 @@ def test_a_stream_may_change_its_size_midway(tmp_path: Path) -> None:
     large, small = make_clip(tmp_path / "a.ts", 10), make_clip(tmp_path / "b.ts", 10, size=(48, 32))
     both = tmp_path / "both.ts"
     both.write_bytes(large.read_bytes() + small.read_bytes())
-    source = Source("stream", f"tcp://127.0.0.1:{serve(both, times=1)}")
-    with live.NetworkStream(source, Patience(retry_s=0.0)) as stream:
+    with (
+        SmallRtsp([both]) as server,
+        live.NetworkStream(Source("stream", server.address), Patience(retry_s=0.0)) as stream,
+    ):
         shapes = [frame.image.shape for frame in stream]
     assert shapes[0] == (64, 96, 3)
     assert shapes[-1] == (32, 48, 3)
@@ -81,8 +69,10 @@ def test_what_is_no_video_midway_is_passed_over(tmp_path: Path) -> None:
     torn = tmp_path / "torn.ts"
     middle = len(clip) // 2 // 188 * 188
     torn.write_bytes(clip[:middle] + bytes(range(256)) * 8 + clip[middle + 4 * 188 :])
-    source = Source("stream", f"tcp://127.0.0.1:{serve(torn, times=1)}")
-    with live.NetworkStream(source, Patience(retry_s=0.0)) as stream:
+    with (
+        SmallRtsp([torn]) as server,
+        live.NetworkStream(Source("stream", server.address), Patience(retry_s=0.0)) as stream,
+    ):
         assert len(list(stream)) > 20
 
 
@@ -130,11 +120,12 @@ def test_what_a_live_run_writes_is_brought_to_the_disk(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(recording, "_SYNC_EVERY_S", 0.0)
-    source = f"tcp://127.0.0.1:{serve(make_clip(tmp_path / 'a.ts', 20), times=1)}"
-    monkeypatch.setattr(sources, "STREAM_SCHEMES", ("tcp",))
     monkeypatch.chdir(tmp_path)
-    options = Options(sources=(source,), model=model, outdir=tmp_path / "out", retry_s=0.0, quiet=True)
-    assert run(options) == 1  # it was lost, and not tried again
-    assert {"127.0.0.1.ndjson", "127.0.0.1.part.mp4", "out"} <= set(synced)
-    assert [name for name in synced if name.startswith(".127.0.0.1.")]  # before it is given its name
-    assert len(images(tmp_path / "out/127.0.0.1.mp4")) == len(lines(tmp_path / "out/127.0.0.1.ndjson"))
+    with SmallRtsp([make_clip(tmp_path / "a.ts", 20)]) as server:
+        options = Options(
+            sources=(server.address,), model=model, outdir=tmp_path / "out", retry_s=0.0, quiet=True
+        )
+        assert run(options) == 1  # it was lost, and not tried again
+    assert {"127.0.0.1_x.ndjson", "127.0.0.1_x.part.mp4", "out"} <= set(synced)
+    assert [name for name in synced if name.startswith(".127.0.0.1_x.")]  # before it is given its name
+    assert len(images(tmp_path / "out/127.0.0.1_x.mp4")) == len(lines(tmp_path / "out/127.0.0.1_x.ndjson"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 
@@ -38,6 +39,30 @@ def test_reading_stays_a_bounded_way_ahead() -> None:
     assert len(read) <= 5 + 2 * 2 + 3 + 2
     results.close()
     ahead.close()
+
+
+def test_reading_waits_until_an_item_is_admitted() -> None:
+    left = [2]
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            read.append(number)
+            yield number
+
+    def admit(item: int) -> bool:
+        left[0] -= left[0] > 0
+        return left[0] > 0
+
+    with closing(ReadAhead(items(), 9, admit=admit)) as ahead:
+        never = threading.Event()
+        assert ahead.get(never) == 0
+        while len(read) < 2:
+            time.sleep(0.01)
+        assert read == [0, 1]
+        left[0] = 9
+        ahead.wake()
+        assert [ahead.get(never) for _ in range(5)] == [1, 2, 3, 4, None]
 
 
 def test_an_error_of_the_reader_comes_after_the_results_before_it() -> None:

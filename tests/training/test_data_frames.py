@@ -60,3 +60,11 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         open_dataset("frames", tmp_path / "none.mp4", "train", CITYSCAPES_16)
     with pytest.raises(InputError, match="no split 'night'; train, val, all"):
         open_dataset("frames", tmp_path, "night", CITYSCAPES_16)
+
+
+def test_rejects_a_playlist_that_names_another_file(tmp_path: Path) -> None:
+    clip(tmp_path / "private.ts", [20] * 6)
+    path = tmp_path / "list.m3u8"
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/private.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(InputError, match="not a readable video"):
+        open_dataset("frames", path, "train", CITYSCAPES_16)

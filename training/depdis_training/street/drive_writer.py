@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from depdis_deploy.command import UsageError
 from depdis_deploy.files import written_whole
+from depdis_deploy.media.containers import create_container
 from depdis_deploy.progress import tracked
 
 from . import StreetPicture, drive
@@ -54,7 +55,7 @@ def write_drive(
 
 
 def _write(root: Path, clip: Path, pictures: Iterable[StreetPicture], size: tuple[int, int]) -> None:
-    with av.open(str(clip), "w", options={"movflags": "+faststart"}) as out:
+    with create_container(clip, {"movflags": "+faststart"}) as out:
         stream = out.add_stream("libx264", rate=RATE, options=_ENCODING)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         # More threads would make other bytes of the same pictures.

@@ -1,0 +1,115 @@
+"""Opening of RTSP streams from the server that the address names, and from no other."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from urllib.parse import SplitResult, urlsplit
+
+import av
+from av.container import InputContainer
+
+from depdis_deploy.command import InputError
+
+from .containers import AUDIO_DECODERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options
+
+# FFmpeg follows a redirect only if its scheme is listed. The first connection needs the transport alone.
+_PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp"}
+_PORTS = {"rtsp": 554, "rtsps": 322}
+# Earlier versions do not check the address of a redirect against the whitelist (CVE-2026-107698).
+_CHECKS_REDIRECTS = (62, 12, 101)
+_MOST_BYTES = 65_536  # of an answer
+
+
+class Redirected(InputError):
+    """The server redirects its clients to another address."""
+
+
+def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> InputContainer:
+    """Open an RTSP stream over TCP. No host but the one in `address` is contacted.
+
+    Args:
+        address: The URL, which may hold a user name and a password.
+        label: The URL as shown in messages, without them.
+        timeout_s: Seconds to wait while opening, and for data afterwards.
+
+    Raises:
+        Redirected: The server redirects.
+        InputError: The installed FFmpeg would follow a redirect.
+        OSError, ValueError, av.error.FFmpegError: The stream cannot be opened.
+    """
+    if av.library_versions["libavformat"] < _CHECKS_REDIRECTS:
+        raise InputError(f"{label}: RTSP needs FFmpeg 8.1.1 or newer: pip install 'av>=17.1'")
+    url = urlsplit(address)
+    options = {
+        "rtsp_transport": "tcp",
+        "protocol_whitelist": _PROTOCOLS[url.scheme],
+        "codec_whitelist": f"{VIDEO_DECODERS},{AUDIO_DECODERS}",
+        **decoder_options(MAX_PIXELS),
+    }
+    address = url.scheme + address[len(url.scheme) :]  # FFmpeg takes `RTSPS:` for `rtsp:`
+    deadline = time.monotonic() + timeout_s[0]
+    try:
+        return av.open(address, format="rtsp", options=options, timeout=timeout_s)  # noqa: TID251 (not a file)
+    except (av.error.ArgumentError, av.error.InvalidDataError) as error:
+        target = _redirect_target(url, deadline)
+        if target is None and isinstance(error, av.error.InvalidDataError):
+            raise
+        raise Redirected(
+            f"{label}: the server redirects to {target or 'another address'}, which is not followed; "
+            "give that address instead"
+        ) from None
+
+
+def _redirect_target(url: SplitResult, deadline: float) -> str | None:
+    """Ask the server again, without a password, which host it redirects to. None: it does not say."""
+    host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+    port = url.port or _PORTS[url.scheme]
+    uri = url._replace(netloc=f"{host}:{port}").geturl()
+    try:
+        with _connected(url, port, deadline) as server:
+            for number, method in enumerate(("OPTIONS", "DESCRIBE"), 1):
+                server.sendall(f"{method} {uri} RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode())
+                head = _head(server, deadline)
+                if re.match(r"RTSP/1\.\d 3\d\d", head):
+                    found = re.search(r"(?im)^location:\s*\w+://(?:[^/@\s]*@)?([\w.:\[\]-]+)", head)
+                    return found[1] if found else "another address"
+    except OSError:
+        pass  # the first error is the one to report
+    return None
+
+
+def _connected(url: SplitResult, port: int, deadline: float) -> socket.socket:
+    """Connect over TCP or TLS. As FFmpeg does, accept a camera's own certificate and old ciphers."""
+    plain = socket.create_connection((url.hostname, port), _left_s(deadline))
+    if url.scheme == "rtsp":
+        return plain
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    try:
+        return context.wrap_socket(plain, server_hostname=url.hostname)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def _head(server: socket.socket, deadline: float) -> str:
+    """Receive an answer up to the end of its header. Answers that come before a redirect have no body."""
+    received = b""
+    while b"\r\n\r\n" not in received and len(received) < _MOST_BYTES:
+        server.settimeout(_left_s(deadline))
+        more = server.recv(4096)
+        if not more:
+            break
+        received += more
+    return received.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def _left_s(deadline: float) -> float:
+    """Return the time until a moment of the monotonic clock; at least a moment, since 0 would mean no limit."""
+    return max(0.001, deadline - time.monotonic())
