@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .command import InputError
+from .files import NO_FOLLOW, is_running
 
 try:
     import fcntl
@@ -26,7 +27,7 @@ LOCK_FILE = ".depdis.lock"
 _POLL_S = 0.1
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _LOCKED_BYTE = 1 << 20  # of Windows, where a locked byte cannot be read
-_OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPEN = os.O_RDWR | NO_FOLLOW
 
 
 @contextmanager
@@ -159,15 +160,7 @@ def _holder_note(path: Path) -> str:
 def _left_over(number: int) -> bool:
     """Return whether the process that made the lock file ran on this host and has ended."""
     found = _holder(number)
-    if found is None or found[1] != socket.gethostname() or os.name != "posix":
-        return False
-    try:
-        os.kill(found[0], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return found is not None and found[1] == socket.gethostname() and not is_running(found[0])
 
 
 def _release(path: Path, number: int) -> None:

@@ -11,9 +11,10 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line
 from depdis_deploy.infer_video import infer_video
 from depdis_deploy.interruption import Interruption
-from depdis_deploy.job import Job, Options, Unwritable
+from depdis_deploy.job import Job, Options
 from depdis_deploy.progress import duration
 from depdis_deploy.sources import Source
+from depdis_deploy.write_faults import Unwritable
 
 from .series import Series
 

@@ -12,8 +12,8 @@ from depdis_demo.series import Series
 from depdis_demo.visitors import Visitors
 from depdis_deploy import Predictor
 from depdis_deploy.command import InputError
-from depdis_deploy.job import Unwritable
 from depdis_deploy.sources import BUNDLED_CLIP
+from depdis_deploy.write_faults import Unwritable
 
 
 def ended_by(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Film:

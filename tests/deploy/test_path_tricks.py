@@ -78,8 +78,10 @@ def test_impossible_names_in_a_list_are_passed_over(tmp_path: Path, call: Call) 
     result = call("list.txt")
     assert result.status == 1
     assert len(result.errors) == len(result.err.splitlines()) == 5
-    assert tree(tmp_path / "out") == {"good_overlay.png", "list.ndjson"}
-    assert [record["source"] for record in lines(tmp_path / "out/list.ndjson")] == ["good.png"]
+    assert tree(tmp_path / "out") == {"good_overlay.png", "list.ndjson", "zero.ndjson"}
+    records = lines(tmp_path / "out/list.ndjson") + lines(tmp_path / "out/zero.ndjson")
+    assert [record["source"] for record in records if "error" not in record] == ["good.png"]
+    assert {record["source"] for record in records} == set(entries)
 
 
 def test_a_list_cannot_make_it_read_from_the_network(tmp_path: Path, call: Call) -> None:
