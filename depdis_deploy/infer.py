@@ -26,12 +26,12 @@ def run(options: Options) -> int:
 
     InputError, UsageError: nothing was done. KeyboardInterrupt, Terminated: what was done is kept.
     """
-    with starting():
-        if not options.ray:
-            return _run(options)
+    if options.ray:
         from .fleet.run import run as run_over_cluster
 
         return run_over_cluster(options)
+    with starting():
+        return _run(options)
 
 
 def _run(options: Options) -> int:

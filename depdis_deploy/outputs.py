@@ -15,7 +15,7 @@ from .sources import Source
 
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
 BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
-_FRAME_KINDS = tuple(kind for kind in KINDS if kind not in ("video", "json"))
+_FRAME_FOLDERS = tuple(f"_{kind}" for kind in KINDS if kind not in ("video", "json"))
 _SUFFIXES = frozenset({".png", ".npz", ".ndjson", ".mp4"})
 RUNS = Path("runs") / "infer"
 _STDOUT = 1
@@ -82,11 +82,14 @@ def holds_files(folder: Path) -> bool:
 
 def _remove_left_over(folder: Path) -> None:
     """Remove unfinished files of runs that were killed. A video's `.part.mp4` stays, because it plays."""
-    remove_left_over(folder, _SUFFIXES)
-    for kind in _FRAME_KINDS:
-        for inside in folder.glob(f"*_{kind}"):
-            if not inside.is_symlink():
-                remove_left_over(inside, _SUFFIXES)
+    with os.scandir(folder) as entries:
+        of_frames = [
+            Path(entry.path)
+            for entry in entries
+            if entry.name.endswith(_FRAME_FOLDERS) and entry.is_dir(follow_symlinks=False)
+        ]
+    for place in (folder, *of_frames):
+        remove_left_over(place, _SUFFIXES)
 
 
 def _next_numbered() -> Path:
@@ -200,7 +203,12 @@ def refuse_overwriting(
 
 
 class Records:
-    """NDJSON files by stem: one JSON object a line, complete lines only, made with the first line."""
+    """NDJSON files by stem: one JSON object per line, complete lines only, made with the first line.
+
+    An image or frame has the fields of `Prediction.record` and `outputs`: the names of its own files, relative
+    to the output folder, with the video that it is part of first. While it grows, that file is called
+    `<stem>.part.mp4`. A source without any result has `source`, `error` and `outputs`.
+    """
 
     def __init__(self, folder: Path, protected: Protected | None = None) -> None:
         self._folder, self._protected = folder, protected or Protected()

@@ -32,6 +32,7 @@ class _WatchedJob(Job):
     def __init__(self, options: Options, predictor: Predictor, folder: Path, stop: Interruption) -> None:
         super().__init__(options, predictor, folder, min(cores(), _MOST_WORKERS), stop)
         self.said: list[str] = []
+        self.faulted: list[str] = []
         self.series = Series()
 
     def note(self, text: str) -> None:
@@ -40,6 +41,7 @@ class _WatchedJob(Job):
     def fault(self, text: str) -> None:
         self.faults += 1
         self.said.append(text)
+        self.faulted.append(text)
 
     def count(self, stages: Stages, camera: Camera | None) -> None:
         # what the command says of the camera, and of its options, is not for this page
@@ -132,7 +134,9 @@ class Film:
         found = {"video": self.folder / "result.mp4", "lines": self.folder / "result.ndjson"}
         found = {kind: path for kind, path in found.items() if path.exists()}
         if "video" not in found:
-            raise self.error or InputError("nothing was done before it was cancelled")
+            raise self.error or InputError(
+                "\n".join(self.job.faulted) or "nothing was done before it was cancelled"
+            )
         return found
 
     def notes(self) -> list[str]:
