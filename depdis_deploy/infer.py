@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from .backends.cpu import cores
 from .command import InputError, UsageError, one_line
+from .files import Protected
 from .infer_model import introduce, open_model
 from .infer_pictures import Entry, infer_pictures
 from .infer_video import infer_video
@@ -50,17 +51,21 @@ def _run(options: Options) -> int:
     if options.segment_s is not None and not any(source.live for source in sources):
         raise UsageError("--segment is for cameras and streams; a file's video is one file")
     entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
-    with interruptible(options.note) as interruption, _folder(options) as folder:
-        protected = protected_sources(sources, folder)
-        refuse_overwriting(
-            protected,
-            folder,
-            sources,
-            stems,
-            records,
-            picture_kinds=options.kinds(picture=True),
-            video_kinds=options.kinds(picture=False),
-        )
+    with ExitStack() as stack:
+        interruption = stack.enter_context(interruptible(options.note))
+        folder, protected = Path(), Protected()
+        if options.kinds(picture=False) != {"json"} or not options.stdout:
+            folder = stack.enter_context(output_folder(options.outdir, exist_ok=options.exist_ok))
+            protected = protected_sources(sources, folder)
+            refuse_overwriting(
+                protected,
+                folder,
+                sources,
+                stems,
+                () if options.stdout else records,
+                picture_kinds=options.kinds(picture=True),
+                video_kinds=options.kinds(picture=False),
+            )
         job = Job(options, predictor, folder, workers, interruption, protected)
         try:
             _all(job, entries)
@@ -71,13 +76,6 @@ def _run(options: Options) -> int:
             job.cameras.close()
         interruption.raise_if_any()
     return 1 if job.faults else 0
-
-
-def _folder(options: Options) -> AbstractContextManager[Path]:
-    """The output folder, held by this run; with NDJSON on stdout alone nothing will lie there."""
-    if options.stdout and options.kinds(picture=False) == {"json"}:
-        return nullcontext(Path())
-    return output_folder(options.outdir, exist_ok=options.exist_ok)
 
 
 def workers_and_threads(options: Options, sources: Sequence[Source]) -> tuple[int, int]:

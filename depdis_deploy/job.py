@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .camera_height import LEAST_M, MOST_M
 from .camera_notes import CameraNotes
-from .command import UsageError
+from .command import InputError, UsageError
 from .files import Protected
 from .interruption import Interruption
 from .outputs import BRANCH_KINDS, KINDS, Records, StandardOutput
@@ -133,21 +133,28 @@ class Run:
         say(f"error: {text}")
 
     def record(self, stem: str, line: str) -> None:
-        """Add a line to an NDJSON file."""
-        held, self._held = self._held, []
-        for of_stem, text in (*held, (stem, line)):
-            self.records.write(of_stem, text)
-            if not self.options.stdout:
-                self.written[f"{of_stem}.ndjson"] = None
+        """Add a line to an NDJSON file. InputError: the file cannot be made, for no fault of the disk."""
+        self._record_failures()
+        self._record(stem, line)
 
     def record_failure(self, stem: str, line: str) -> None:
         """Add the line of a failed source, once any source succeeds: a run without results leaves no files."""
         if "json" not in self.options.kinds(picture=False):
             return
-        if self.frames or self.options.stdout or len(self._held) >= _MOST_HELD:
-            self.record(stem, line)
-        else:
-            self._held.append((stem, line))
+        self._held.append((stem, line))
+        if self.frames or self.options.stdout or len(self._held) > _MOST_HELD:
+            self._record_failures()
+
+    def _record_failures(self) -> None:
+        held, self._held = self._held, []
+        for stem, line in held:
+            with suppress(InputError):  # the failure itself was reported
+                self._record(stem, line)
+
+    def _record(self, stem: str, line: str) -> None:
+        self.records.write(stem, line)
+        if not self.options.stdout:
+            self.written[f"{stem}.ndjson"] = None
 
     def count(self, stages: Stages, camera: Camera | None) -> None:
         """One frame more is done; camera: that of its depth."""

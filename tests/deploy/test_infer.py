@@ -392,6 +392,20 @@ def test_folder_in_place_of_a_result_fails_that_image_alone(tmp_path: Path, call
     ]
 
 
+def test_folder_in_place_of_a_record_file_fails_that_source_alone(tmp_path: Path, call: Call) -> None:
+    for name in ("a", "v"):
+        (tmp_path / f"out/{name}.ndjson").mkdir(parents=True)
+    sources = [
+        make_clip(tmp_path / "v.mp4", 2),
+        write_picture(tmp_path / "a.png"),
+        make_clip(tmp_path / "b.mp4", 2),
+    ]
+    result = call(*sources, "--outdir", "out", "--exist-ok")
+    assert result.status == 1
+    assert [error.split(": ")[1] for error in result.errors] == ["out/v.ndjson", "out/a.ndjson"]
+    assert len(lines(tmp_path / "out/b.ndjson")) == len(images(tmp_path / "out/b.mp4")) == 2
+
+
 def test_left_over_files_of_killed_runs_are_removed(tmp_path: Path, call: Call) -> None:
     out = tmp_path / "out"
     (out / "v_labels").mkdir(parents=True)
