@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from .backends.cpu import cores
 from .command import InputError, UsageError, one_line
+from .files import Protected
 from .infer_model import introduce, open_model
 from .infer_pictures import Entry, infer_pictures
 from .infer_video import infer_video
-from .interruption import interruptible
-from .job import Job, Options, Unwritable
-from .outputs import group_names, make_folder, refuse_overwriting
+from .interruption import interruptible, starting
+from .job import Job, Options
+from .outputs import group_names, output_folder, protected_sources, refuse_overwriting
+from .prediction import failure_line
 from .progress import say
 from .sources import BUNDLED_CLIP, Source, find_sources
+from .write_faults import Unwritable
 
 _MOST_WORKERS = 8
 
@@ -29,6 +32,11 @@ def run(options: Options) -> int:
         from .fleet.run import run as run_over_cluster
 
         return run_over_cluster(options)
+    with starting():
+        return _run(options)
+
+
+def _run(options: Options) -> int:
     words = options.sources
     if not words:
         options.note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
@@ -47,25 +55,29 @@ def run(options: Options) -> int:
     introduce(options, predictor.manifest, choice, warned, options.note)
     if options.smooth:
         predictor.film(smooth=True)  # says what is missing, before anything is read
-    if options.outdir is not None:
-        refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
     if options.segment_s is not None and not any(source.live for source in sources):
         raise UsageError("--segment is for cameras and streams; a file's video is one file")
-    kept = options.outdir is not None and options.outdir.exists()
-    if options.stdout and options.kinds(picture=False) == {"json"}:
-        kept, folder = True, Path()  # nothing will lie there
-    else:
-        folder = make_folder(options.outdir, exist_ok=options.exist_ok)
     entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
-    with interruptible() as interruption:
-        job = Job(options, predictor, folder, workers, interruption)
+    with ExitStack() as stack:
+        interruption = stack.enter_context(interruptible(options.note))
+        folder, protected = Path(), Protected()
+        if options.kinds(picture=False) != {"json"} or not options.stdout:
+            folder = stack.enter_context(output_folder(options.outdir, exist_ok=options.exist_ok))
+            protected = protected_sources(sources, folder)
+            refuse_overwriting(
+                protected,
+                folder,
+                sources,
+                stems,
+                () if options.stdout else records,
+                picture_kinds=options.kinds(picture=True),
+                video_kinds=options.kinds(picture=False),
+            )
+        job = Job(options, predictor, folder, workers, interruption, protected)
         try:
             _all(job, entries)
         finally:
             job.records.close()
-            if not kept:
-                with suppress(OSError):
-                    folder.rmdir()  # only an empty one: nothing could be read
         if job.frames:
             for line in job.summary():
                 job.note(line)
@@ -93,17 +105,36 @@ def _all(job: Job, entries: Sequence[Entry]) -> None:
             while end < len(entries) and entries[end].source.kind == "picture":
                 end += 1
             if end > position:
-                infer_pictures(job, entries[position:end])
+                _pictures(job, entries[position:end])
                 position = end
                 continue
             entry = entries[position]
             position += 1
-            try:
-                infer_video(job, entry.source, entry.stem, entry.record)
-            except Unwritable:
-                raise
-            except InputError as error:
-                if not job.interruption.stopped.is_set():  # it may have been given up while it was waited for
-                    job.fault(one_line(error))
+            _video(job, entry)
     except (Unwritable, OSError) as error:
         job.fault(one_line(error))
+
+
+def _pictures(job: Job, entries: Sequence[Entry]) -> None:
+    """Images that follow each other; a fault of their NDJSON file ends them alone."""
+    try:
+        infer_pictures(job, entries)
+    except Unwritable:
+        raise
+    except InputError as error:
+        job.fault(one_line(error))
+
+
+def _video(job: Job, entry: Entry) -> None:
+    """One video; a failed one is reported and recorded. Unwritable: no other would be written either."""
+    before = job.frames
+    try:
+        infer_video(job, entry.source, entry.stem, entry.record)
+    except Unwritable:
+        raise
+    except InputError as error:
+        if job.interruption.stopped.is_set():  # it may have been given up while it was waited for
+            return
+        job.fault(one_line(error))
+        if job.frames == before:
+            job.record_failure(entry.record, failure_line(entry.source.label, one_line(error)))

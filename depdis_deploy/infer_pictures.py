@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .command import one_line
-from .job import Job, Options, Run, Unwritable, needed_outputs
+from .files import Protected
+from .job import Job, Options, Run, needed_outputs
+from .outputs import file_name
 from .pipeline import ReadAhead, Turn
-from .prediction import Camera
+from .prediction import Camera, Prediction, failure_line
 from .progress import Progress
 from .sources import Frame, Source
 from .stages import Stages
+from .terminal import json_line
+from .write_faults import is_disk_fault, unwritable
 
 if TYPE_CHECKING:
     from .predictor import Predictor
@@ -31,13 +35,33 @@ class Entry:
 
 @dataclass
 class Done:
-    """What became of a picture: its line for the NDJSON file, or why it could not be read."""
+    """What became of a picture: its line for the NDJSON file, and why it failed if it did."""
 
     record: str
     line: str | None = None
     error: str | None = None
     camera: Camera | None = None
     stages: Stages = field(default_factory=Stages)
+    source: str = ""
+    outputs: list[str] = field(default_factory=list)  # names of the files
+
+    @classmethod
+    def of(cls, entry: Entry) -> Done:
+        """The result of an image that nothing was done for yet."""
+        return cls(entry.record, source=entry.source.label)
+
+    def fail(self, error: str) -> Done:
+        """Become the result of a failed image; what it was before is dropped."""
+        self.error, self.line = error, failure_line(self.source, error, self.outputs)
+        return self
+
+
+def fail_output(dones: Iterable[Done], name: str, error: str) -> None:
+    """Fail the image that a file belongs to, since the file cannot be kept."""
+    for done in dones:
+        if name in done.outputs:
+            done.outputs.remove(name)
+            done.fail(error)
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class PictureWork:
     options: Options
     predictor: Predictor
     folder: Path
+    protected: Protected | None = None
 
     def __call__(self, group: Sequence[Entry]) -> list[Done]:
         """Pictures given to the network at once. One that cannot be read leaves its error in place of results.
@@ -56,14 +81,14 @@ class PictureWork:
         from .pictures import read_picture
 
         kinds, panel = self.options.kinds(picture=True), self.options.panel
-        results = [Done(entry.record) for entry in group]
+        results = [Done.of(entry) for entry in group]
         frames: dict[int, Frame] = {}
         for position, entry in enumerate(group):
             with results[position].stages.timed("decode"):
                 try:
                     frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
                 except (ValueError, OSError) as error:
-                    results[position].error = one_line(error)
+                    results[position].fail(one_line(error))
         outputs = needed_outputs(kinds, panel, self.predictor.manifest.outputs)
         predictions = self.predictor.predict(list(frames.values()), outputs=outputs)
         for position, prediction in zip(frames, predictions, strict=True):
@@ -71,9 +96,25 @@ class PictureWork:
             done.stages.add_milliseconds(prediction.speed)
             done.camera = prediction.camera
             with done.stages.timed("save"):
-                prediction.save_as(self.folder, entry.stem, kinds - {"json"}, panel)
-            done.line = prediction.to_json() if "json" in kinds else None
+                self._save(done, entry, prediction)
         return results
+
+    def _save(self, done: Done, entry: Entry, prediction: Prediction) -> None:
+        """Write the files of one image. OSError: nothing more can be written to the folder."""
+        kinds = self.options.kinds(picture=True)
+        try:
+            for kind in sorted(kinds - {"json"}):
+                prediction.save_as(
+                    self.folder, entry.stem, (kind,), self.options.panel, protected=self.protected
+                )
+                done.outputs.append(file_name(entry.stem, kind))
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and is_disk_fault(error, self.folder):
+                raise
+            done.fail(one_line(error))
+            return
+        if "json" in kinds:
+            done.line = json_line({**prediction.record(), "outputs": done.outputs})
 
 
 def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
@@ -81,7 +122,7 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
 
     Unwritable: the results cannot be written.
     """
-    work = PictureWork(job.options, job.predictor, job.folder)
+    work = PictureWork(job.options, job.predictor, job.folder, job.protected)
 
     def any_time(group: Sequence[Entry], turn: Turn) -> list[Done]:
         return work(group)
@@ -104,11 +145,11 @@ def reported(run: Run, total: int, stem: str | None = None, *, done: int = 0) ->
     try:
         yield progress
     except OSError as error:
-        raise Unwritable(run.unwritable(error)) from None
+        raise unwritable(error, run.folder) from None
     finally:
         progress.close()
         for kind in sorted(run.options.kinds(picture=True) - {"json"}) if run.frames else ():
-            run.written[f"{stem or '*'}.npz" if kind == "npz" else f"{stem or '*'}_{kind}.png"] = None
+            run.written[file_name(stem or "*", kind)] = None
 
 
 def tell(run: Run, group: Iterable[Done]) -> None:
@@ -124,4 +165,4 @@ def record(run: Run, group: Iterable[Done]) -> None:
     """Add the lines of pictures, whose turn it is, to their NDJSON files."""
     for done in group:
         if done.line is not None:
-            run.record(done.record, done.line)
+            (run.record if done.error is None else run.record_failure)(done.record, done.line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ import av
 
 from .clip import Clip, open_clip
 from .command import InputError, one_line
-from .job import Job, Unwritable
+from .job import Job
 from .media.containers import MAX_PIXELS
 from .patience import Patience, Until
 from .pipeline import ReadAhead, Turn
@@ -23,7 +23,6 @@ from .progress import Progress
 from .recording import Recording
 from .sources import Frame, Source
 from .stages import Stages
-from .terminal import json_line
 from .video import even_size, to_yuv
 
 if TYPE_CHECKING:
@@ -58,12 +57,12 @@ def infer_video(job: Job, source: Source, stem: str, record: str, *, max_pixels:
     with clip:
         if source.live:  # a file's duration is counted by its own stamps
             over.begin(options.duration_s)
-        recording = Recording(job, clip, stem, record, live=source.live)
+        recording = Recording(job, clip, source.label, stem, record, live=source.live)
         run = _Run(job, clip, recording, over, _Budget(2 * max_pixels, options.batch))
         try:
             run.frames(source)
-        except (OSError, av.error.FFmpegError) as error:
-            raise Unwritable(recording.after_failure(error)) from None
+        except (OSError, av.error.FFmpegError) as error:  # of a frame's own files
+            raise recording.after_failure(error) from None
         finally:
             recording.finish(clip.end_pts if run.whole else None)
         if clip.damage and not job.interruption.stopped.is_set():
@@ -113,7 +112,7 @@ class _Run:
         name = Path(source.location).name if source.kind == "video" else source.label
         progress = Progress(name, self.clip.total, unit="frames", quiet=job.options.quiet)
         reading = Stages()
-        frames = reading.clocked(self.clip if live else self._within_duration(), "decode")
+        frames = reading.clocked(_readable(self.clip if live else self._within_duration(), source), "decode")
         # Of a live source the newest frame alone waits, and no work is taken on that no worker is free for.
         depth = job.options.batch if live else 2 * job.workers * job.options.batch
         # A live source's frames are bounded by the workers alone, since its reader may not wait.
@@ -168,23 +167,32 @@ class _Run:
                         # A source that changes its size midway is scaled to the first one's.
                         done.size = self._size.setdefault("video", done.size)
                     done.yuv = to_yuv(panel, done.size)
+            names: list[str] = []
             if self.files:
                 with done.stages.timed("save"):
-                    prediction.save_frame(job.folder, self.recording.base, self.files, job.options.panel)
+                    paths = prediction.save_frame(
+                        job.folder, self.recording.base, self.files, job.options.panel, protected=job.protected
+                    )
+                names = [path.relative_to(job.folder).as_posix() for path in paths]
             if "json" in self.kinds:
-                done.record = prediction.record()
+                done.record = {**prediction.record(), "outputs": names}
             results.append(done)
         return results
 
     def _write(self, done: _Done) -> None:
-        line = None
-        if done.record is not None:
-            if done.arrived_s is not None:
-                done.record |= self._ages.measured(done.arrived_s)
-            line = json_line(done.record)
+        if done.record is not None and done.arrived_s is not None:
+            done.record |= self._ages.measured(done.arrived_s)
         with done.stages.timed("save" if done.yuv is None else "encode"):
-            self.recording.add(done.pts, done.yuv, done.size, line)
+            self.recording.add(done.pts, done.yuv, done.size, done.record)
         self.job.count(done.stages, done.camera)
+
+
+def _readable(frames: Iterable[Frame], source: Source) -> Iterator[Frame]:
+    """`frames`, with a fault of the source's own disk told from one of the results'."""
+    try:
+        yield from frames
+    except (OSError, av.error.FFmpegError) as error:
+        raise InputError(f"{source.label}: cannot be read any further ({one_line(error)})") from None
 
 
 class Ages:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .camera_height import LEAST_M, MOST_M
 from .camera_notes import CameraNotes
-from .command import InputError, UsageError, one_line
+from .command import InputError, UsageError
+from .files import Protected
 from .interruption import Interruption
 from .outputs import BRANCH_KINDS, KINDS, Records, StandardOutput
 from .patience import Flag
@@ -22,20 +22,14 @@ from .progress import duration, say
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from av.error import FFmpegError
-
     from .prediction import Camera
     from .predictor import Predictor
 
 # what each panel shows beside the labels
 PANELS: dict[str, set[str]] = {"overlay": set(), "side-by-side": {"depth"}, "quad": {"depth", "density"}}
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MOST_HELD = 1000  # records of failed sources
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Unwritable(InputError):
-    """Results can no longer be written (the disk is full): no use going on with the next source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +102,17 @@ def needed_outputs(kinds: frozenset[str], panel: str, given: Collection[str]) ->
 
 
 class Run:
-    """The state of one call, wherever its pictures are predicted; only the main thread changes it."""
+    """The state of one call, wherever its pictures are predicted; only the main thread changes it.
 
-    def __init__(self, options: Options, folder: Path, interruption: Interruption) -> None:
+    protected: files that no result may replace.
+    """
+
+    def __init__(
+        self, options: Options, folder: Path, interruption: Interruption, protected: Protected | None = None
+    ) -> None:
         self.options, self.folder, self.interruption = options, folder, interruption
-        self.records: Records | StandardOutput = Records(folder)
+        self.protected = protected or Protected()
+        self.records: Records | StandardOutput = Records(folder, self.protected)
         if options.stdout:
             self.records = StandardOutput(closed=interruption.stopped.set)
         self.stages = Stages()
@@ -120,6 +120,7 @@ class Run:
         self.faults = self.frames = 0
         self.before = 0  # of the frames, those that an earlier call did
         self.written: dict[str, None] = {}  # in order, each once
+        self._held: list[tuple[str, str]] = []  # NDJSON lines of failed sources, before any success
         self._begun = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -131,16 +132,26 @@ class Run:
         self.faults += 1
         say(f"error: {text}")
 
-    def unwritable(self, error: OSError | FFmpegError) -> str:
-        """What to say where results cannot be written."""
-        reason = error.strerror or one_line(error)
-        advice = (
-            "make room" if error.errno in _NO_ROOM else "is its disk still there, and may it be written to?"
-        )
-        return f"{self.folder}: no more results can be written ({reason}); {advice}"
-
     def record(self, stem: str, line: str) -> None:
-        """Add a line to an NDJSON file."""
+        """Add a line to an NDJSON file. InputError: the file cannot be made, for no fault of the disk."""
+        self._record_failures()
+        self._record(stem, line)
+
+    def record_failure(self, stem: str, line: str) -> None:
+        """Add the line of a failed source, once any source succeeds: a run without results leaves no files."""
+        if "json" not in self.options.kinds(picture=False):
+            return
+        self._held.append((stem, line))
+        if self.frames or self.options.stdout or len(self._held) > _MOST_HELD:
+            self._record_failures()
+
+    def _record_failures(self) -> None:
+        held, self._held = self._held, []
+        for stem, line in held:
+            with suppress(InputError):  # the failure itself was reported
+                self._record(stem, line)
+
+    def _record(self, stem: str, line: str) -> None:
         self.records.write(stem, line)
         if not self.options.stdout:
             self.written[f"{stem}.ndjson"] = None
@@ -169,9 +180,15 @@ class Job(Run):
     """A run in this process: with the model, and threads that call it."""
 
     def __init__(
-        self, options: Options, predictor: Predictor, folder: Path, workers: int, interruption: Interruption
+        self,
+        options: Options,
+        predictor: Predictor,
+        folder: Path,
+        workers: int,
+        interruption: Interruption,
+        protected: Protected | None = None,
     ) -> None:
-        super().__init__(options, folder, interruption)
+        super().__init__(options, folder, interruption, protected)
         self.predictor, self.workers = predictor, workers
 
     def outputs(self, kinds: frozenset[str], *, film: bool = False) -> tuple[str, ...] | None:

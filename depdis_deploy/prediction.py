@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from .class_statistics import ClassStatistics, class_statistics
 from .command import UsageError
+from .files import Protected, make_plain_folder, written_whole
 from .manifest import Manifest
+from .outputs import file_name
 from .preprocess import Geometry, to_frame
 from .terminal import json_line, plain_name
 
@@ -167,32 +169,54 @@ class Prediction:
             stem += f"_{self.frame:06d}"
         return self.save_as(folder, stem, what, panel)
 
-    def save_as(self, folder: Path, stem: str, what: Iterable[str], panel: str = "overlay") -> list[Path]:
-        """As `save`, with a stem of the caller's."""
+    def save_as(
+        self,
+        folder: Path,
+        stem: str,
+        what: Iterable[str],
+        panel: str = "overlay",
+        *,
+        protected: Protected | None = None,
+    ) -> list[Path]:
+        """As `save`, with a stem of the caller's.
+
+        protected: files that no result may replace; None: the image's own file.
+        """
         kinds = sorted(what)
         writers = {kind: self._writer(kind, panel) for kind in kinds if kind != "json"}
+        protected = protected or self._own_file()
         paths = []
         for kind, write in writers.items():
-            paths.append(folder / f"{stem}{'.npz' if kind == 'npz' else f'_{kind}.png'}")
-            write(paths[-1])
+            paths.append(folder / file_name(stem, kind))
+            _write_file(paths[-1], write, protected)
         if "json" in kinds:
-            from .files import written_whole
-
             paths.append(folder / f"{stem}.ndjson")
-            with written_whole(paths[-1]) as temporary:
+            with written_whole(paths[-1], protected=protected) as temporary:
                 temporary.write_text(self.to_json() + "\n", "utf-8")
         return paths
 
-    def save_frame(self, folder: Path, stem: str, what: Iterable[str], panel: str = "overlay") -> list[Path]:
-        """A video frame's files: `<stem>_<kind>/000000.png` (or .npz)."""
+    def save_frame(
+        self,
+        folder: Path,
+        stem: str,
+        what: Iterable[str],
+        panel: str = "overlay",
+        *,
+        protected: Protected | None = None,
+    ) -> list[Path]:
+        """A video frame's files: `<stem>_<kind>/000000.png` (or .npz). InputError: such a folder is a link."""
+        protected = protected or self._own_file()
         paths = []
         for kind in sorted(what):
             write = self._writer(kind, panel)
             inside = folder / f"{stem}_{kind}"
-            inside.mkdir(parents=True, exist_ok=True)
+            make_plain_folder(inside)
             paths.append(inside / f"{self.frame or 0:06d}{'.npz' if kind == 'npz' else '.png'}")
-            write(paths[-1])
+            _write_file(paths[-1], write, protected)
         return paths
+
+    def _own_file(self) -> Protected:
+        return Protected(() if self.path is None else (self.path,))
 
     def encoded(self, kind: str, panel: str = "overlay") -> bytes:
         """The bytes of the file that `save` writes of a kind: a PNG, or the .npz."""
@@ -246,6 +270,16 @@ class Prediction:
     def to_json(self) -> str:
         """`record` as one line of JSON."""
         return json_line(self.record())
+
+
+def failure_line(source: str, error: str, outputs: Iterable[str] = ()) -> str:
+    """The NDJSON line of a source without results: `source`, `error` (why) and `outputs` (files left of it)."""
+    return json_line({"source": source, "error": error, "outputs": list(outputs)})
+
+
+def _write_file(path: Path, write: Callable[[pictures.Target], None], protected: Protected) -> None:
+    with written_whole(path, protected=protected) as temporary, temporary.open("r+b") as file:
+        write(file)
 
 
 def _there(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

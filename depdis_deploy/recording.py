@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from av.error import FFmpegError
 
 from .clip import Clip
-from .job import Job, Unwritable
+from .command import InputError, one_line
+from .job import Job
 from .outputs import Names
+from .terminal import json_line
 from .video import VideoWriter
+from .write_faults import is_disk_fault, write_fault
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,19 +27,24 @@ _MOST_UNFINISHED = 2  # segments, beyond which the next one waits
 
 
 class Recording:
-    """The files of one source. OSError, FFmpegError of `add`: they cannot be written any further.
+    """The files of one source.
 
-    stem, record: of the video's and of the NDJSON file's name; segments add to `base` when they begin.
+    name: of the source, in messages. stem, record: of the video's and of the NDJSON file's name; segments add
+    to `base` when they begin.
     live: what is written is brought to the disk every two seconds, and segments are made if they are asked for.
+
+    A video that cannot be encoded is a fault of the run, and the other outputs are still written; where there
+    are none, InputError is raised. Unwritable: the disk is to blame.
     """
 
-    def __init__(self, job: Job, clip: Clip, stem: str, record: str, *, live: bool) -> None:
-        self.job, self.clip, self.live = job, clip, live
+    def __init__(self, job: Job, clip: Clip, name: str, stem: str, record: str, *, live: bool) -> None:
+        self.job, self.clip, self.name, self.live = job, clip, name, live
         self.stem, self.record = stem, record
         self._segment_s = job.options.segment_s if live else None
         self.base = stem
         self._names = Names()
         self._writer: VideoWriter | None = None
+        self._encodes = True  # until the encoder fails
         self._size: tuple[int, int] | None = None
         self._origin = 0  # of the file being written, in the clip's ticks
         self._pts = 0
@@ -49,28 +57,65 @@ class Recording:
         """Whether a new file is begun now and then."""
         return self._segment_s is not None
 
-    def add(self, pts: int, yuv: NDArray[np.uint8] | None, size: tuple[int, int], line: str | None) -> None:
-        """The next frame, at `pts` ticks of the clip: I420 of `size` (width, height), and its NDJSON line."""
-        if self._segment_s is not None:
-            self._turn(pts, size, self._segment_s)
-        if yuv is not None:
+    def add(
+        self, pts: int, yuv: NDArray[np.uint8] | None, size: tuple[int, int], record: dict[str, Any] | None
+    ) -> None:
+        """The next frame, at `pts` ticks of the clip: I420 of `size` (width, height), and its NDJSON record.
+
+        The record's `outputs` get the name of the video.
+        """
+        try:
+            if self._segment_s is not None:
+                self._turn(pts, size, self._segment_s)
+            if yuv is not None and self._encodes:
+                self._encode(pts, yuv, size)
+            self._pts = pts
+            if record is not None:
+                if yuv is not None and self._encodes:
+                    record["outputs"].insert(0, f"{self.stem}.mp4")
+                self.job.record(self.record, json_line(record))
+            if self.live and time.monotonic() - self._synced > _SYNC_EVERY_S:
+                self._synced = time.monotonic()
+                self.job.records.sync()
+                if self._writer is not None:
+                    self._writer.sync()
+        except (OSError, FFmpegError) as error:
+            raise self.after_failure(error) from None
+
+    def _encode(self, pts: int, yuv: NDArray[np.uint8], size: tuple[int, int]) -> None:
+        try:
             if self._writer is None:
                 self._writer = self._begun(size)
             self._writer.write(yuv, pts - self._origin)
-        self._pts = pts
-        if line is not None:
-            self.job.record(self.record, line)
-        if self.live and time.monotonic() - self._synced > _SYNC_EVERY_S:
-            self._synced = time.monotonic()
-            self.job.records.sync()
-            if self._writer is not None:
-                self._writer.sync()
+        except (InputError, OSError, FFmpegError) as error:
+            if not isinstance(error, InputError) and is_disk_fault(error, self.job.folder):
+                raise
+            self._stop_encoding(error, size)
+
+    def _stop_encoding(self, error: Exception, size: tuple[int, int]) -> None:
+        """Report that the video cannot be encoded, and keep what was encoded of it as a whole file."""
+        self._encodes = False
+        text = one_line(error)
+        if not isinstance(error, InputError):
+            text = (
+                f"{self.stem}.mp4: H.264 cannot be encoded ({text}; {size[0]}x{size[1]} at "
+                f"{float(self.clip.rate):g} frames/s); convert the source, or --save other kinds"
+            )
+        text = f"{self.name}: {text}"
+        writer, self._writer = self._writer, None
+        if writer is not None and (frames := writer.abandon()):
+            writer.finish(self._nominal_end(self._pts) - self._origin)
+            self.job.written[writer.path.name] = None
+            text += f"; it holds the first {frames} frames"
+        if self.job.options.kinds(picture=False) == {"video"}:
+            raise InputError(text)
+        self.job.fault(text)
 
     def _begun(self, size: tuple[int, int]) -> VideoWriter:
         return VideoWriter(
             self.job.folder / f"{self.stem}.mp4", size, time_base=self.clip.time_base, rate=self.clip.rate,
             aspect=self.clip.aspect, threads=max(1, self.job.workers // 2),
-            prompt=self.live,
+            prompt=self.live, protected=self.job.protected,
         )  # fmt: skip
 
     def _turn(self, pts: int, size: tuple[int, int], segment_s: float) -> None:
@@ -79,7 +124,7 @@ class Recording:
             if size == self._size and (pts - self._origin) * self.clip.time_base < segment_s:
                 return
             self._hand_over(pts - self._origin)
-        self._origin, self._size = pts, size
+        self._origin, self._size, self._encodes = pts, size, True
         # Times instead of numbers: what a run before a power cut has left is not written over.
         # Milliseconds keep those of one second in their order.
         now = datetime.now(UTC)
@@ -103,12 +148,12 @@ class Recording:
     def finish(self, end_pts: int | None) -> None:
         """Make the final files. end_pts: where the last frame ends; None: a nominal frame on.
 
-        Unwritable: that cannot be done.
+        Unwritable, InputError: that cannot be done.
         """
         try:
             self._finish(end_pts)
         except (OSError, FFmpegError) as error:
-            raise Unwritable(self.after_failure(error)) from None
+            raise self.after_failure(error) from None
 
     def _finish(self, end_pts: int | None) -> None:
         if self._background is not None:
@@ -118,7 +163,7 @@ class Recording:
         if self._writer is None:
             return
         if end_pts is None:
-            end_pts = self._pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
+            end_pts = self._nominal_end(self._pts)
         self._writer.close()
         lost = self._writer.finish(
             end_pts - self._origin, self.clip.audio, audio_start_s=self.clip.start_s, durable=self.live
@@ -128,10 +173,13 @@ class Recording:
         if lost is not None:
             self.job.note(f"note: {lost}")
 
-    def after_failure(self, error: OSError | FFmpegError) -> str:
-        """Close what cannot be written any further, and say what is kept."""
-        text = self.job.unwritable(error)
+    def _nominal_end(self, pts: int) -> int:
+        return pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
+
+    def after_failure(self, error: OSError | FFmpegError) -> InputError:
+        """Close what cannot be written any further. Returns the error to raise, which names what is kept."""
+        failure = write_fault(error, self.job.folder, f"{self.name}: {self.stem}")
         writer, self._writer = self._writer, None
         if writer is not None and (frames := writer.abandon()):
-            text += f"; the first {frames} frames play in {writer.part}"
-        return text
+            failure = type(failure)(f"{failure}; the first {frames} frames play in {writer.part}")
+        return failure

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from .command import InputError
-from .files import sync, written_whole
+from .files import Protected, create, sync, written_whole
 from .media.containers import AUDIO_DECODERS, create_container, open_container
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _PRESET, _QUALITY = "veryfast", "23"
 _PROMPT = {"tune": "zerolatency"}
 _KEY_EVERY_S = 2
 _LONGEST_SIDE = 16384  # of H.264 as x264 writes it
+_LEAST_TIMESCALE, _MOST_TICKS = 10_000, 2**31 - 2
+_FINEST_TICK = Fraction(1, 1_000_000)  # seconds; finer ones leave little room for long gaps
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 # Every frame is a fragment of its own: whatever ends the process, all that was encoded plays.
 _FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
@@ -53,6 +55,14 @@ def whole_fragments(path: Path) -> tuple[int, int]:
     return count, end
 
 
+def longest_ticks(time_base: Fraction) -> int:
+    """For how many ticks MP4 can show one frame: fewer than 2**31 of its own, at least 10000 per second."""
+    own = time_base.denominator
+    while own < _LEAST_TIMESCALE:  # as the muxer does
+        own *= 2
+    return max(1, int(_MOST_TICKS / (own * time_base)))
+
+
 def even_size(panel: NDArray[np.uint8]) -> tuple[int, int]:
     """(width, height) of the video that holds a (H, W, 3) panel: yuv420p wants even ones."""
     height, width = panel.shape[:2]
@@ -78,13 +88,15 @@ class VideoWriter:
 
     size: (width, height), even; time_base: seconds of a pts tick; rate: nominal frames a second.
     prompt: no frame is held back for a better choice of bits, so none is lost in a kill.
-    InputError: larger than H.264 can be. OSError: the disk is full or the file cannot be written; what was
-    encoded stays in the part.
+    protected: files that neither `path` nor the part may replace.
+    Gaps between frames are shortened to what MP4 can express (6 hours in ticks of 1/90000 s).
+    InputError: larger than H.264 can be, or a protected file. OSError: the disk is full or the file cannot be
+    written; what was encoded stays in the part.
     """
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, time_base: Fraction, rate: Fraction, aspect: Fraction,
-        threads: int = 1, prompt: bool = False,
+        threads: int = 1, prompt: bool = False, protected: Protected | None = None,
     ) -> None:  # fmt: skip
         if max(size) > _LONGEST_SIDE:
             raise InputError(
@@ -92,33 +104,60 @@ class VideoWriter:
                 "side; choose a smaller --panel, or scale the source down"
             )
         self.path, self.part = path, part_path(path)
-        self._time_base = time_base
-        self._container: Any = create_container(self.part, _FRAGMENTED)
-        stream: Any = self._container.add_stream("libx264", rate=rate)
+        self._time_base = max(time_base, min(_FINEST_TICK, 1 / rate))
+        self._scale = time_base / self._time_base
+        self._longest_ticks = longest_ticks(self._time_base)
+        rate = max(rate, 1 / (self._longest_ticks * self._time_base))
+        self._protected = protected or Protected()
+        for final in (path, self.part):
+            self._protected.check(final)
+        os.close(create(self.part))  # opened by name below, which would follow a link
+        try:
+            self._container, self._stream = self._opened(size, rate, aspect, threads, prompt)
+        except BaseException:
+            self.part.unlink(missing_ok=True)
+            raise
+        self.frames = 0
+        self._last = 0
+        self._left_out = 0  # ticks by which gaps were shortened
+
+    def _opened(
+        self, size: tuple[int, int], rate: Fraction, aspect: Fraction, threads: int, prompt: bool
+    ) -> tuple[Any, Any]:
+        container = create_container(self.part, _FRAGMENTED)
+        stream: Any = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.options = {"preset": _PRESET, "crf": _QUALITY, "bf": "0"} | (_PROMPT if prompt else {})
-        context.time_base = time_base
+        context.time_base = self._time_base
         context.sample_aspect_ratio = aspect
         context.thread_count = threads
         context.gop_size = min(250, max(1, round(rate * _KEY_EVERY_S)))
         for name, value in _BT601_LIMITED.items():
             setattr(context, name, value)
-        self._stream = stream
-        self.frames = 0
-        self._last = 0
+        return container, stream
 
     def write(self, yuv: NDArray[np.uint8], pts: int) -> None:
         """Encode one (3 / 2 H, W) I420 frame shown from `pts`, which starts at 0 and grows."""
-        frame = av.VideoFrame.from_numpy_buffer(yuv, format="yuv420p")
+        # The buffer form shares memory, but takes the height for a multiple of 4.
+        make = av.VideoFrame.from_ndarray if yuv.shape[0] % 6 else av.VideoFrame.from_numpy_buffer
+        frame = make(yuv, format="yuv420p")
+        pts = self._fitted(pts)
         frame.pts, frame.time_base = pts, self._time_base
         self._container.mux(self._stream.encode(frame))
         self._last, self.frames = pts, self.frames + 1
 
+    def _fitted(self, pts: int) -> int:
+        """`pts` in the file's ticks, after gaps longer than MP4 can express were shortened."""
+        fitted = round(pts * self._scale) - self._left_out
+        excess = max(0, fitted - self._last - self._longest_ticks)
+        self._left_out += excess
+        return max(fitted - excess, self._last + 1 if self.frames else 0)
+
     def sync(self) -> None:
         """Have on the disk what was encoded so far."""
-        with suppress(FileNotFoundError):  # it is made with the first fragment
+        with suppress(FileNotFoundError):  # its folder is gone, which the next write reports
             sync(self.part)
 
     def close(self) -> None:
@@ -131,14 +170,17 @@ class VideoWriter:
     def abandon(self) -> int:
         """Close the part after a failed write, cut off what is torn, and return how many frames it holds.
 
-        0 too where that cannot be told, since its disk is gone.
+        A part without frames is removed. 0 too where that cannot be told, since its disk is gone.
         """
         with suppress(ValueError, OSError, av.error.FFmpegError):
             self.close()
         frames = 0
         with suppress(OSError):
             frames, end = whole_fragments(self.part)
-            os.truncate(self.part, end)
+            if frames:
+                os.truncate(self.part, end)
+            else:
+                self.part.unlink()
         return frames
 
     def finish(
@@ -151,6 +193,7 @@ class VideoWriter:
         Returns a sentence when the sound could not be kept. OSError: no room; the part is kept.
         """
         lost = None
+        end_pts = self._fitted(end_pts)
         if audio is not None:
             try:
                 with open_container(audio) as sound:
@@ -167,7 +210,7 @@ class VideoWriter:
 
     def _remux(self, end_pts: int, sound: Any, sound_start_s: float, durable: bool) -> None:
         with (
-            written_whole(self.path, durable=durable) as temporary,
+            written_whole(self.path, durable=durable, protected=self._protected) as temporary,
             open_container(self.part, max_pixels=_LONGEST_SIDE**2) as part,
             create_container(temporary, {"movflags": "+faststart"}) as out,
         ):

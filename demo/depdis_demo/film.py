@@ -11,9 +11,10 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line
 from depdis_deploy.infer_video import infer_video
 from depdis_deploy.interruption import Interruption
-from depdis_deploy.job import Job, Options, Unwritable
+from depdis_deploy.job import Job, Options
 from depdis_deploy.progress import duration
 from depdis_deploy.sources import Source
+from depdis_deploy.write_faults import Unwritable
 
 from .limits import Limits
 from .series import Series
@@ -37,6 +38,7 @@ class _WatchedJob(Job):
     ) -> None:
         super().__init__(options, predictor, folder, min(cores(), _MOST_WORKERS), stop)
         self.said: list[str] = []
+        self.faulted: list[str] = []
         self.series = Series()
         self.cut: str | None = None
         self._limits = limits
@@ -47,6 +49,7 @@ class _WatchedJob(Job):
     def fault(self, text: str) -> None:
         self.faults += 1
         self.said.append(text)
+        self.faulted.append(text)
 
     def count(self, stages: Stages, camera: Camera | None) -> None:
         # what the command says of the camera, and of its options, is not for this page
@@ -153,7 +156,9 @@ class Film:
         found = {"video": self.folder / "result.mp4", "lines": self.folder / "result.ndjson"}
         found = {kind: path for kind, path in found.items() if path.exists()}
         if "video" not in found:
-            raise self.error or InputError("nothing was done before it was cancelled")
+            raise self.error or InputError(
+                "\n".join(self.job.faulted) or "nothing was done before it was cancelled"
+            )
         return found
 
     def notes(self) -> list[str]:

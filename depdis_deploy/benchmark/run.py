@@ -75,7 +75,7 @@ def run(options: Options) -> int:
     images = pictures(source, options.pictures)
     if (warning := busy()) and not options.quiet:
         say(warning)
-    with interruptible() as interruption:
+    with interruptible((lambda text: None) if options.quiet else say) as interruption:
         work = _Work(options, files, rows, images, size, batch, interruption)
         try:
             work.make_ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from depdis_deploy.infer_model import introduce
 from depdis_deploy.infer_pictures import Entry
 from depdis_deploy.job import Options
 from depdis_deploy.manifest import Manifest
-from depdis_deploy.outputs import group_names, make_folder, refuse_overwriting
+from depdis_deploy.outputs import group_names, output_folder, protected_sources, refuse_overwriting
 from depdis_deploy.predictor import BUNDLED_MODEL
 from depdis_deploy.sources import find_sources
 
 from .cluster import Cluster
-from .unfinished import claimed, discard, has_begun
+from .unfinished import discard
 from .worker import Surroundings, answered, described
 
 _LOOKED_FOR = 20  # pictures that every node has to see, each of another folder
@@ -72,29 +72,32 @@ def find_pictures(options: Options) -> Pictures:
         if source.kind != "picture":
             raise UsageError(f"{source.label}: --ray takes pictures, got a {source.kind}; run it without --ray")
     stems, records = group_names(sources)
-    if options.outdir is not None:
-        refuse_overwriting(sources, stems, options.outdir, options.kinds(picture=True))
     relative = any(not Path(source.location).is_absolute() for source in sources)
     entries = [Entry(*entry) for entry in zip(sources, stems, records, strict=True)]
     return Pictures(entries, str(Path.cwd()) if relative else None)
 
 
 @contextmanager
-def new_output(options: Options) -> Iterator[Path]:
-    """The output folder of a new run, claimed; gone again where nothing was written into it."""
-    kept = options.outdir is not None and options.outdir.exists()
-    if kept and options.outdir is not None:
-        discard(options.outdir)
-    out = make_folder(options.outdir, exist_ok=options.exist_ok)
-    try:
-        with claimed(out):
+def new_output(options: Options, entries: Sequence[Entry]) -> Iterator[Path]:
+    """The output folder of a new run, held by it; removed again if it was made here and nothing was begun.
+
+    InputError: it cannot be used, or a result would replace one of `entries`.
+    """
+    with output_folder(options.outdir, exist_ok=options.exist_ok, clean=discard) as out:
+        sources = [entry.source for entry in entries]
+        refuse_overwriting(
+            protected_sources(sources, out),
+            out,
+            sources,
+            [entry.stem for entry in entries],
+            [entry.record for entry in entries],
+            picture_kinds=options.kinds(picture=True),
+            video_kinds=frozenset(),
+        )
+        try:
             yield out
-    finally:
-        if not has_begun(out):
+        finally:
             discard(out)
-            if not kept:
-                with suppress(OSError):
-                    out.rmdir()
 
 
 def check_nodes(cluster: Cluster, options: Options, out: Path, pictures: Pictures) -> Surroundings:

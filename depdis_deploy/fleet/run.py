@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from depdis_deploy.command import InputError, one_line
+from depdis_deploy.folder_lock import locked
 from depdis_deploy.infer_pictures import record, reported, tell
 from depdis_deploy.interruption import interruptible
-from depdis_deploy.job import Options, Run, Unwritable
+from depdis_deploy.job import Options, Run
 from depdis_deploy.patience import Flag, Never
 from depdis_deploy.pipeline import ReadAhead
+from depdis_deploy.write_faults import Unwritable
 
 from . import prepare
 from .cluster import connected
-from .unfinished import Unfinished, begin, claimed, has_begun, resumed
+from .unfinished import Unfinished, begin, has_begun, resumed
 
 _MOST_IN_CHUNK = 256
 _CHUNKS_A_WORKER = 8  # at least, so that workers end together
@@ -39,12 +41,12 @@ def run(options: Options) -> int:
         found: Unfinished | None = None
         if options.outdir is not None and has_begun(options.outdir):
             out = options.outdir
-            stack.enter_context(claimed(out))
+            stack.enter_context(locked(out))
             found = resumed(out, facts)
             pictures = prepare.Pictures(found.entries(0), found.base)
         else:
             pictures = prepare.find_pictures(options)
-            out = stack.enter_context(prepare.new_output(options))
+            out = stack.enter_context(prepare.new_output(options, pictures.entries))
         cluster = stack.enter_context(connected(options.ray_address, threads, gpus))
         surroundings = prepare.check_nodes(cluster, options, out, pictures)
         remote = replace(options, sources=(), outdir=None)  # the words may be many
@@ -53,7 +55,7 @@ def run(options: Options) -> int:
             size = chunk_size(len(pictures.entries), cluster.workers, options.batch)
             found = begin(out, facts, pictures.entries, size, pictures.base)
             del pictures  # the list is in a file
-        with interruptible() as interruption:
+        with interruptible(options.note) as interruption:
             state = Run(options, out, interruption)
             keywords = {
                 "options": remote, "threads": threads, "unfinished": found, "surroundings": surroundings,

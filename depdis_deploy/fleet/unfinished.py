@@ -12,20 +12,20 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from depdis_deploy.command import InputError
-from depdis_deploy.files import is_there, written_whole
-from depdis_deploy.infer_pictures import Done, Entry
+from depdis_deploy.files import is_there, make_plain_folder, written_whole
+from depdis_deploy.infer_pictures import Done, Entry, fail_output
 from depdis_deploy.prediction import Camera, HeightScale
 from depdis_deploy.sources import Source
 from depdis_deploy.stages import Stages
+from depdis_deploy.write_faults import is_disk_fault
 
 _NAME = ".unfinished"
-_RUN, _LIST, _PARTS, _LOGS, _WORK, _LOCK = "run.json", "pictures.ndjson", "parts", "logs", "work", "lock"
+_RUN, _LIST, _PARTS, _LOGS, _WORK = "run.json", "pictures.ndjson", "parts", "logs", "work"
 _LAG_S = 30.0  # how long a network's file system may take to show what another node wrote
 
 
@@ -88,9 +88,15 @@ class Unfinished:
         return folder
 
     def finish(self, number: int, dones: Sequence[Done], made: Path) -> None:
-        """Hand over a chunk: the files `made`, then its part."""
+        """Hand over a chunk: the files `made`, then its part. An image whose file cannot get its name fails."""
         for path in made.iterdir():
-            os.replace(path, self.out / path.name)
+            try:
+                os.replace(path, self.out / path.name)
+            except OSError as error:
+                if is_disk_fault(error, self.out):
+                    raise
+                fail_output(dones, path.name, f"{self.out / path.name}: {error.strerror}")
+                path.unlink()
         name = f"{number}.ndjson"
         with (made / name).open("w", encoding="utf-8") as file:
             for done in dones:
@@ -131,29 +137,10 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Nobody else runs into the output folder, which exists, within the block. InputError: somebody does."""
-    import fcntl
-
-    folder = out / _NAME
-    folder.mkdir(exist_ok=True)
-    with (folder / _LOCK).open("wb") as file:
-        with suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"{out}: another run is writing there; wait for its end, or choose another --outdir"
-                ) from None
-        yield
-
-
 def discard(out: Path) -> None:
-    """Remove what a run left that was killed before it began; nobody may be running there."""
-    if (out / _NAME).is_dir():
-        with claimed(out):
-            shutil.rmtree(out / _NAME, ignore_errors=True)
+    """Remove what a run left that was killed before it began; `out` is held by this process."""
+    if (out / _NAME).is_dir() and not has_begun(out):
+        shutil.rmtree(out / _NAME, ignore_errors=True)
 
 
 def has_begun(out: Path) -> bool:
@@ -164,10 +151,11 @@ def has_begun(out: Path) -> bool:
 def begin(
     out: Path, facts: Mapping[str, Any], entries: Iterable[Entry], size: int, base: str | None
 ) -> Unfinished:
-    """A new run over `entries` into `out`; facts: what has to be the same for going on with it."""
+    """A new run over `entries` into `out`, which is held; facts: what must be the same to resume it."""
     folder = out / _NAME
+    make_plain_folder(folder)
     for name in (_PARTS, _LOGS):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     total = 0
     with (folder / _LIST).open("w", encoding="utf-8") as file:
         for entry in entries:
@@ -180,8 +168,9 @@ def begin(
 
 
 def resumed(out: Path, facts: Mapping[str, Any]) -> Unfinished:
-    """The unfinished run in `out`, which is claimed. InputError: it is one of another command."""
+    """The unfinished run in `out`, which is held. InputError: it is one of another command."""
     folder = out / _NAME
+    make_plain_folder(folder)
     found = json.loads((folder / _RUN).read_text("utf-8"))
     differing = [key for key, value in facts.items() if found["facts"].get(key) != value]
     if found["base"] not in (None, str(Path.cwd())):

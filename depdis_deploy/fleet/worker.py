@@ -124,9 +124,7 @@ class ChunkWorker:
             for start in range(0, len(entries), batch):
                 group = entries[start : start + batch]
                 if start in attempts.deadly:
-                    dones += [
-                        Done(entry.record, error=f"{entry.source.location}: {_DEADLY}") for entry in group
-                    ]
+                    dones += [Done.of(entry).fail(f"{entry.source.location}: {_DEADLY}") for entry in group]
                 else:
                     attempts.go_to(start)
                     dones += self._work(group)

@@ -200,11 +200,8 @@ def _lowered(model: onnx.ModelProto, manifest: Manifest, batch: int, precision: 
 
 def _opened(files: ExitStack, destination: Path) -> Path:
     """The temporary name to write to; its companions' too, which appear first."""
-    path = files.enter_context(written_whole(destination))
-    if destination.suffix == ".xml":
-        for suffix in (".bin", ".json"):
-            files.enter_context(written_whole(destination.with_suffix(suffix)))
-    return path
+    companions = (".bin", ".json") if destination.suffix == ".xml" else ()
+    return files.enter_context(written_whole(destination, companions=companions))
 
 
 def _write(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:

@@ -14,8 +14,8 @@ from depdis_demo.series import Series
 from depdis_demo.visitors import Visitors
 from depdis_deploy import Predictor
 from depdis_deploy.command import InputError
-from depdis_deploy.job import Unwritable
 from depdis_deploy.sources import BUNDLED_CLIP
+from depdis_deploy.write_faults import Unwritable
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,21 @@ def test_a_file_that_breaks_off_is_said_beside_what_was_done(
     film = ended_by(InputError(f"{BUNDLED_CLIP}: it breaks off"), tmp_path, monkeypatch, predictor)
     assert set(film.files()) == {"video", "lines"}
     assert film.notes() == ["The file: it breaks off"]
+
+
+def test_video_too_wide_to_encode_is_reported(tmp_path: Path) -> None:
+    source = tmp_path / "wide.mkv"
+    with av.open(str(source), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 8400, 16, "yuv420p"
+        out.mux(stream.encode(av.VideoFrame(8400, 16, "yuv420p")))
+        out.mux(stream.encode())
+    film = Film(Predictor(threads=1), source, tmp_path, "quad", 60)
+    film.start()
+    while not film.done(60):
+        pass
+    with pytest.raises(InputError, match="16800x32 is too large"):
+        film.files()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), Unwritable("/here: no more can be written")])

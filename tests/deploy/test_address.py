@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 from calling import Call, infer
 from clips import make_clip
-from test_live import serve
+from small_rtsp import SmallRtsp
 
-from depdis_deploy import sources
 from depdis_deploy.address import fault_of, masked, masked_text
 from depdis_deploy.command import InputError
 from depdis_deploy.infer import run
 from depdis_deploy.job import Options
 from depdis_deploy.pictures import read_picture
-from depdis_deploy.sources import Source, find_sources
+from depdis_deploy.sources import STREAM_SCHEMES, Source, find_sources
 
 SECRET = "Zq9x"
 ACCEPTED = [
@@ -88,7 +87,7 @@ def test_label_keeps_what_tells_cameras_apart() -> None:
 
 @pytest.mark.parametrize("address", REJECTED)
 def test_rejected_address_names_the_form_but_not_the_password(address: str) -> None:
-    fault = fault_of(address, sources.STREAM_SCHEMES)
+    fault = fault_of(address, STREAM_SCHEMES)
     assert fault is not None
     assert "rtsp://host" in fault
     assert address.partition(":")[0] != "rtsp" or "://" not in address or "%23" in fault
@@ -137,15 +136,13 @@ def test_no_password_reaches_messages_or_files(
 def test_no_password_reaches_the_results_of_a_stream(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = serve(make_clip(tmp_path / "a.ts", 5), times=1)
-    monkeypatch.setattr(sources, "STREAM_SCHEMES", ("tcp",))  # the same code without an RTSP server
     monkeypatch.chdir(tmp_path)
-    address = f"tcp://me:{SECRET}@127.0.0.1:{port}?password={SECRET}&channel=1"
-    assert (
-        run(Options(sources=(address,), model=model, outdir=tmp_path / "out", retry_s=0.0)) == 1
-    )  # it was lost
+    with SmallRtsp([make_clip(tmp_path / "a.ts", 6)]) as server:  # the last frame is not sent to its end
+        address = f"rtsp://me:{SECRET}@127.0.0.1:{server.port}/live?password={SECRET}&channel=1"
+        status = run(Options(sources=(address,), model=model, outdir=tmp_path / "out", retry_s=0.0))
+    assert status == 1  # it was lost
     written = list((tmp_path / "out").iterdir())
-    assert {path.name for path in written} == {"127.0.0.1.mp4", "127.0.0.1.ndjson"}
+    assert {path.name for path in written} == {"127.0.0.1_live.mp4", "127.0.0.1_live.ndjson"}
     assert not any(SECRET.encode() in path.read_bytes() for path in written)
     said = "".join(capfd.readouterr())
     assert "lost after 5 frames" in said

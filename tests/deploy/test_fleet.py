@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Call
+from calling import Call, lines
 from clips import make_clip, write_picture
 
 from depdis_deploy.command import InputError
 from depdis_deploy.fleet import prepare, unfinished
 from depdis_deploy.fleet.attempts import Attempts
 from depdis_deploy.fleet.run import Collection, chunk_size
-from depdis_deploy.fleet.unfinished import Unfinished, begin, claimed, has_begun, resumed
+from depdis_deploy.fleet.unfinished import Unfinished, begin, has_begun, resumed
 from depdis_deploy.fleet.worker import ChunkWorker, Surroundings
+from depdis_deploy.folder_lock import locked
 from depdis_deploy.infer_pictures import Done
 from depdis_deploy.interruption import Interruption
 from depdis_deploy.job import Options, Run
@@ -162,7 +163,7 @@ def test_an_engine_that_ends_early_leaves_a_run_that_goes_on(
     with pytest.raises(InputError, match="ended before all"):
         collect(options, found, results(options, found, [1]))
     # what was done is in its files, though what comes before it in the list is not
-    assert (out / "street.ndjson").read_text().count("\n") == 3
+    assert (out / "street.ndjson").read_text().count("\n") == 4
     again = resumed(out, prepare.facts_of(options))
     assert again == found
     assert [number for number, _ in again.rows()] == [0, 2]
@@ -197,19 +198,32 @@ def test_an_unfinished_run_is_gone_on_with_by_its_own_command_alone(
     other = call(street, "--ray", "--outdir", "out", "--panel", "quad")
     assert (other.status, len(other.errors)) == (1, 1)
     assert "out holds an unfinished run with another --panel" in other.errors[0]
-    with claimed(out):
+    with locked(out):
         busy = call(street, "--ray", "--outdir", "out")
     assert (busy.status, len(busy.errors)) == (1, 1)
     assert "out: another run is writing there" in busy.errors[0]
+    assert has_begun(out)
     plain = call(street, "--outdir", "out")
     assert "the output folder is not empty" in plain.errors[0]
+
+
+def test_image_whose_name_is_taken_by_a_folder_fails_alone(tmp_path: Path, options: Options) -> None:
+    out = tmp_path / "out"
+    (out / "01_labels.png").mkdir(parents=True)
+    found = started(options, out)
+    collect(options, found, results(options, found, [0, 1, 2]))
+    records = {Path(record["source"]).stem: record for record in lines(out / "street.ndjson")}
+    assert [stem for stem in records if "error" in records[stem]] == ["01", BROKEN]
+    assert "01_labels.png: Is a directory" in records["01"]["error"]
+    assert records["02"]["outputs"] == ["02_labels.png"]
+    assert len(records) == PICTURES
 
 
 def test_what_never_began_is_cleared_away(tmp_path: Path, options: Options) -> None:
     out = tmp_path / "out"
     started(options, out)
     (out / ".unfinished/run.json").unlink()
-    with prepare.new_output(replace(options, outdir=out)) as made:
+    with prepare.new_output(replace(options, outdir=out), []) as made:
         assert made == out
         assert not list(out.glob(".unfinished/parts"))
     assert list(out.iterdir()) == []

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import io
+import json
+import multiprocessing
+import os
+import subprocess
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
-from calling import Call, lines
+from calling import Call, lines, start_infer
 from clips import faststart, images, make_clip, stamps_s, write_picture
+
+from depdis_deploy.folder_lock import LOCK_FILE, locked
 
 
 def test_a_video_gives_a_video_and_a_line_for_each_frame(tmp_path: Path, call: Call) -> None:
@@ -52,7 +59,9 @@ def test_a_panel_too_large_for_h264_is_named_and_the_next_source_follows(tmp_pat
     assert result.status == 1
     assert len(result.errors) == 1
     assert "wide.mp4: 16800x32 is too large" in result.errors[0]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["next.mp4", "next.ndjson"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["next.mp4", "next.ndjson", "wide.ndjson"]
+    assert [record["outputs"] for record in lines(tmp_path / "out/wide.ndjson")] == [[], []]
 
 
 def test_a_rotated_video_comes_out_upright(tmp_path: Path, call: Call) -> None:
@@ -109,7 +118,13 @@ def test_a_folder_shares_one_record_file_and_a_broken_picture_is_passed_over(
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["0_labels.png", "1_labels.png", "3_labels.png", "4_labels.png", "street.ndjson"]
     records = lines(tmp_path / "out/street.ndjson")
-    assert [Path(record["source"]).name for record in records] == ["0.png", "1.png", "3.png", "4.png"]
+    assert [Path(record["source"]).name for record in records] == [f"{index}.png" for index in range(5)]
+    assert [record["outputs"] for record in records] == [
+        [f"{index}_labels.png"] if index != 2 else [] for index in range(5)
+    ]
+    assert [index for index, record in enumerate(records) if "error" in record] == [2]
+    assert records[2].keys() == {"source", "error", "outputs"}
+    assert "2.png" in records[2]["error"]
 
 
 def test_equal_stems_are_both_kept(tmp_path: Path, call: Call) -> None:
@@ -195,3 +210,230 @@ def test_times_that_are_wrong_usage(tmp_path: Path, call: Call, words: tuple[str
     assert result.status == 2
     assert said in result.err
     assert len(result.errors) == 1
+
+
+def y4m(path: Path, rate: str, frames: int = 2) -> Path:
+    """A 16x8 video whose header states any rate."""
+    frame = b"FRAME\n" + bytes(16 * 8 * 3 // 2)
+    path.write_bytes(f"YUV4MPEG2 W16 H8 F{rate} Ip A1:1 C420jpeg\n".encode() + frame * frames)
+    return path
+
+
+@pytest.mark.parametrize("panel", ["overlay", "quad"])
+def test_tiny_frames_and_extreme_rates_are_encoded(tmp_path: Path, call: Call, panel: str) -> None:
+    sources = [
+        make_clip(tmp_path / "flat.mkv", 3, size=(640, 2), codec="ffv1"),
+        make_clip(tmp_path / "tiny.mkv", 3, size=(2, 2), codec="ffv1"),
+        y4m(tmp_path / "slow.y4m", "1:1000000000"),
+        y4m(tmp_path / "fast.y4m", "1000000000:1"),
+        make_clip(tmp_path / "next.mp4", 3),
+    ]
+    result = call(*sources, "--outdir", "out", "--panel", panel)
+    assert (result.status, result.errors) == (0, [])
+    counts = {path.stem: len(images(path)) for path in (tmp_path / "out").glob("*.mp4")}
+    assert counts == {"flat": 3, "tiny": 3, "slow": 2, "fast": 2, "next": 3}
+
+
+def test_video_that_cannot_be_encoded_fails_alone_and_leaves_no_part(tmp_path: Path, call: Call) -> None:
+    wide = make_clip(tmp_path / "wide.mkv", 2, size=(8400, 16), codec="ffv1")
+    words = (wide, make_clip(tmp_path / "next.mp4", 2), "--panel", "quad", "--outdir", "out")
+    result = call(*words, "--save", "video")
+    assert (result.status, len(result.errors)) == (1, 1)
+    assert str(wide) in result.errors[0]
+    assert "16800x32" in result.errors[0]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["next.mp4"]
+    result = call(*words, "--save", "video", "--save", "labels", "--exist-ok")
+    assert (result.status, len(result.errors)) == (1, 1)
+    names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    frames = [f"{stem}_labels/{index:06d}.png" for stem in ("next", "wide") for index in range(2)]
+    assert names == ["next.mp4", *frames]
+
+
+def test_records_name_the_files_of_their_source(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "x").mkdir()
+    sources = [write_picture(tmp_path / "a.png"), write_picture(tmp_path / "x/a.png")]
+    sources.append(make_clip(tmp_path / "x/a.mkv", 2))
+    broken = tmp_path / "x/a.mp4"
+    broken.write_text("no video")
+    kinds = ("video", "depth", "npz", "json")
+    result = call(*sources, broken, "--outdir", "out", *[word for kind in kinds for word in ("--save", kind)])
+    assert result.status == 1
+    records = [record for path in sorted((tmp_path / "out").glob("*.ndjson")) for record in lines(path)]
+    named = {(record["source"], record.get("frame")): record["outputs"] for record in records}
+    assert named == {
+        (str(sources[0]), None): ["a_depth.png", "a.npz", "a_overlay.png"],
+        (str(sources[1]), None): ["a-2_depth.png", "a-2.npz", "a-2_overlay.png"],
+        **{
+            (str(sources[2]), index): ["a-3.mp4", f"a-3_depth/{index:06d}.png", f"a-3_npz/{index:06d}.npz"]
+            for index in range(2)
+        },
+        (str(broken), None): [],
+    }
+    for names in named.values():
+        assert all((tmp_path / "out" / name).is_file() for name in names)
+    assert [record["source"] for record in records if "error" in record] == [str(broken)]
+
+
+def test_stdout_has_a_record_for_each_source_in_order(tmp_path: Path, model: Path) -> None:
+    sources = [tmp_path / f"{name}.png" for name in "abc"]
+    for source in sources:
+        write_picture(source)
+    sources[0].write_text("no image")
+    words = (
+        *sources,
+        "--model",
+        model,
+        "--stdout",
+        "--save",
+        "labels",
+        "--outdir",
+        tmp_path / "out",
+        "--quiet",
+    )
+    with start_infer(*words, stdout=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert (process.returncode, len(err.splitlines())) == (1, 1)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["source"] for record in records] == list(map(str, sources))
+    assert [record["outputs"] for record in records] == [[], ["b_labels.png"], ["c_labels.png"]]
+    assert records[0]["error"] in err
+
+
+def test_two_runs_at_once_into_one_folder_leave_the_results_of_one(tmp_path: Path, model: Path) -> None:
+    out, clip = tmp_path / "out", make_clip(tmp_path / "drive.mp4", 40)
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(start_infer(clip, "--model", model, "--outdir", out, "--quiet"))
+            for _ in range(2)
+        ]
+        said = [run.communicate()[1] for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 1], said
+    (error,) = "".join(said).splitlines()
+    assert error.startswith(f"error: {out}: ")
+    assert sorted(path.name for path in out.iterdir()) == ["drive.mp4", "drive.ndjson"]
+    assert [record["frame"] for record in lines(out / "drive.ndjson")] == list(range(40))
+    assert len(images(out / "drive.mp4")) == 40
+
+
+def test_folder_of_a_running_run_is_refused_even_with_exist_ok(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "out").mkdir()
+    source = write_picture(tmp_path / "a.png")
+    with locked(tmp_path / "out"):
+        for words in ((), ("--exist-ok",)):
+            result = call(source, "--outdir", "out", *words)
+            assert (result.status, len(result.errors)) == (1, 1)
+            assert "out: another run is writing there" in result.errors[0]
+    assert call(source, "--outdir", "out").status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "result"),
+    [
+        ("v_labels/000000.png", "labels", "v_labels/000000.png"),
+        ("v.part.mp4", "video", "v.part.mp4"),
+        ("q.ndjson", "json", "q.ndjson"),
+        ("q.npz", "npz", "q.npz"),
+        ("q_depth.png", "depth", "q_depth.png"),
+        ("elsewhere.png", "overlay", "q_overlay.png"),
+    ],
+)
+def test_source_in_the_output_folder_is_never_replaced(
+    tmp_path: Path, call: Call, name: str, kind: str, result: str
+) -> None:
+    out = tmp_path / "out"
+    source = out / name
+    source.parent.mkdir(parents=True)
+    write_picture(tmp_path / "plain.png").rename(source)
+    if result != name:
+        (out / result).hardlink_to(source)
+    before = source.read_bytes()
+    words = [make_clip(tmp_path / "v.mp4", 2), write_picture(tmp_path / "q.png"), source]
+    ended = call(*words, "--outdir", "out", "--exist-ok", "--save", kind)
+    assert ended.status == 1
+    assert ended.errors == [
+        f"error: out/{result}: the result would replace its source; choose another --outdir"
+    ]
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("save", ["video", "overlay", "labels", "npz", "json"])
+def test_links_in_the_output_folder_are_not_followed(tmp_path: Path, call: Call, save: str) -> None:
+    mine = tmp_path / "mine"
+    (mine / "frames").mkdir(parents=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    clip, image = make_clip(tmp_path / "v.mp4", 2), write_picture(tmp_path / "q.png")
+    names = ("v.mp4", "v.part.mp4", "v.ndjson", "q.ndjson", "q_overlay.png", "q_labels.png", "q.npz")
+    for name in names:
+        (mine / name).write_text("keep me")
+        (out / name).symlink_to(mine / name)
+    for kind in ("overlay", "labels", "npz"):
+        (out / f"v_{kind}").symlink_to(mine / "frames")
+    result = call(image, clip, "--outdir", "out", "--exist-ok", "--save", save)
+    assert {(mine / name).read_text() for name in names} == {"keep me"}
+    assert list((mine / "frames").iterdir()) == []
+    if save in ("video", "json"):
+        assert (result.status, result.errors) == (0, [])
+    else:
+        assert result.status == 1
+        assert f"out/v_{save}: expected a folder, got a link" in result.errors[0]
+        assert (out / f"q{'.npz' if save == 'npz' else f'_{save}.png'}").is_file()
+
+
+def test_folder_in_place_of_a_result_fails_that_image_alone(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "out/a_overlay.png").mkdir(parents=True)
+    sources = [write_picture(tmp_path / f"{name}.png") for name in "ab"]
+    result = call(*sources, "--outdir", "out", "--exist-ok")
+    assert (result.status, len(result.errors)) == (1, 1)
+    assert "out/a_overlay.png: expected a free file name, got a folder" in result.errors[0]
+    assert [record.get("outputs") for path in "ab" for record in lines(tmp_path / f"out/{path}.ndjson")] == [
+        [],
+        ["b_overlay.png"],
+    ]
+
+
+def test_folder_in_place_of_a_record_file_fails_that_source_alone(tmp_path: Path, call: Call) -> None:
+    for name in ("a", "v"):
+        (tmp_path / f"out/{name}.ndjson").mkdir(parents=True)
+    sources = [
+        make_clip(tmp_path / "v.mp4", 2),
+        write_picture(tmp_path / "a.png"),
+        make_clip(tmp_path / "b.mp4", 2),
+    ]
+    result = call(*sources, "--outdir", "out", "--exist-ok")
+    assert result.status == 1
+    assert [error.split(": ")[1] for error in result.errors] == ["out/v.ndjson", "out/a.ndjson"]
+    assert len(lines(tmp_path / "out/b.ndjson")) == len(images(tmp_path / "out/b.mp4")) == 2
+
+
+def test_left_over_files_of_killed_runs_are_removed(tmp_path: Path, call: Call) -> None:
+    out = tmp_path / "out"
+    (out / "v_labels").mkdir(parents=True)
+    ended = multiprocessing.get_context("spawn").Process()
+    ended.start()
+    ended.join()
+    left = [
+        f".v.{ended.pid}.0a1b2c3d.part.mp4",
+        f".v.{ended.pid}.part.mp4",
+        f"v_labels/.000001.{ended.pid}.ab.part.png",
+    ]
+    kept = [
+        f".v.{os.getpid()}.0a1b2c3d.part.mp4",
+        f".v.{ended.pid}.ab.part.onnx",
+        ".mine.part.png",
+        "old.part.mp4",
+    ]
+    for name in (*left, *kept):
+        (out / name).touch()
+    (out / LOCK_FILE).touch()
+    assert call(write_picture(tmp_path / "a.png"), "--outdir", "out", "--exist-ok").status == 0
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    assert names == {*kept, "a.ndjson", "a_overlay.png"}
+
+
+def test_folder_with_nothing_but_left_over_files_counts_as_empty(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LOCK_FILE).touch()
+    (tmp_path / "out" / f".v.{2**31 - 1}.0a1b2c3d.part.mp4").touch()
+    assert call(write_picture(tmp_path / "a.png"), "--outdir", "out").status == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.ndjson", "a_overlay.png"]

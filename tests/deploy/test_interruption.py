@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from calling import start_infer
+from calling import ROOT, start_infer
 from clips import images, make_clip, write_picture
 from PIL import Image
+from tiny_model import write_hanging_model
+
+from depdis_deploy.folder_lock import LOCK_FILE
 
 _DROP, _OVERRIDE = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 
@@ -47,6 +52,60 @@ def test_an_interruption_leaves_a_playable_file_of_what_was_done(
     assert len(images(tmp_path / "out/drive.mp4")) == done
     assert not (tmp_path / "out/drive.part.mp4").exists()
     assert "results in" in err
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
+def test_second_signal_ends_at_once_while_the_model_hangs(
+    tmp_path: Path, drive: Path, number: signal.Signals, status: int
+) -> None:
+    hanging = write_hanging_model(tmp_path / "hanging.onnx")
+    with start_infer(drive, "--model", hanging, "--outdir", tmp_path / "out") as process:
+        try:
+            while process.poll() is None and not (tmp_path / "out" / LOCK_FILE).exists():
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.stderr is not None
+            while "press Ctrl-C again" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == status
+    assert err == ""
+
+
+STUCK = """
+import ctypes, signal
+from depdis_deploy.interruption import starting
+signal.signal(signal.SIGINT, lambda number, frame: None)  # as if the main thread never came back
+mutex = ctypes.create_string_buffer(64)
+lock = ctypes.CDLL(None).pthread_mutex_lock
+with starting():
+    lock(mutex)
+    print("stuck", flush=True)
+    lock(mutex)  # for ever, whatever signals come
+"""
+
+
+def test_first_signal_ends_a_start_that_hangs_in_a_library() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "stuck\n"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (130, "")
 
 
 def test_what_was_done_plays_after_sigkill(tmp_path: Path, model: Path, drive: Path) -> None:

@@ -84,8 +84,10 @@ def test_impossible_names_in_a_list_are_passed_over(tmp_path: Path, call: Call) 
     result = call("list.txt")
     assert result.status == 1
     assert len(result.errors) == len(result.err.splitlines()) == 5
-    assert tree(tmp_path / "out") == {"good_overlay.png", "list.ndjson"}
-    assert [record["source"] for record in lines(tmp_path / "out/list.ndjson")] == ["good.png"]
+    assert tree(tmp_path / "out") == {"good_overlay.png", "list.ndjson", "zero.ndjson"}
+    records = lines(tmp_path / "out/list.ndjson") + lines(tmp_path / "out/zero.ndjson")
+    assert [record["source"] for record in records if "error" not in record] == ["good.png"]
+    assert {record["source"] for record in records} == set(entries)
 
 
 def test_a_list_cannot_make_it_read_from_the_network(tmp_path: Path, call: Call) -> None:
@@ -152,7 +154,12 @@ def test_list_entries_that_would_block_fail_alone(tmp_path: Path, call: Call, bl
     result = call("list.txt")
     assert result.status == 1
     assert len(result.errors) == len(result.err.splitlines()) == len(entries) - 1
-    assert tree(tmp_path / "out") == {"good_overlay.png", "list.ndjson"}
+    written = [tmp_path / "out" / name for name in tree(tmp_path / "out")]
+    assert {path.suffix for path in written} == {".png", ".ndjson"}
+    assert not any(path.name.startswith(".") for path in written)
+    records = [record for path in written if path.suffix == ".ndjson" for record in lines(path)]
+    assert len(records) == len(entries)
+    assert [record["source"] for record in records if "error" not in record] == ["good.png"]
 
 
 @pytest.mark.parametrize("word", [".", "*", "**/*"])

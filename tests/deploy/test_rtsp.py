@@ -117,6 +117,7 @@ def test_segments_play_alone_and_survive_a_kill(tmp_path: Path, model: Path, ser
     (growing,) = out.glob("*.part.mp4")
     for path in whole:
         assert len(images(path)) == count(path.with_suffix(".ndjson")) > 0
+        assert all(record["outputs"] == [path.name] for record in lines(path.with_suffix(".ndjson")))
         assert stamps_s(path)[0] == 0
         with av.open(str(path)) as container:
             assert 0.8 < container.duration / av.time_base < 8

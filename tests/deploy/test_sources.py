@@ -15,7 +15,7 @@ from depdis_deploy import sources
 from depdis_deploy.clip import open_clip
 from depdis_deploy.command import InputError
 from depdis_deploy.interruption import Switch
-from depdis_deploy.outputs import Names, group_names, make_folder, refuse_overwriting
+from depdis_deploy.outputs import Names, group_names, output_folder, protected_sources, refuse_overwriting
 from depdis_deploy.patience import Patience
 from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
 
@@ -258,35 +258,53 @@ def test_pictures_of_one_word_share_a_record_file() -> None:
     assert records == ["x", "a-2", "x", "x-2", "x-3", "camera0"]
 
 
+def made(outdir: Path | None, *, exist_ok: bool = False) -> Path:
+    """The output folder of a run that writes one file."""
+    with output_folder(outdir, exist_ok=exist_ok) as folder:
+        (folder / "result").touch()
+    return folder
+
+
 def test_output_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert make_folder(None, exist_ok=False) == Path("runs/infer/1")
+    assert made(None) == Path("runs/infer/1")
     (tmp_path / "runs/infer/7").mkdir()
     (tmp_path / "runs/infer/other").mkdir()
-    assert make_folder(None, exist_ok=False) == Path("runs/infer/8")
+    assert made(None) == Path("runs/infer/8")
     (tmp_path / "empty").mkdir()
-    assert make_folder(Path("empty"), exist_ok=False).is_dir()
-    assert make_folder(Path("new/deep"), exist_ok=False).is_dir()
+    assert made(Path("empty")).is_dir()
+    assert made(Path("new/deep")).is_dir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/x").touch()
     with pytest.raises(InputError, match="--exist-ok"):
-        make_folder(Path("full"), exist_ok=False)
-    assert make_folder(Path("full"), exist_ok=True) == Path("full")
-    assert os.listdir("full") == ["x"]
+        made(Path("full"))
+    assert made(Path("full"), exist_ok=True) == Path("full")
+    assert sorted(os.listdir("full")) == ["result", "x"]
     for bad in ("full/x", "full/x/below"):
         with pytest.raises(InputError, match="--outdir"):
-            make_folder(Path(bad), exist_ok=True)
+            made(Path(bad), exist_ok=True)
 
 
 def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "drive.mp4", 2)
+    def check(sources: list[Source], stems: list[str], kinds: set[str]) -> None:
+        refuse_overwriting(
+            protected_sources(sources, tmp_path),
+            tmp_path,
+            sources,
+            stems,
+            stems,
+            picture_kinds=kinds,
+            video_kinds={"video"},
+        )
+
+    clip = [Source("video", str(make_clip(tmp_path / "drive.mp4", 2)))]
     with pytest.raises(InputError, match="replace its source"):
-        refuse_overwriting([Source("video", str(clip))], ["drive"], tmp_path, {"overlay"})
-    refuse_overwriting([Source("video", str(clip))], ["drive-2"], tmp_path, {"overlay"})
+        check(clip, ["drive"], {"overlay"})
+    check(clip, ["drive-2"], {"overlay"})
     pictures = [Source("picture", str(write_picture(tmp_path / name))) for name in ("a.png", "a_depth.png")]
     with pytest.raises(InputError, match=r"a_depth\.png.*replace its source"):
-        refuse_overwriting(pictures, ["a", "a_depth"], tmp_path, {"overlay", "depth"})
-    refuse_overwriting(pictures, ["a", "a_depth"], tmp_path, {"overlay"})
+        check(pictures, ["a", "a_depth"], {"overlay", "depth"})
+    check(pictures, ["a", "a_depth"], {"overlay"})
 
 
 def test_open_sources_reads_anything_in_order_and_passes_over_the_broken(tmp_path: Path) -> None:

@@ -96,6 +96,63 @@ def test_odd_panels_are_padded_and_changed_ones_scaled() -> None:
     assert grown.flags.c_contiguous
 
 
+@pytest.mark.parametrize("size", [(640, 2), (2, 640), (2, 2), (4, 6), (62, 62), (64, 126)])
+def test_encodes_every_even_size_without_shifting_colours(tmp_path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    panel = np.full((height, width, 3), (200, 30, 30), np.uint8)
+    panel[height // 2 :] = (30, 30, 200)
+    rate = Fraction(25)
+    writer = VideoWriter(tmp_path / "a.mp4", size, time_base=1 / rate, rate=rate, aspect=Fraction(1))
+    for pts in range(2):
+        writer.write(to_yuv(panel, size), pts)
+    writer.close()
+    writer.finish(2)
+    shown = images(tmp_path / "a.mp4")
+    assert [image.shape for image in shown] == [panel.shape] * 2
+    if height >= 8:  # colour has half of the rows
+        away = np.abs(shown[0].astype(int) - panel).max(axis=(1, 2))
+        assert away[: height // 2 - 4].max() < 20
+        assert away[height // 2 + 4 :].max() < 20
+
+
+@pytest.mark.parametrize(
+    ("time_base", "rate", "step"),
+    [
+        (Fraction(1, 10_000), Fraction(1, 10**9), 10**13),
+        (Fraction(1, 10_000), Fraction(1, 86_400), 864 * 10**6),
+        (Fraction(1, 90_000), Fraction(25), 2**31),
+        (Fraction(1, 90_000), Fraction(25), 2**40),
+        (Fraction(1, 10**9), Fraction(1, 5), 5 * 10**9),
+        (Fraction(1, 10**9), Fraction(10**9), 1),
+        (Fraction(1, 2**31 - 1), Fraction(1, 2**31 - 1), (2**31 - 1) ** 2),
+    ],
+)
+def test_extreme_rates_and_gaps_give_growing_stamps(
+    tmp_path: Path, time_base: Fraction, rate: Fraction, step: int
+) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", (16, 16), time_base=time_base, rate=rate, aspect=Fraction(1))
+    for index in range(3):
+        writer.write(np.full((24, 16), 100, np.uint8), index * step)
+    writer.close()
+    writer.finish(3 * step)
+    stamps = stamps_s(tmp_path / "a.mp4")
+    assert len(stamps) == 3
+    # exact up to what MP4 can express
+    ends_s = float(min(step, 2**31 * max(time_base, Fraction(1, 10**6)) / time_base) * time_base)
+    assert np.diff(stamps) == pytest.approx([ends_s] * 2, rel=0.01)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(3 * ends_s, rel=0.01)
+
+
+def test_part_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep me")
+    (tmp_path / "a.part.mp4").symlink_to(tmp_path / "mine")
+    recode(make_clip(tmp_path / "in.mp4", 3), tmp_path / "a.mp4")
+    assert (tmp_path / "mine").read_text() == "keep me"
+    assert len(images(tmp_path / "a.mp4")) == 3
+
+
 ENDLESS = """
 import sys
 from fractions import Fraction

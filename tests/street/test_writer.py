@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import av
@@ -20,6 +19,7 @@ import pytest
 from PIL import Image
 
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.folder_lock import locked
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, view_camvid
 from depdis_training.data import open_dataset
 from depdis_training.street import drive, picture
@@ -160,8 +160,8 @@ def test_processes_that_begin_at_once_make_one_set(whole: Path, tmp_path: Path) 
 def test_a_set_that_another_process_holds_is_waited_for(whole: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(whole, root)
-    held = (root / "street.finished").open("a")
-    fcntl.flock(held, fcntl.LOCK_EX)
+    held = ExitStack()
+    held.enter_context(locked(root))
     with held, started(root) as waiting, started(root) as interrupted:
         for process in (waiting, interrupted):
             assert process.stderr is not None

@@ -201,7 +201,7 @@ class TrainingStage:
         picture = sheet(rows, around.validation.taxonomy, around.manifest.taxonomy)
         self.log.picture(step, "validation", picture)
         with written_whole(self.folder / "panels" / f"{step:06d}.png") as temporary:
-            cv2.imwrite(str(temporary), np.ascontiguousarray(picture[..., ::-1]))
+            temporary.write_bytes(cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
         short = [key for key in figures if not key.startswith("  ")]
         say(f"step {step}: " + ", ".join(f"{key} {figures[key]:.3f}" for key in short))
         if scores.miou > self.best_score:

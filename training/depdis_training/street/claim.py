@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -14,12 +13,13 @@ from typing import IO
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.folder_lock import LOCK_FILE, locked
 from depdis_training.speech import say
 
 _DESCRIPTION = "street.json"
 _FINISHED = "street.finished"  # a line for each finished picture: its stem and its focal length in pixels
 # The description while it is being written, as `written_whole` names it.
-_BEGUN = re.compile(r"\.street\.\d+\.part\.json")
+_BEGUN = re.compile(r"\.street\.\d+(\.[0-9a-f]+)?\.part\.json")
 # What only writes files; a change of it changes no picture.
 _NOT_GENERATOR = ("claim.py", "writer.py", "formats.py", "drive_writer.py")
 
@@ -63,23 +63,18 @@ def claimed(root: Path, description: Mapping[str, object]) -> Iterator[Claim]:
     wanted = json.loads(json.dumps({**description, "generator": generator_version()}))
     _compared(root, wanted)
     root.mkdir(parents=True, exist_ok=True)
-    with (root / _FINISHED).open("a+", encoding="utf-8") as finished:
-        _wait_for(finished, root)
+    with (
+        locked(
+            root, waiting=lambda: say(f"{root}: another process is at work on it; waiting until it is done")
+        ),
+        (root / _FINISHED).open("a+", encoding="utf-8") as finished,
+    ):
         found = _compared(root, wanted)
         if found is None:
             write_files(root, {_DESCRIPTION: (json.dumps(wanted, indent=1) + "\n").encode()})
         for left in root.rglob(".*.part.*"):
             left.unlink()
         yield Claim(root, finished, same_generator=found is None or found)
-
-
-def _wait_for(finished: IO[str], root: Path) -> None:
-    """Lock the folder's list; a signal whose handler raises, such as Ctrl-C, ends the wait."""
-    try:
-        fcntl.flock(finished, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"{root}: another process is at work on it; waiting until it is done")
-        fcntl.flock(finished, fcntl.LOCK_EX)
 
 
 def _compared(root: Path, wanted: Mapping[str, object]) -> bool | None:
@@ -90,7 +85,7 @@ def _compared(root: Path, wanted: Mapping[str, object]) -> bool | None:
     # Looked at in this order, since another process may just be beginning here.
     names = {path.name for path in root.iterdir()} if root.exists() else set()
     if not (root / _DESCRIPTION).exists():
-        if any(name != _FINISHED and not _BEGUN.fullmatch(name) for name in names):
+        if any(name not in (_FINISHED, LOCK_FILE) and not _BEGUN.fullmatch(name) for name in names):
             raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
         return None
     try:
