@@ -34,8 +34,10 @@ def demo(
         str | None, typer.Option(metavar="NAME:PASSWORD", help="Ask visitors for it.", show_default=False)
     ] = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of a file that is sent here.")] = 100,
-    max_megapixels: Annotated[float, typer.Option(help="Of a picture, or of a video's frames.")] = 40.0,
-    max_seconds: Annotated[float, typer.Option(help="Of a video.")] = 120.0,
+    max_megapixels: Annotated[
+        float, typer.Option(max=128, callback=command.finite, help="Of a picture, or of a video's frames.")
+    ] = 40.0,
+    max_seconds: Annotated[float, typer.Option(callback=command.finite, help="Of a video.")] = 120.0,
     max_waiting: Annotated[int, typer.Option(min=0, help="Visitors that may wait for their turn.")] = 8,
     adapt_set: Annotated[
         list[str] | None,
