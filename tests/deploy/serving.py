@@ -199,7 +199,7 @@ def slow_client(server: Server, request: bytes) -> Iterator[socket.socket]:
     """A client with a small receive buffer, which has sent a request."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(30)
+        client.settimeout(120)
         client.connect(("127.0.0.1", server.port))
         client.sendall(request)
         yield client

@@ -240,6 +240,16 @@ def test_what_is_no_http_is_refused(server: Server, garbage: bytes, status: int)
     assert server.predict(scene_png()).status == 200
 
 
+def test_repeated_log_records_are_suppressed(server: Server) -> None:
+    event = "Invalid HTTP request received."
+    known = server.events(event)
+    for _ in range(20):
+        assert talk(server, b"\x00\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert server.predict(scene_png(), **{"X-Request-ID": "the-last"}).status == 200
+    wait_until(lambda: any(line.get("id") == "the-last" for line in server.lines))
+    assert server.events(event) - known < 5
+
+
 def test_a_header_without_end_is_not_taken_in(server: Server) -> None:
     """Refused, or cut off while more was being sent; the socket's own buffers take a few megabytes unread."""
     endless = b"GET /docs HTTP/1.1\r\nHost: 127.0.0.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 2000 + b"\r\n"
