@@ -23,7 +23,7 @@ from load import HOST, Run, arrive, post, saturate
 from PIL import Image
 
 from depdis_deploy import Predictor
-from depdis_deploy.serve.answers import wanted
+from depdis_deploy.serve.answers import Wanted, wanted
 from depdis_deploy.serve.service import Service
 from depdis_deploy.serve.settings import Settings
 from depdis_deploy.sources import BUNDLED_CLIP, open_sources
@@ -111,7 +111,7 @@ def throughput(server: Server, picture: bytes, sizes: Sizes) -> dict[str, Any]:
     for number in range(sizes.rounds + 1):
         wall, processor = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(service.settings.workers) as pool:
-            list(pool.map(lambda _: service.work(picture, asked, time.perf_counter()), range(sizes.pictures)))
+            list(pool.map(lambda _: _worked(service, picture, asked), range(sizes.pictures)))
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         before = server.processor_s()
         run = saturate(server.port, request, sizes.pictures, 3 * service.settings.workers)
@@ -128,6 +128,12 @@ def throughput(server: Server, picture: bytes, sizes: Sizes) -> dict[str, Any]:
                 }
             )
     return {key: round(statistics.median(row[key] for row in rounds), 3) for key in rounds[0]}
+
+
+def _worked(service: Service, picture: bytes, asked: Wanted) -> None:
+    reservation = service.memory.reservation()
+    service.work(picture, asked, time.perf_counter(), reservation)
+    reservation.close()
 
 
 def latency(server: Server, picture: bytes, per_s: float, sizes: Sizes, seed: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import signal
 import sys
 import warnings
@@ -40,6 +41,19 @@ def _ignore_signals() -> None:
     """What is asked for while the interpreter ends comes too late, and would only be a traceback."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def finite(value: float | None) -> float | None:
+    """Check the value of a command-line option that takes a number; to be used as the option's callback.
+
+    Raises:
+        typer.BadParameter: The number is infinite or not a number.
+    """
+    if value is not None and not math.isfinite(value):
+        import typer
+
+        raise typer.BadParameter(f"expected a finite number, got {value}.")
+    return value
 
 
 def one_line(error: BaseException) -> str:

@@ -17,5 +17,5 @@ def parse_duration(text: str, option: str) -> float:
         raise UsageError(f"{option} takes a duration such as 90, 45s, 10m or 1h30m, got {text!r}")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if not 0 < seconds < 1e9:
-        raise UsageError(f"{option} takes a duration above 0, got {text!r}")
+        raise UsageError(f"{option}: expected a duration above 0 and below 1e9 seconds, got {text[:40]!r}")
     return seconds

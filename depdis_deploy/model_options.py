@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .command import finite
+
 ModelFile = Annotated[
     Path | None, typer.Option(help="An exported model (.onnx, .xml, .engine).", show_default="the bundled one")
 ]
@@ -29,6 +31,7 @@ CameraFov = Annotated[
     float | None,
     typer.Option(
         metavar="DEGREES",
+        callback=finite,
         help="The camera's horizontal field of view, for depth in its metres.",
         show_default="the model's canonical camera",
     ),
@@ -37,6 +40,7 @@ CameraHeight = Annotated[
     float | None,
     typer.Option(
         metavar="METRES",
+        callback=finite,
         help="The camera's height above the road, to scale depth by the road that is seen.",
         show_default="depth as the model gives it",
     ),

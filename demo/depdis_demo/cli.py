@@ -34,11 +34,20 @@ def demo(
         str | None, typer.Option(metavar="NAME:PASSWORD", help="Ask visitors for it.", show_default=False)
     ] = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of a file that is sent here.")] = 100,
-    max_megapixels: Annotated[float, typer.Option(help="Of a picture, or of a video's frames.")] = 40.0,
-    max_seconds: Annotated[float, typer.Option(help="Of a video.")] = 120.0,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(max=128, callback=command.finite, help="Maximum megapixels of an image or video frame."),
+    ] = 40.0,
+    max_seconds: Annotated[
+        float, typer.Option(callback=command.finite, help="Maximum duration of a video in seconds.")
+    ] = 120.0,
     max_frames: Annotated[int, typer.Option(min=1, help="Maximum number of frames in a video.")] = 7200,
     max_minutes: Annotated[
-        float, typer.Option(help="Maximum time to process one video. The frames done until then are kept.")
+        float,
+        typer.Option(
+            callback=command.finite,
+            help="Maximum time to process one video. The frames done until then are kept.",
+        ),
     ] = 15.0,
     max_waiting: Annotated[int, typer.Option(min=0, help="Visitors that may wait for their turn.")] = 8,
     adapt_set: Annotated[

@@ -47,7 +47,8 @@ def benchmark(
     ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="How many of it for the accuracy.")] = 8,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="To time each row; at least 5 calls, at most 200.")
+        float,
+        typer.Option(min=0.0, callback=command.finite, help="To time each row; at least 5 calls, at most 200."),
     ] = 5.0,
     frames: Annotated[
         int, typer.Option(min=0, help="Of the video, for the shares of its stages; 0 leaves that out.")

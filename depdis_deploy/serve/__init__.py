@@ -1,1 +1,1 @@
-"""`depdis-serve`: predictions over HTTP."""
+"""HTTP server for predictions (`depdis-serve`)."""

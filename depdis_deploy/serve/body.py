@@ -1,4 +1,4 @@
-"""A request's picture as bytes, read within bounds of size, time and memory."""
+"""Request bodies, read within limits of size, time and memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from starlette.requests import Request
 from .refusal import Refusal
 from .settings import Settings
 
+# None of these is a type that a page may send to another site without a preflight request, which is rejected.
 _TYPES = ("image/", "application/octet-stream")
-_BODIES = 8  # of the largest size that may lie in memory at once
+_BODIES = 8  # bodies of the largest size that fit in memory together
 
 
 class Bodies:
-    """Reads bodies; all that are being read or wait together hold at most `most` bytes."""
+    """Reader of request bodies, which together hold at most `most` bytes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -22,10 +23,11 @@ class Bodies:
         self.held = 0
 
     async def read(self, request: Request) -> bytes:
-        """The picture; `release` it when it is done with.
+        """Return the body; call `release` when it is no longer needed.
 
-        Refusal: 408 too slow, 411 and 413 too large, 415 not bytes of a picture, 503 too much at once.
-        ClientDisconnect: the client has left.
+        Raises:
+            Refusal: With status 408 (too slow), 413 (too large), 415 (wrong type) or 503 (too many at once).
+            ClientDisconnect: The client has left.
         """
         self._check(request)
         data = bytearray()
@@ -48,19 +50,22 @@ class Bodies:
         return bytes(data)
 
     def release(self, count: int) -> None:
-        """`count` bytes are no longer held."""
+        """Give `count` bytes back."""
         self.held -= count
 
     def _check(self, request: Request) -> None:
-        """What the header alone tells."""
-        kind = request.headers.get("content-type", "application/octet-stream").lower()
+        """Reject a body by its header."""
+        kind = request.headers.get("content-type", "").lower()
         if not kind.startswith(_TYPES):
+            form = kind.startswith("application/x-www-form-urlencoded")
+            hint = "; curl sends a form unless you add -H 'Content-Type: image/jpeg'" if form else ""
             raise Refusal(
-                415, f"Content-Type {kind[:80]!r}: expected the picture's own bytes as the body, as "
-                "image/jpeg, image/png or application/octet-stream (no form, no JSON; no address is fetched)",
-            )  # fmt: skip
+                415,
+                f"Content-Type {kind[:80]!r}: expected image/jpeg, image/png, another image type or "
+                f"application/octet-stream, and the image's bytes as the body (URLs are not fetched){hint}",
+            )
         if request.headers.get("content-encoding", "identity") != "identity":
-            raise Refusal(415, "Content-Encoding: expected a body that is not compressed again")
+            raise Refusal(415, "Content-Encoding: expected a body without compression of its own")
         if int(request.headers.get("content-length", "0")) > self._settings.max_bytes:
             raise self._too_large()
 

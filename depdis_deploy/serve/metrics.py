@@ -1,4 +1,4 @@
-"""Counters and times in Prometheus's format."""
+"""Metrics in the Prometheus format."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from .responses import ResponseMemory
 from .workers import Workers
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -14,25 +15,30 @@ _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5
 
 
 class Metrics:
-    """What one server counts; each has its own registry."""
+    """The metrics of one server, in a registry of their own."""
 
-    def __init__(self, workers: Workers, model: Mapping[str, str]) -> None:
+    def __init__(self, workers: Workers, memory: ResponseMemory, model: Mapping[str, str]) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("depdis_requests", "Requests answered", ["route", "status"], registry=registry)
         self._seconds = Histogram(
-            "depdis_request_seconds", "From a request's header to its answer", ["route"], buckets=_SECONDS,
+            "depdis_request_seconds",
+            "From a request's header to the end of its response",
+            ["route"],
+            buckets=_SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self._stages = Histogram(
-            "depdis_stage_seconds", "Time of a served picture in each stage", ["stage"], buckets=_SECONDS,
+            "depdis_stage_seconds", "Time of a served image in each stage", ["stage"], buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
-        self._pixels = Counter("depdis_pixels", "Pixels of the pictures served", registry=registry)
+        self._pixels = Counter("depdis_pixels", "Pixels of the images served", registry=registry)
         gauges = {
-            "depdis_places": ("Pictures that may be under way or wait", lambda: workers.places),
-            "depdis_places_taken": ("Pictures under way or waiting", lambda: workers.taken),
-            "depdis_waiting": ("Pictures waiting", lambda: workers.waiting),
+            "depdis_places": ("Images that may be in progress or wait", lambda: workers.places),
+            "depdis_places_taken": ("Images in progress or waiting", lambda: workers.taken),
+            "depdis_waiting": ("Images waiting", lambda: workers.waiting),
+            "depdis_response_bytes": ("Responses that clients have not read yet", lambda: memory.used),
+            "depdis_response_limit_bytes": ("Limit of depdis_response_bytes", lambda: memory.limit),
         }
         for name, (text, value) in gauges.items():
             Gauge(name, text, registry=registry).set_function(value)
@@ -44,11 +50,11 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def served(self, stages_ms: Mapping[str, float], pixels: int) -> None:
-        """Count a picture's stages, in milliseconds."""
+        """Count an image and the milliseconds of its stages."""
         for stage, milliseconds in stages_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
         self._pixels.inc(pixels)
 
     def text(self) -> bytes:
-        """The page that Prometheus reads."""
+        """Return the page that Prometheus scrapes."""
         return generate_latest(self._registry)

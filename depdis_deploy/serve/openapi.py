@@ -1,4 +1,4 @@
-"""The server's description of itself, in OpenAPI's terms."""
+"""The OpenAPI description of the server."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from .guard import OPEN
 from .settings import Settings
 
 _ERRORS = {
-    "400": "A parameter or output that there is not.",
-    "401": "No API key, or a wrong one, where the server asks for one.",
-    "406": "None of the accepted media types can be given.",
+    "400": "An unknown parameter or output.",
+    "401": "The API key is missing or wrong.",
+    "403": "The request comes from a page of another site (without an API key).",
+    "406": "None of the accepted media types is available.",
     "408": "The body did not arrive in time.",
     "413": "Too many bytes or pixels.",
-    "415": "The body is not sent as the picture's own bytes.",
-    "421": "Reached under a name that is not this machine's own (without an API key).",
-    "422": "No picture, or a damaged one.",
+    "415": "The body's content type is missing or is no image type.",
+    "421": "The Host header names another machine (without an API key).",
+    "422": "The body is no image, or a damaged one.",
     "429": "All places are taken.",
-    "503": "The server is about to end, or receives too much at once.",
+    "503": "The server is shutting down, or its memory for bodies or responses is in use.",
 }
 _RETRIED = ("429", "503")
 _CURL = "curl --fail-with-body -H 'Content-Type: image/jpeg' --data-binary @street.jpg"
 
 
 def document(manifest: Manifest, settings: Settings) -> dict[str, Any]:
-    """OpenAPI 3.1 of a server for one model."""
+    """Return the OpenAPI 3.1 document of a server for one model."""
     paths: dict[str, Any] = {
         "/predict": {"post": _predict(manifest, settings)},
         "/model": {"get": _page("The model's manifest: classes, palette, sizes, units, checks.", JSON)},
-        "/healthz": {"get": _page("200 as long as the process answers.", "text/plain")},
-        "/readyz": {"get": _page("200 when pictures are taken; 503 once the server is to end.", "text/plain")},
-        "/metrics": {"get": _page("Counters and times in Prometheus's format.", "text/plain")},
+        "/healthz": {"get": _page("200 while the process responds.", "text/plain")},
+        "/readyz": {"get": _page("200 while images are accepted; 503 during shutdown.", "text/plain")},
+        "/metrics": {"get": _page("Metrics in the Prometheus format.", "text/plain")},
         "/openapi.json": {"get": _page("This description.", JSON)},
         "/docs": {"get": _page("This description as a page.", "text/html")},
     }
@@ -46,9 +47,10 @@ def document(manifest: Manifest, settings: Settings) -> dict[str, Any]:
             "title": "depdis",
             "version": depdis_deploy.__version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "What every pixel of a street picture is, how far away it is in metres, and how "
-            "usual that is for its class.",
+            "description": "Predict the class, the depth in metres and the depth-distribution density of every "
+            "pixel of a street image.",
         },
+        "servers": [{"url": settings.root_path or "/"}],
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR, "Prediction": _prediction(manifest)}},
     }
@@ -63,28 +65,28 @@ def document(manifest: Manifest, settings: Settings) -> dict[str, Any]:
 def _predict(manifest: Manifest, settings: Settings) -> dict[str, Any]:
     outputs = [name for name in OUTPUTS if name in (*manifest.outputs, "overlay")]
     units = "; ".join(f"{name}: {UNITS[name]}" for name in outputs)
-    picture = {"schema": {"type": "string", "format": "binary"}}
+    image = {"schema": {"type": "string", "format": "binary"}}
     return {
-        "summary": "A picture in; labels, depth and density out.",
-        "description": f"The body is the picture's own bytes: JPEG, PNG, WebP or BMP, at most "
+        "summary": "Predict labels, depth and density of an image.",
+        "description": f"The body is an image file: JPEG, PNG, WebP or BMP, at most "
         f"{settings.max_bytes:,} bytes and {settings.max_pixels:,} pixels. `Accept` chooses the form. A PNG's "
-        f"values are ({units}); an NPZ's are metres and shares of 1, on the picture's pixels.",
+        f"values are ({units}); an NPZ's are metres and fractions of 1, one per pixel of the image.",
         "parameters": [
             {
                 "name": "output", "in": "query", "required": False,
-                "description": "Which map: one of a PNG (labels if none is named), any number of JSON's (none) "
-                "and of an NPZ (all, and always the labels).",
+                "description": "Maps to return: one for a PNG (default: labels), any number for JSON (default: "
+                "none) and for an NPZ (default: all; labels are always included).",
                 "schema": {"type": "array", "items": {"type": "string", "enum": outputs}},
                 "style": "form", "explode": True, "example": ["depth"],
             },
             {
-                "name": "panel", "in": "query", "required": False, "description": "What the overlay shows.",
+                "name": "panel", "in": "query", "required": False, "description": "Layout of the overlay.",
                 "schema": {"type": "string", "enum": list(PANELS), "default": "overlay"}, "example": "quad",
             },
         ],
         "requestBody": {
             "required": True,
-            "content": dict.fromkeys(("image/jpeg", "image/png", "application/octet-stream"), picture),
+            "content": dict.fromkeys(("image/jpeg", "image/png", "application/octet-stream"), image),
         },
         "responses": {
             "200": {
@@ -100,14 +102,14 @@ def _predict(manifest: Manifest, settings: Settings) -> dict[str, Any]:
                         "schema": {"$ref": "#/components/schemas/Prediction"},
                         "example": _example(manifest),
                     },
-                    PNG: picture,
-                    NPZ: picture,
+                    PNG: image,
+                    NPZ: image,
                 },
             },
             **{status: _error(status) for status in _ERRORS},
         },
         "x-codeSamples": [
-            {"lang": "sh", "label": "Shares and depths by class", "source": f"{_CURL} URL/predict"},
+            {"lang": "sh", "label": "Share and depth of each class", "source": f"{_CURL} URL/predict"},
             {
                 "lang": "sh", "label": "Depth as a 16-bit PNG in centimetres",
                 "source": f"{_CURL} -H 'Accept: image/png' -o depth.png 'URL/predict?output=depth'",
@@ -143,8 +145,10 @@ def _error(status: str) -> dict[str, Any]:
 _ERROR = {
     "type": "object",
     "required": ["error"],
-    "properties": {"error": {"type": "string", "description": "What was expected, what was got, what to do."}},
-    "example": {"error": "the picture: it is empty; expected a picture"},
+    "properties": {
+        "error": {"type": "string", "description": "The wrong value, the expected value and the fix."}
+    },
+    "example": {"error": "the body did not arrive within 20 seconds"},
 }
 
 
@@ -160,7 +164,7 @@ def _example(manifest: Manifest) -> dict[str, Any]:
 
 def _prediction(manifest: Manifest) -> dict[str, Any]:
     number, count = {"type": "number"}, {"type": "integer"}
-    depth = {"type": ["number", "null"], "description": "metres; null where the class is not there"}
+    depth = {"type": ["number", "null"], "description": "metres; null if the class is absent"}
     found = {
         "type": "object",
         "properties": {"share": number, "median_depth_m": depth, "nearest_depth_m": depth},
@@ -176,18 +180,18 @@ def _prediction(manifest: Manifest) -> dict[str, Any]:
             "width": count, "height": count,
             "classes": {
                 "type": "object", "properties": dict.fromkeys(manifest.taxonomy.names, found),
-                "description": "Of each class its share of the picture, and its depths.",
+                "description": "Share of the image and depth of each class.",
             },
             "units": {"type": "object", "additionalProperties": {"type": "string"}},
             "camera": {
                 "type": ["object", "null"],
-                "description": "The camera for which depth is in metres; where the server was given its "
-                "height, what that did to the scale.",
+                "description": "The camera for which depth is in metres, and the scale derived from its height "
+                "if the server knows it.",
             },
             "speed": {"type": "object", "additionalProperties": number, "description": "milliseconds"},
             "maps": {
                 "type": "object", "additionalProperties": embedded,
-                "description": "The outputs asked for, each a PNG in base64.",
+                "description": "The requested outputs, each a PNG in base64.",
             },
         },
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The OpenAPI description as a page that loads nothing and runs nothing."""
+"""The OpenAPI description as a page without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ td, th { text-align: left; vertical-align: top; padding: 0.2rem 1.2rem 0.2rem 0 
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """HTML of an OpenAPI document of ours."""
+    """Return an OpenAPI document of this server as HTML, with relative links."""
     info = document["info"]
     parts = [
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>",
-        '<p>The same for programs: <a href="/openapi.json">openapi.json</a>.',
+        '<p>The same for programs: <a href="openapi.json">openapi.json</a>.',
     ]
     if "security" in document:
-        parts.append("Requests carry <code>Authorization: Bearer KEY</code>, except where it says open.")
+        parts.append("Requests carry <code>Authorization: Bearer KEY</code>, except those marked open.")
     parts.append("</p>")
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -77,7 +77,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, str, str]]) -> str:
 
 
 def _words(text: str) -> str:
-    """Text with its `code` set as such."""
+    """Return text with `code` marked up."""
     pieces = escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces))
 

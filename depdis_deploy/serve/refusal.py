@@ -1,4 +1,4 @@
-"""Answers that say no: one line, and the connection in a state that the client can read it in."""
+"""Error responses: one line of JSON, on a connection from which the client can still read it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import asyncio
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-# A client sends its whole body before it reads. Up to here what comes is dropped and the connection stays; of
-# a larger body as much is taken as time allows, since a connection cut at once may lose the answer.
+# A client sends its whole body before it reads. A small body is discarded and the connection stays open. A
+# larger one is discarded for a limited time, since a connection that is closed at once may lose the response.
 _SMALL = 2**20
 _LINGER_S = 2.0
 
 
 class Refusal(Exception):
-    """A request that is not served. status: HTTP's; retry_after_s: when to try again."""
+    """A request that is rejected. status: HTTP status; retry_after_s: seconds after which to try again."""
 
     def __init__(self, status: int, text: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(text)
         self.status, self.retry_after_s = status, retry_after_s
 
     def response(self) -> Refused:
-        """The answer."""
+        """Return the error response."""
         return Refused(self.status, str(self), retry_after_s=self.retry_after_s)
 
 
 class Refused(JSONResponse):
-    """`{"error": ...}`; what the client still sends is read and dropped, within bounds."""
+    """An error response, `{"error": ...}`; the rest of the request is read and discarded within limits."""
 
     def __init__(self, status: int, text: str, *, retry_after_s: int | None = None) -> None:
         headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
@@ -36,7 +36,7 @@ class Refused(JSONResponse):
         self._text = text
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as ASGI wants it."""
+        """Send the response."""
         scope["depdis"]["error"] = self._text
         if not _comes_large(scope):
             await super().__call__(scope, receive, send)
@@ -49,7 +49,7 @@ class Refused(JSONResponse):
 
 
 def _comes_large(scope: Scope) -> bool:
-    """Whether a body is still to come that is, or may be, large."""
+    """Return whether a body is still to be received that is, or may be, large."""
     if scope["depdis"].get("body_read"):
         return False
     headers = dict(scope["headers"])

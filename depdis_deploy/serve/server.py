@@ -1,7 +1,8 @@
-"""Listening, and ending well."""
+"""Listening, and shutting down within a time limit."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import numpy as np
 import uvicorn
@@ -18,95 +20,169 @@ from depdis_deploy.command import InputError
 from depdis_deploy.predictor import Predictor
 
 from .app import application
-from .connection import config_values
-from .logs import log, set_up
+from .connection import Acceptor, Connection, config_values, connection_limit
+from .logs import log, log_last, set_up
 from .service import Service
 from .settings import Settings
 
+_CLOSING_S = 0.5  # for error responses to reach their clients when the time to drain is over
+_OVERTIME_S = 1.0  # after the time to drain, until the process ends whatever it does
+
 
 def serve(predictor: Predictor, settings: Settings, *, log_level: str = "info") -> int:
-    """Serve until SIGTERM or SIGINT; 0 where all requests under way were answered, 1 where time ran out.
+    """Serve until SIGTERM, SIGINT or SIGHUP, and return the exit status.
 
-    InputError: the address cannot be listened on. KeyboardInterrupt: SIGINT came, and requests were answered.
+    The process ends here, without returning, where a worker is still busy.
+
+    Returns:
+        0 if all requests in progress were answered, 1 if time ran out.
+
+    Raises:
+        InputError: The address cannot be listened on.
+        KeyboardInterrupt: After SIGINT.
     """
     listening = listen(settings.host, settings.port)
     _warm_up(predictor)
     set_up(log_level)
     service = Service(predictor, settings)
-    values = config_values(settings.connections, settings.timeout_s)
-    server = _Server(uvicorn.Config(application(service), **values), service)
-    host, port = listening.getsockname()[:2]
-    shown = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    log("listening", url=shown, model=predictor.choice, workers=settings.workers, queue=settings.queue)
+    config = uvicorn.Config(application(service), **config_values(settings.timeout_s))
+    server = _Server(config, service, connection_limit(settings.connections))
     server.run(sockets=[listening])
     service.workers.close()
     log("ended", unanswered=server.unanswered)
+    if service.workers.taken:  # the interpreter would wait for their threads
+        os._exit(server.status)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
     if server.interrupted:
         raise KeyboardInterrupt
-    return 1 if server.unanswered else 0
+    return server.status
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0: on any free one. InputError: the address cannot be listened on."""
+    """Return a listening socket; port 0 selects a free port.
+
+    Raises:
+        InputError: The address cannot be listened on.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
-        # create_server's own strerror repeats the address
+        # the error's own text repeats the address
         number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else str(error)
         raise InputError(
-            f"{host}:{port} cannot be listened on ({reason}); choose another --port or --host"
+            f"cannot listen on {host}:{port} ({reason}); choose another --port or --host"
         ) from None
 
 
 def _warm_up(predictor: Predictor) -> None:
-    """The first call takes longer than all others, and a model that cannot run is to be found out now."""
+    """Predict once: the first call is the slowest, and a model that cannot run fails here."""
     rule = predictor.manifest.resize
     predictor(np.zeros((rule.height, rule.width, 3), np.uint8))
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's; a signal first lets it answer what is under way, while it refuses new pictures.
+    """uvicorn's server, with an acceptor that limits connections and a shutdown that ends in time.
 
-    unanswered: requests for which time ran out; interrupted: the signal was SIGINT.
+    unanswered: requests for which time ran out; interrupted: the first signal was SIGINT.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, connections: int) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._limit = service, connections
+        self._acceptor: Acceptor | None = None
         self._until = math.inf
         self.unanswered = 0
         self.interrupted = False
 
+    @property
+    def status(self) -> int:
+        """Exit status of the process."""
+        if self.interrupted:
+            return 130
+        return 1 if self.unanswered else 0
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take signals until the process ends: one that comes while it closes must tear nothing."""
-        both = (signal.SIGINT, signal.SIGTERM)
-        for number in both:
+        """Handle signals until the process ends."""
+        handled = [signal.SIGINT, signal.SIGTERM]
+        # nohup starts a process with SIGHUP ignored
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            handled.append(signal.SIGHUP)
+        for number in handled:
             signal.signal(number, self.handle_exit)
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, self._end_now)
         yield
-        for number in both:
+        for number in handled:
             # a handler of ours would give way to death by the signal while the interpreter ends
             signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A first signal begins to drain, a second one ends at once."""
+        """Start to drain at the first signal; end at once at a further SIGINT or SIGTERM."""
         if self._service.draining:
-            self.unanswered = max(self.unanswered, self._service.under_way)  # for some, time may have run out
-            self.should_exit = self.force_exit = True
+            if sig in (signal.SIGINT, signal.SIGTERM):  # a terminal that closes may send SIGHUP twice
+                self._end_now(sig, frame)
             return
         self.interrupted = sig == signal.SIGINT
-        self._until = time.monotonic() + self._service.settings.drain_s
+        drain_s = self._service.settings.drain_s
+        self._until = time.monotonic() + drain_s
         self._service.draining = True
+        if hasattr(signal, "setitimer"):
+            # A signal also interrupts what would block the event loop, such as a log that nobody reads.
+            signal.setitimer(signal.ITIMER_REAL, drain_s + _OVERTIME_S)
+
+    def _end_now(self, sig: int, frame: FrameType | None) -> NoReturn:
+        self.unanswered = max(self.unanswered, self._service.under_way)
+        log_last("ended", unanswered=self.unanswered)
+        os._exit(self.status)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections on the listening socket."""
+        assert sockets is not None
+        await super().startup(sockets=[])
+        (listening,), state, settings = sockets, self.server_state, self._service.settings
+        self._acceptor = Acceptor(
+            listening,
+            state,
+            lambda: Connection(self.config, state, settings.timeout_s),
+            self._limit,
+        )
+        host, port = listening.getsockname()[:2]
+        log(
+            "listening",
+            url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+            model=self._service.predictor.choice,
+            workers=settings.workers,
+            queue=settings.queue,
+            connections=self._limit,
+        )
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end."""
-        service = self._service
-        left_s = self._until - time.monotonic() if service.draining else math.inf
-        if left_s < math.inf and (service.under_way == 0 or left_s <= 0):
-            self.unanswered = service.under_way
-            # what has been answered may still be on its way to a slow client
-            self.config.timeout_graceful_shutdown = max(1, int(left_s))
+        """Return, ten times a second, whether to shut down."""
+        late = time.monotonic() >= self._until
+        if self._service.draining and (late or self._service.under_way == 0):
+            self.unanswered = self._service.under_way
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections: idle ones at once, the others with an error response."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+        for listening in sockets or ():
+            listening.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        if self.unanswered:
+            for task in list(state.tasks):
+                task.cancel()
+        # responses may still be on their way to slow clients
+        until = max(self._until, time.monotonic() + _CLOSING_S)
+        while (state.connections or state.tasks) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        for connection in list(state.connections):
+            connection.transport.abort()

@@ -1,53 +1,68 @@
-"""A server's state, and what it does with one picture."""
+"""State that requests share, and the work on one image."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from depdis_deploy.command import InputError
 from depdis_deploy.pictures import TooLarge, decode_picture
 from depdis_deploy.predictor import Predictor
 
-from .answers import Wanted, encoded
+from .answers import Part, Wanted, encoded, estimated_size
 from .body import Bodies
 from .metrics import Metrics
 from .refusal import Refusal
+from .responses import Reservation, ResponseMemory
 from .settings import Settings
 from .workers import Workers
 
-# What browsers and cameras send. Pillow reads many more, each of which would be open to whoever sends; and the
-# library that reads TIFF writes its complaints to stderr, into the log.
+# Formats that browsers and cameras send. Pillow reads many more, each of which would be exposed to any client;
+# and the TIFF library writes its warnings to stderr, into the log.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 @dataclass(frozen=True)
 class Served:
-    """An answer. stages_ms: milliseconds of each stage; size: (width, height) of the picture."""
+    """A response. stages_ms: milliseconds of each stage; size: (width, height) of the image."""
 
-    body: bytes
+    parts: Sequence[Part]
     stages_ms: dict[str, float]
     size: tuple[int, int]
 
 
 class Service:
-    """What requests share. under_way: requests begun and not answered; draining: the server is to end."""
+    """State that requests share.
+
+    under_way: requests received and not answered; draining: the server is shutting down.
+    """
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self.predictor, self.settings = predictor, settings
         self.workers = Workers(settings.workers, settings.queue)
         self.bodies = Bodies(settings)
+        self.memory = ResponseMemory(settings.max_response_bytes, settings.timeout_s / 4)
         model = {
             "model": predictor.model.name, "precision": predictor.manifest.precision, "device": predictor.device
         }  # fmt: skip
-        self.metrics = Metrics(self.workers, model)
+        self.metrics = Metrics(self.workers, self.memory, model)
         self.under_way = 0
         self.draining = False
 
-    def work(self, data: bytes, asked: Wanted, submitted: float) -> Served:
-        """In a worker: decode, predict, encode. Refusal: 413 or 422, no picture that is taken.
+    def work(self, data: bytes, asked: Wanted, submitted: float, reservation: Reservation) -> Served:
+        """Decode an image, predict and encode the response, in a worker thread.
 
-        submitted: the performance counter's time at which it began to wait.
+        Args:
+            data: Image file.
+            asked: Requested response.
+            submitted: Value of the performance counter when the request was queued.
+            reservation: Holds the memory of the response from before the prediction on.
+
+        Raises:
+            Refusal: With status 413 or 422 for an image that is not accepted; with status 503 when the memory
+                for responses is in use.
+            Abandoned: The client has left.
         """
         begun = time.perf_counter()
         try:
@@ -57,12 +72,14 @@ class Service:
         except InputError as error:
             raise Refusal(422, str(error)) from None
         decoded = time.perf_counter()
+        reservation.resize(estimated_size(asked, image.shape[0] * image.shape[1]))
         predictor = self.predictor
         (prediction,) = predictor.predict([image], outputs=asked.computed(predictor.manifest.outputs))
         speed = dict(prediction.speed)
         predicted = time.perf_counter()
-        body = encoded(prediction, asked)
+        parts = encoded(prediction, asked)
+        reservation.resize(sum(map(len, parts)))
         ended = time.perf_counter()
         stages = {"wait": begun - submitted, "decode": decoded - begun, "encode": ended - predicted}
         milliseconds = {name: 1000 * seconds for name, seconds in stages.items()}
-        return Served(body, milliseconds | speed, (image.shape[1], image.shape[0]))
+        return Served(parts, milliseconds | speed, (image.shape[1], image.shape[0]))

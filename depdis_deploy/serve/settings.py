@@ -1,8 +1,9 @@
-"""What a server is started with, and the borders that follow from it."""
+"""Server settings and the limits that follow from them."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,26 +11,43 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import UsageError
 
 KEY_VARIABLE = "DEPDIS_API_KEY"
-# Twice 4K. On its way such a picture takes 160 MB for JSON, 600 MB for a quad, 800 MB for its maps as arrays.
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 16_000_000  # twice 4K
 MAX_BYTES = 32 * 2**20
-_MOST_WORKERS = 8
-_GPU_WORKERS = 2  # one is copied for while the other is computed
+_MAX_WORKERS = 8
+_GPU_WORKERS = 2  # one image is copied while the other is computed
+_NPZ_BYTES_PER_PIXEL = 13  # uint8 labels and three float32 maps
+_RESPONSE_OVERHEAD = 2**17
+_MIN_RESPONSE_BYTES = 512 * 2**20
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """host, port: where to listen; 0 takes a free port.
+    """Settings of one server.
 
-    api_key: what requests must carry as bearer token; None: nothing.
-    workers: requests predicted at once; queue: how many more may wait, beyond which they are refused.
-    max_bytes, max_pixels: of one picture. timeout_s: within which a request's body must have arrived, and after
-    which a connection that sends no request, or does not take its answer, is cut. connections: open at once.
-    drain_s: how long requests under way may still take once the server is to end.
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 selects a free one.
+        root_path: Path prefix under which a proxy publishes the server, such as `/depdis`; empty for none.
+        api_key: Bearer token that requests must carry; None disables the check.
+        workers: Images predicted in parallel.
+        queue: Images that may wait for a worker; further ones are rejected.
+        max_bytes: Largest request body, in bytes.
+        max_pixels: Largest image, in pixels.
+        timeout_s: Seconds for a request to arrive, and between two checks that a client reads its response at
+            the minimum rate.
+        connections: Open connections.
+        drain_s: Seconds that requests in progress may take after a signal to stop.
+        response_bytes: Memory for responses that clients have not read yet, in bytes; None derives it from
+            `workers` and `max_pixels`.
+
+    Raises:
+        UsageError: The host is reachable from other machines without a key, or the root path is malformed.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    root_path: str = ""
     api_key: str | None = None
     workers: int = 1
     queue: int = 16
@@ -38,24 +56,40 @@ class Settings:
     timeout_s: float = 20.0
     connections: int = 500
     drain_s: float = 30.0
+    response_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.api_key is None and not is_local(self.host):
             raise UsageError(
-                f"--host {self.host} can be reached from other machines: set {KEY_VARIABLE} to a secret that "
+                f"--host {self.host} is reachable from other machines: set {KEY_VARIABLE} to a secret that "
                 "clients must send (Authorization: Bearer ...), or listen on 127.0.0.1"
             )
+        parts = self.root_path.split("/")
+        if self.root_path and (not _ROOT_PATH.fullmatch(self.root_path) or {".", ".."} & set(parts)):
+            raise UsageError(
+                f"--root-path {self.root_path[:80]!r}: expected a path that starts with / and consists of "
+                "letters, digits and . _ ~ -, such as /depdis"
+            )
+
+    @property
+    def max_response_bytes(self) -> int:
+        """Memory for responses that clients have not read yet, in bytes."""
+        if self.response_bytes is not None:
+            return self.response_bytes
+        # One of the largest responses per worker, and one more that a client is reading.
+        largest = _NPZ_BYTES_PER_PIXEL * self.max_pixels + _RESPONSE_OVERHEAD
+        return max(_MIN_RESPONSE_BYTES, (self.workers + 1) * largest)
 
 
 def most_at_once(device: str) -> int:
-    """How many pictures to predict at once: as many calls of one thread as there are cores."""
-    # Together they do more than one call of several threads, and none waits for another's.
-    return min(cores(), _MOST_WORKERS) if device in ("auto", "cpu") else _GPU_WORKERS
+    """Return how many images to predict in parallel: as many single-threaded calls as there are cores."""
+    # Several single-threaded calls have a higher throughput than one multi-threaded call.
+    return min(cores(), _MAX_WORKERS) if device in ("auto", "cpu") else _GPU_WORKERS
 
 
 def is_local(host: str) -> bool:
-    """Whether an address reaches this machine alone."""
-    if host.lower() == "localhost":
+    """Return whether a host name or address reaches this machine only."""
+    if host.lower().removesuffix(".") == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -64,7 +98,11 @@ def is_local(host: str) -> bool:
 
 
 def key_from(environment: Mapping[str, str]) -> str | None:
-    """The API key of the environment; UsageError where it cannot be sent as a header."""
+    """Return the API key from environment variables, None if there is none.
+
+    Raises:
+        UsageError: The key cannot be sent as a header.
+    """
     key = environment.get(KEY_VARIABLE, "")
     if not key:
         return None

@@ -1,4 +1,4 @@
-"""From the command line's words to a server that runs."""
+"""Start a server from command-line options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def start(
     precision: str, trust_engine: bool, log_level: str, camera_height: float | None = None,
     imgsz: tuple[int, int] | None = None,
 ) -> int:  # fmt: skip
-    """Load the model and serve it; the exit status. Raises as `server.serve` and Predictor do."""
+    """Load the model, serve it and return the exit status.
+
+    Raises the errors of `server.serve` and `Predictor`.
+    """
     if log_level not in _LEVELS:
         raise UsageError(f"--log-level {log_level}: expected one of {', '.join(_LEVELS)}")
     try:

@@ -1,4 +1,4 @@
-"""Threads that predict, and the bounded queue before them."""
+"""Worker threads with a bounded queue."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
-_SHARE = 0.1  # of the newest piece of work in the mean
+_SHARE = 0.1  # of the most recent duration in the moving mean
 
 
 class Full(Exception):
-    """All places are taken. retry_after_s: when one should be free again."""
+    """All places are taken. retry_after_s: seconds until one is expected to be free."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(retry_after_s)
@@ -23,9 +23,9 @@ class Full(Exception):
 
 
 class Workers:
-    """`count` threads, before which `queue` pieces of work may wait. To be used on one event loop.
+    """`count` threads, for which `queue` jobs may wait. To be used on one event loop.
 
-    taken: pieces of work under way or waiting.
+    taken: jobs in progress or waiting.
     """
 
     def __init__(self, count: int, queue: int) -> None:
@@ -36,23 +36,27 @@ class Workers:
 
     @property
     def waiting(self) -> int:
-        """How many pieces of work wait."""
+        """Return how many jobs wait."""
         return max(0, self.taken - self.count)
 
     def refuse_if_full(self) -> None:
-        """Raise Full where there is no place."""
+        """Raise `Full` if there is no place."""
         if self.taken >= self.places:
             raise Full(max(1, math.ceil(self.taken * self._mean_s / self.count)))
 
     def submit(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
-        """Do `work` in a thread; Full where there is no place. Cancelled before its turn, it is not done."""
+        """Run `work` in a thread unless it is cancelled before its turn.
+
+        Raises:
+            Full: There is no place.
+        """
         self.refuse_if_full()
         loop = asyncio.get_running_loop()
         self.taken += 1
         future = self._pool.submit(self._timed, work)
 
         def released(done: Future[Result]) -> None:
-            with suppress(RuntimeError):  # the loop has ended, when time to drain ran out
+            with suppress(RuntimeError):  # the event loop has ended
                 loop.call_soon_threadsafe(self._release, done)
 
         future.add_done_callback(released)
@@ -68,8 +72,8 @@ class Workers:
     def _release(self, done: Future[Result]) -> None:
         self.taken -= 1
         if not done.cancelled():
-            done.exception()  # an error of work whose client has left is nobody's
+            done.exception()  # nobody awaits a job whose client has left
 
     def close(self) -> None:
-        """End the threads once what they are at is done; what waits is dropped."""
+        """Drop waiting jobs and end the threads after their current job, without waiting for it."""
         self._pool.shutdown(wait=False, cancel_futures=True)

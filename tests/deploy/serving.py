@@ -1,4 +1,4 @@
-"""`depdis-serve` as a process of its own, asked over a real socket."""
+"""`depdis-serve` in a process of its own, and clients on real sockets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import http.client
 import io
 import json
 import os
+import re
+import resource
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,10 +27,28 @@ ROOT = Path(__file__).parents[2]
 CODE = "from depdis_deploy.serve.cli import main; main()"
 
 
-def command(*words: object, key: str | None = None) -> tuple[list[str], dict[str, str]]:
+# A server with settings that have no option; a prediction for an image of 96x64 does not end.
+CUSTOM = """
+import json, sys, time
+from depdis_deploy import Predictor
+from depdis_deploy.command import run
+from depdis_deploy.serve.server import serve
+from depdis_deploy.serve.settings import Settings
+
+class Hanging(Predictor):
+    def predict(self, pictures, **more):
+        if pictures[0].shape == (64, 96, 3):
+            time.sleep(10_000)
+        return super().predict(pictures, **more)
+
+run(lambda **_: serve(Hanging(sys.argv[1], "cpu", threads=1), Settings(port=0, **json.loads(sys.argv[2]))))
+"""
+
+
+def command(*words: object, key: str | None = None, code: str = CODE) -> tuple[list[str], dict[str, str]]:
     environment = {name: value for name, value in os.environ.items() if name != "DEPDIS_API_KEY"}
     environment |= {"PYTHONPATH": str(ROOT)} | ({} if key is None else {"DEPDIS_API_KEY": key})
-    return [sys.executable, "-W", "error", "-c", CODE, *map(str, words)], environment
+    return [sys.executable, "-W", "error", "-c", code, *map(str, words)], environment
 
 
 @dataclass
@@ -78,6 +100,12 @@ class Server:
         """How many such lines the log has so far."""
         return sum(line["event"] == name for line in self.lines)
 
+    def healthy(self) -> bool:
+        """Run the image's health check."""
+        words = re.findall(r"HEALTHCHECK[^\[]*CMD (\[.*\])", (ROOT / "Dockerfile").read_text())
+        check = [word.replace("8000", str(self.port)) for word in json.loads(words[0])]
+        return subprocess.run(check, stdout=subprocess.DEVNULL, timeout=60).returncode == 0
+
     def follow(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
@@ -86,9 +114,39 @@ class Server:
 
 @contextmanager
 def serving(*words: object, key: str | None = None, status: int = 0) -> Iterator[Server]:
-    """A server on a free port. What it writes has to be JSON without a traceback; status: how it is to end."""
-    arguments, environment = command("--port", 0, *words, key=key)
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    """Run a server on a free port.
+
+    Its log must be JSON without a traceback. status: exit status after SIGTERM.
+    """
+    with _started(*command("--port", 0, *words, key=key), status) as server:
+        yield server
+
+
+@contextmanager
+def serving_custom(
+    model: Path, status: int = 0, *, files: int | None = None, **settings: object
+) -> Iterator[Server]:
+    """Run a server with any `Settings`, a prediction that does not end, and SIGHUP ignored, as by nohup.
+
+    files: limit of open files.
+    """
+
+    def prepare() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    with _started(*command(model, json.dumps(settings), code=CUSTOM), status, prepare) as server:
+        yield server
+
+
+@contextmanager
+def _started(
+    arguments: list[str], environment: dict[str, str], status: int, prepare: Callable[[], None] | None = None
+) -> Iterator[Server]:
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=prepare
+    ) as process:
         server = Server(process)
         try:
             assert process.stderr is not None
@@ -128,12 +186,23 @@ def scene_png() -> bytes:
     return buffer.getvalue()
 
 
-def post(body: bytes, length: int | None = None) -> bytes:
-    """A request's bytes; length: what it says that its body has."""
+def post(body: bytes, length: int | None = None, accept: str = "application/json") -> bytes:
+    """Return the bytes of a request; length: its Content-Length, if not the body's."""
     return (
-        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nAccept: {accept}\r\n"
         f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
     ).encode() + body
+
+
+@contextmanager
+def slow_client(server: Server, request: bytes) -> Iterator[socket.socket]:
+    """A client with a small receive buffer, which has sent a request."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(120)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(request)
+        yield client
 
 
 def wait_until(true: Callable[[], bool]) -> None:

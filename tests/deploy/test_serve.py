@@ -97,7 +97,7 @@ def test_forms_that_there_are_not(accept: str) -> None:
     ("accept", "query", "said"),
     [
         (PNG, [("output", "depth"), ("output", "labels")], "one output"),
-        (NPZ, [("output", "overlay")], "overlay as image/png"),
+        (NPZ, [("output", "overlay")], "no overlay: request the overlay as image/png"),
         (JSON, [("output", "speed")], "expected one of labels"),
         (JSON, [("panel", "grid")], "overlay, side-by-side"),
         (JSON, [("url", "http://127.0.0.1/a.png")], "not fetched"),
@@ -139,7 +139,7 @@ def test_the_page_loads_and_runs_nothing(server: Server) -> None:
     assert not re.search(r"<script|<link|<img|<iframe|src=|https?://|@import|url\(", text)
     for shown in ("/predict", "output=depth", "median_depth_m", "429"):
         assert shown in text
-    assert server.ask("GET", "/").headers["location"] == "/docs"
+    assert server.ask("GET", "/").headers["location"] == "docs"
 
 
 def test_metrics_count_what_was_answered(server: Server) -> None:

@@ -1,11 +1,15 @@
-"""Whoever is not let in, and what a server must survive: each gets a clear answer, and others are served."""
+"""Limits of the server: what is rejected gets a clear response, and other clients are served."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
+import os
+import re
+import resource
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -13,17 +17,27 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import uvicorn
 from PIL import Image
-from serving import Server, command, png, scene_png, serving, wait_until
+from serving import (
+    Server,
+    command,
+    png,
+    post,
+    scene_png,
+    serving,
+    serving_custom,
+    slow_client,
+    wait_until,
+)
 from uvicorn.server import ServerState
 
 from depdis_deploy.command import UsageError
-from depdis_deploy.serve.connection import config_values
+from depdis_deploy.serve.connection import Acceptor, Connection, config_values
 from depdis_deploy.serve.server import listen
 from depdis_deploy.serve.settings import Settings, is_local, key_from
 
@@ -40,7 +54,7 @@ def server(model: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def locked(model: Path) -> Iterator[Server]:
-    with serving("--model", model, "--host", "0.0.0.0", key=KEY) as started:
+    with serving("--model", model, "--host", "0.0.0.0", "--root-path", "/depdis/", key=KEY) as started:
         yield started
 
 
@@ -107,12 +121,15 @@ def test_what_is_no_picture_gets_a_clear_answer(server: Server, name: str) -> No
         ("text/plain", b"http://127.0.0.1/a.png"),
         ("application/x-www-form-urlencoded", b"url=http://127.0.0.1/a.png"),
         ("", png()),
+        (None, png()),
     ],
 )
-def test_bodies_of_another_kind_are_refused(server: Server, kind: str, body: bytes) -> None:
-    answer = server.predict(body, kind=kind)
+def test_bodies_of_another_kind_are_refused(server: Server, kind: str | None, body: bytes) -> None:
+    """Among them all types that a page may send to another site without asking first."""
+    answer = server.ask("POST", "/predict", body, {} if kind is None else {"Content-Type": kind})
     assert answer.status == 415
     assert "image/jpeg" in answer.error
+    assert ("curl" in answer.error) == (kind == "application/x-www-form-urlencoded")
 
 
 def test_questions_that_are_refused(server: Server) -> None:
@@ -178,6 +195,24 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(server: Server) -> None:
     assert server.predict(scene_png()).status == 200
 
 
+def test_a_client_that_reads_too_slowly_is_cut_off(server: Server) -> None:
+    known = server.events("cut off")
+    with slow_client(server, post(png(800, 600), accept="application/x-npz")) as client:
+
+        def cut() -> bool:
+            with suppress(ConnectionError):
+                client.recv(256)
+            time.sleep(0.02)
+            return server.events("cut off") > known
+
+        wait_until(cut)
+    (line,) = [line for line in server.lines if line["event"] == "cut off"][known:]
+    assert line["client"] == "127.0.0.1"
+    assert line["bytes_per_s"] < 65536
+    assert line["taken_bytes"] > 0
+    assert server.value("depdis_response_bytes") == 0
+
+
 def test_what_lies_unsent_for_a_client_that_never_reads_is_dropped(server: Server) -> None:
     """All its requests are taken in at once, so the kernel alone would wait for what was sent to be read."""
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 1200  # 9 MB of answers
@@ -205,6 +240,16 @@ def test_what_is_no_http_is_refused(server: Server, garbage: bytes, status: int)
     assert server.predict(scene_png()).status == 200
 
 
+def test_repeated_log_records_are_suppressed(server: Server) -> None:
+    event = "Invalid HTTP request received."
+    known = server.events(event)
+    for _ in range(20):
+        assert talk(server, b"\x00\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert server.predict(scene_png(), **{"X-Request-ID": "the-last"}).status == 200
+    wait_until(lambda: any(line.get("id") == "the-last" for line in server.lines))
+    assert server.events(event) - known < 5
+
+
 def test_a_header_without_end_is_not_taken_in(server: Server) -> None:
     """Refused, or cut off while more was being sent; the socket's own buffers take a few megabytes unread."""
     endless = b"GET /docs HTTP/1.1\r\nHost: 127.0.0.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 2000 + b"\r\n"
@@ -221,8 +266,122 @@ def test_a_header_without_end_is_not_taken_in(server: Server) -> None:
 def test_a_page_cannot_reach_a_server_without_key_by_a_name_of_its_own(server: Server) -> None:
     for name in ("evil.example", "evil.example:80", "[2001:db8::1]:80", "127.0.0.1.evil.example"):
         assert server.ask("GET", "/model", headers={"Host": name}).status == 421
-    for name in ("localhost:8000", "127.0.0.1", "[::1]:9", "[::1]"):
+    for name in ("", ":80", "127.0.0.1:http", "localhost:8000@evil.example", "[::1", "::1", "[evil.example]"):
+        assert server.ask("GET", "/model", headers={"Host": name}).status == 421
+    for name in ("localhost:8000", "127.0.0.1", "[::1]:9", "[::1]", "localhost.", "LOCALHOST:"):
         assert server.ask("GET", "/model", headers={"Host": name}).status == 200
+    assert b" 200 " in talk(server, b"GET /readyz HTTP/1.0\r\n\r\n")
+    assert b" 400 " in talk(server, b"GET /model HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n")
+    target = b"GET http://evil.example/model HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    assert b" 404 " in talk(server, target)
+
+
+def browser(site: str, mode: str = "no-cors", dest: str = "empty") -> dict[str, str]:
+    return {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/predict", browser("cross-site"), 403),
+        ("/predict", browser("same-site"), 403),
+        ("/predict", {"Origin": "https://evil.example"}, 403),
+        ("/predict", {"Origin": "http://127.0.0.1:1"}, 403),
+        ("/predict", {"Origin": "null"}, 403),
+        ("/predict/", {"Origin": "null"}, 403),
+        ("/metrics", browser("cross-site", dest="image"), 403),
+        ("/metrics", browser("cross-site", "navigate", "document"), 403),
+        ("/docs", browser("cross-site", "navigate", "iframe"), 403),
+        ("/docs", browser("cross-site", "navigate", "document"), 200),
+        ("/docs", browser("same-origin"), 200),
+        ("/docs", browser("none", "navigate", "document"), 200),
+    ],
+)
+def test_rejects_requests_of_other_sites_pages_before_any_work(
+    server: Server, path: str, headers: dict[str, str], status: int
+) -> None:
+    before = server.value("depdis_pixels_total")
+    posts = path.startswith("/predict")
+    given = headers | {"Content-Type": "image/png"}
+    answer = server.ask("POST" if posts else "GET", path, scene_png() if posts else None, given)
+    assert answer.status == status
+    assert status == 200 or "other sites" in answer.error
+    assert "access-control-allow-origin" not in answer.headers
+    assert server.value("depdis_pixels_total") == before
+
+
+def test_answers_pages_of_its_own(server: Server) -> None:
+    headers = {"Host": "localhost:8000", "Origin": "http://localhost:8000", **browser("same-origin")}
+    assert server.predict(scene_png(), **headers).status == 200
+
+
+def test_answers_no_preflight_request(server: Server) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    answer = server.ask("OPTIONS", "/predict", headers={"Origin": "https://evil.example", **asked})
+    assert answer.status == 403
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+FORGED = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil"}
+FORGED |= {"Forwarded": "host=evil.example;proto=https"}
+
+
+@pytest.mark.parametrize("root", ["", "/depdis"])
+def test_redirects_and_links_name_no_host_and_hold_under_the_root_path(locked: Server, root: str) -> None:
+    """With and without the root path, since some proxies remove it."""
+    given = {"Authorization": f"Bearer {KEY}", "Host": "evil.example", **FORGED}
+    for path in ("/model", "/metrics", "/openapi.json", "/healthz", "/readyz"):
+        for slash in ("", "/"):
+            assert locked.ask("GET", root + path + slash, headers=given).status == 200
+    for slash in ("", "/"):
+        posted = locked.ask("POST", f"{root}/predict{slash}", png(), given | {"Content-Type": "image/png"})
+        assert posted.status == 200
+    home = locked.ask("GET", f"{root}/", headers=given)
+    assert (home.status, home.headers["location"]) == (307, "/depdis/docs")
+    slashed = locked.ask("GET", f"{root}/docs/", headers=given)
+    assert (slashed.status, slashed.headers["location"]) == (307, "../docs")
+    described = locked.ask("GET", f"{root}/openapi.json", headers=given)
+    assert described.json["servers"] == [{"url": "/depdis"}]
+    docs = locked.ask("GET", f"{root}/docs", headers=given)
+    assert b'href="openapi.json"' in docs.body
+    for answer in (home, slashed, described, docs):
+        assert b"evil" not in answer.body + str(answer.headers).encode()
+    assert locked.ask("GET", "/depdisx/model", headers=given).status == 404
+
+
+@pytest.mark.parametrize("path", ["depdis", "//evil.example", "/a/", "/a b", "/../a", "/a\r\nX: y", "http://a"])
+def test_rejects_malformed_root_paths(path: str) -> None:
+    with pytest.raises(UsageError, match="--root-path"):
+        Settings(root_path=path)
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_continues_a_trace_and_logs_it(server: Server) -> None:
+    answer = server.ask("GET", "/model", headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    version, trace, span, flags = answer.headers["traceparent"].split("-")
+    assert (version, trace, flags, len(span)) == ("00", TRACE, "01", 16)
+    assert span != "00f067aa0ba902b7"
+    wait_until(lambda: any(line.get("span_id") == span for line in server.lines))
+    later = server.ask("GET", "/model", headers={"traceparent": f"01-{TRACE}-00f067aa0ba902b7-02-more"})
+    assert later.headers["traceparent"].startswith(f"00-{TRACE}-")
+    assert later.headers["traceparent"].endswith("-00")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "", "00", f"ff-{TRACE}-00f067aa0ba902b7-01", f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-00f067aa0ba902b7-1",
+        f"00-{TRACE}-00f067aa0ba902b7-01-more", f"00-{TRACE}-00f067aa0ba902b7-01\t{TRACE}",
+    ],
+)  # fmt: skip
+def test_ignores_a_malformed_trace(server: Server, given: str) -> None:
+    answer = server.ask("GET", "/model", headers={"traceparent": given})
+    assert answer.status == 200
+    assert "traceparent" not in answer.headers
 
 
 def test_more_connections_than_are_taken(server: Server) -> None:
@@ -235,6 +394,107 @@ def test_more_connections_than_are_taken(server: Server) -> None:
     until = time.monotonic() + 30
     while server.ask("GET", "/healthz").status != 200:
         assert time.monotonic() < until
+
+
+def test_without_free_file_descriptors_it_logs_one_line_and_recovers(server: Server) -> None:
+    pid, known = server.process.pid, server.events("cannot accept connections")
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 4, limits[1]))
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(64)]
+    try:
+        wait_until(lambda: server.events("cannot accept connections") > known)
+        # the first ones are idle for too long, so that it accepts more, and soon fails again
+        for client in clients[:4]:
+            client.settimeout(30)
+            with suppress(ConnectionError):
+                assert client.recv(1) == b""
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        for client in clients:
+            client.close()
+    assert server.predict(scene_png()).status == 200
+    lines = [line for line in server.lines if line["event"] == "cannot accept connections"]
+    assert len(lines) - known <= 1 + max(line.get("suppressed", 0) > 0 for line in lines)
+    assert not [line for line in server.lines if "out of system resource" in line["event"]]
+
+
+@pytest.fixture(scope="module")
+def tight(model: Path) -> Iterator[Server]:
+    """Room for one response of 13 MB, and few open files."""
+    settings = {"response_bytes": 20_000_000, "timeout_s": 8.0, "max_pixels": 16_000_000, "workers": 2}
+    with serving_custom(model, files=90, **settings) as started:
+        yield started
+
+
+def test_slowest_client_is_cut_when_memory_for_responses_is_short(tight: Server) -> None:
+    large = png(1000, 1000)
+    with slow_client(tight, post(large, accept="application/x-npz")) as client:
+        assert client.recv(12) == b"HTTP/1.1 200"
+        assert tight.value("depdis_response_bytes") > 10e6
+        answers = []
+
+        def served() -> bool:
+            answers.append(tight.predict(large, accept="application/x-npz"))
+            return answers[-1].status == 200
+
+        wait_until(served)
+    for answer in answers[:-1]:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+    assert len(answers[-1].body) > 13e6
+    (line,) = [line for line in tight.lines if line["event"] == "cut off"]
+    assert "memory" in line["reason"]
+    assert line["client"] == "127.0.0.1"
+    assert line["unsent_bytes"] > 0
+    assert line["bytes_per_s"] < 2**20
+    wait_until(lambda: tight.value("depdis_response_bytes") == 0)
+
+
+def test_response_that_exceeds_the_memory_for_responses_is_not_computed(tight: Server) -> None:
+    before = tight.value("depdis_pixels_total")
+    answer = tight.predict(png(2000, 1000), accept="application/x-npz")
+    assert answer.status == 503
+    assert "large responses" in answer.error
+    assert tight.predict(png(2000, 1000)).status == 200
+    assert tight.value("depdis_pixels_total") - before == 2_000_000
+
+
+def test_limit_of_open_files_limits_the_connections(tight: Server) -> None:
+    limit = tight.lines[0]["connections"]
+    assert 1 <= limit < 90
+    clients = [socket.create_connection(("127.0.0.1", tight.port)) for _ in range(120)]
+    try:
+        rejected = 0
+        for client in reversed(clients):
+            client.settimeout(30)
+            if len(clients) - rejected > limit:
+                assert client.recv(12) == b"HTTP/1.1 503"
+                rejected += 1
+    finally:
+        for client in clients:
+            client.close()
+    wait_until(lambda: tight.ask("GET", "/healthz").status == 200)
+    wait_until(lambda: tight.events("too many connections") == 1)
+    assert not tight.events("cannot accept connections")
+
+
+def test_keeps_ignoring_sighup_under_nohup(tight: Server) -> None:
+    tight.process.send_signal(signal.SIGHUP)
+    assert tight.ask("GET", "/readyz").status == 200
+
+
+@pytest.mark.long
+def test_slow_readers_of_large_responses_hold_little_memory(model: Path) -> None:
+    large = png(5000, 3200)
+    with serving("--model", model, "--workers", 2, "--queue", 30) as server, ExitStack() as clients:
+        request = post(large, accept="application/x-npz")
+        readers = [clients.enter_context(slow_client(server, request)) for _ in range(25)]
+        statuses = [client.recv(12) for client in readers]
+        assert set(statuses) == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        assert server.value("depdis_response_bytes") <= server.value("depdis_response_limit_bytes") < 1e9
+        peak_kb = re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text())[0]
+        assert int(peak_kb) < 2_000_000
+        wait_until(lambda: server.predict(large, accept="application/x-npz").status == 200)
+        assert server.events("cut off") > 0
 
 
 def test_the_key_opens_all_and_without_it_only_health_is_seen(locked: Server) -> None:
@@ -263,6 +523,7 @@ def test_the_key_opens_all_and_without_it_only_health_is_seen(locked: Server) ->
         assert locked.ask("GET", path, headers={"Authorization": good}).status in (200, 307)
     assert locked.predict(png(), Authorization=good).status == 200
     assert locked.predict(png(), Authorization=f"bearer {KEY}").status == 200
+    assert locked.healthy()
     assert {"key": []} in locked.ask("GET", "/openapi.json", headers={"Authorization": good}).json["security"]
     assert not [line for line in locked.lines if KEY in json.dumps(line)]
 
@@ -301,26 +562,24 @@ def test_what_cannot_be_started_is_said_in_one_line(model: Path) -> None:
     status, err = ended("--camera-height", "1.5", "--model", model)
     assert (status, err.count("\n")) == (2, 1)
     assert "no class road" in err
+    status, err = ended("--timeout", "inf")
+    assert (status, err.count("\n")) == (2, 1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status, err = ended("--port", port, "--model", model)
     assert (status, err.count("\n")) == (1, 1)
-    assert f"127.0.0.1:{port} cannot be listened on (Address already in use); choose another" in err
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use); choose another" in err
 
 
 def test_an_answers_body_does_not_wait_for_its_header_to_be_acknowledged() -> None:
     """Nagle's algorithm and a delayed acknowledgement together cost a lone request 40 ms."""
 
     async def scenario() -> int:
-        config = uvicorn.Config(lambda: None, **config_values(4, 5.0))
+        config = uvicorn.Config(lambda: None, **config_values(5.0))
         config.load()
         state = ServerState()
-        loop = asyncio.get_running_loop()
         with listen("127.0.0.1", 0) as listening:
-            served = await loop.create_server(
-                lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),
-                sock=listening,
-            )
+            acceptor = Acceptor(listening, state, lambda: Connection(config, state, 5.0), 4)
             _, writer = await asyncio.open_connection(*listening.getsockname())
             while not state.connections:
                 await asyncio.sleep(0.01)
@@ -328,7 +587,7 @@ def test_an_answers_body_does_not_wait_for_its_header_to_be_acknowledged() -> No
             accepted = protocol.transport.get_extra_info("socket")
             found = int(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
-            served.close()
+            acceptor.close()
             protocol.transport.abort()
             await asyncio.sleep(0.05)
         return found

@@ -50,7 +50,9 @@ def test_changed_pictures_are_served_or_refused(model: Path, capfd: pytest.Captu
     statuses, said = set(), set()
     for _ in range(PICTURES):
         try:
-            service.work(changed(chance.choice(whole), chance, 64), asked, time.perf_counter())
+            reservation = service.memory.reservation()
+            service.work(changed(chance.choice(whole), chance, 64), asked, time.perf_counter(), reservation)
+            reservation.close()
             statuses.add(200)
         except Refusal as refusal:
             statuses.add(refusal.status)

@@ -1,4 +1,4 @@
-"""The Dockerfile keeps step with the project, and breaks no rule of its linter."""
+"""The Dockerfile matches the project and passes its linter."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ TEXT = (ROOT / "Dockerfile").read_text()
 FOUND = list(instructions(TEXT))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LAST = FOUND[-1].stage
+STAGES = {one.words[2]: one.stage for one in FOUND if one.word == "FROM" and len(one.words) == 3}
+RUNTIME = "runtime"
 
 
 def of(word: str, stage: int | None = None) -> list[Instruction]:
@@ -73,8 +75,9 @@ def test_extras_that_are_named_exist_and_can_be_together() -> None:
 
 
 def test_pinned_packages_cover_the_default_and_the_cuda_build() -> None:
-    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    for extra in ("cpu", "openvino", "cuda"):
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    for extra in ("cpu", "openvino", "cuda", "serve"):
         for requirement in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]):
             name = re.split(r"[\[><=! ]", requirement)[0].lower()
             assert name in pinned, f"{name} is not pinned"
@@ -82,32 +85,37 @@ def test_pinned_packages_cover_the_default_and_the_cuda_build() -> None:
         assert "-c constraints.txt" in line or not re.search(r"\bpip\b.* install ", line)
 
 
-def test_the_base_is_pinned_and_the_same_for_both_stages() -> None:
+def test_every_stage_builds_on_the_pinned_python() -> None:
     (base,) = of("ARG", -1)
     assert re.fullmatch(r"PYTHON=3\.\d+\.\d+-slim-\w+", base.text)
     minimum = tuple(map(int, re.findall(r"\d+", PROJECT["requires-python"])))
     assert tuple(map(int, base.text.partition("=")[2].split("-")[0].split("."))) >= minimum
-    assert [one.words[0] for one in of("FROM")] == ["python:${PYTHON}"] * (LAST + 1)
+    stages = [one.words for one in of("FROM")]
+    assert {words[0] for words in stages} == {"python:${PYTHON}", RUNTIME}
+    assert [words[2] for words in stages[:-1]] == ["build", RUNTIME, "serve"]
 
 
-def test_it_runs_as_nobody_and_starts_the_command() -> None:
-    (user,) = of("USER", LAST)
+def test_runs_as_an_unprivileged_user() -> None:
+    (user,) = of("USER")
+    assert user.stage == STAGES[RUNTIME]
     assert int(user.text.split(":")[0]) > 0
-    (entry,) = of("ENTRYPOINT", LAST)
-    assert entry.words[0] in PROJECT["scripts"]
-    position = {one.word: index for index, one in enumerate(FOUND) if one.stage == LAST}
+    position = {one.word: index for index, one in enumerate(FOUND) if one.stage == user.stage}
     assert position["USER"] > position["COPY"] > position["FROM"]
 
 
-def test_the_health_check_does_what_it_says(tmp_path: Path) -> None:
-    (check,) = of("HEALTHCHECK", LAST)
+def test_default_image_infers_and_the_serve_target_serves() -> None:
+    for stage, script in ((LAST, "depdis-infer"), (STAGES["serve"], "depdis-serve")):
+        (entry,) = of("ENTRYPOINT", stage)
+        assert entry.words[0] == script
+        assert script in PROJECT["scripts"]
+    (install,) = (one for one in of("RUN") if "pip --python" in one.text)
+    assert "[${EXTRAS},serve]" in install.text
+
+
+def test_only_the_server_has_a_health_check_and_it_starts_no_python() -> None:
+    """`tests/deploy/test_serve_end.py` runs it."""
+    (check,) = of("HEALTHCHECK")
+    assert check.stage == STAGES["serve"]
     command = json.loads(check.text.partition("CMD ")[2])
-    assert command[0] == "python"
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, *command[1:]], cwd=tmp_path, env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    environment["PYTHONPATH"] = str(tmp_path)
-    (tmp_path / "depdis_deploy.py").write_text("raise ImportError('broken')")
-    done = subprocess.run([sys.executable, *command[1:]], cwd=tmp_path, env=environment, capture_output=True)
-    assert done.returncode != 0
-    assert list(tmp_path.iterdir()) == [tmp_path / "depdis_deploy.py"]
+    assert command[:2] == ["bash", "-c"]
+    assert "/readyz" in command[2]

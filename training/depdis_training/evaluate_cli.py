@@ -32,7 +32,10 @@ def evaluate(
     pictures: Annotated[int | None, typer.Option(help="Score on the first N pictures only.", min=1)] = None,
     imgsz: InputSize = None,
     reestimate: Reestimate = False,
-    cap: Annotated[float | None, typer.Option(help="Leave out depths beyond so many metres.", min=0)] = None,
+    cap: Annotated[
+        float | None,
+        typer.Option(help="Leave out depths beyond so many metres.", min=0, callback=command.finite),
+    ] = None,
     align: Annotated[str, typer.Option(help="Depth alignment: none or median.")] = "none",
     fps: Fps = None,
     out: Out = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from depdis_deploy.command import finite
+
 Models = Annotated[
     list[Path],
     typer.Argument(
@@ -27,7 +29,9 @@ Reestimate = Annotated[
 Fps = Annotated[
     float | None,
     typer.Option(
-        help="The pictures are a film's frames in order, so many a second: count label flips.", min=0.01
+        help="The pictures are a film's frames in order, so many a second: count label flips.",
+        min=0.01,
+        callback=finite,
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="A folder for report.html, report.md and metrics.json.")]
