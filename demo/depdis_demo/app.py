@@ -28,7 +28,8 @@ _OFFLINE = {
 _M_ARENA_MAX = -8  # of malloc.h
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-_UPLOADS_KEPT = 20  # of the largest size, uploads and results of all visitors together
+_KEPT_BYTES = 2_000_000_000  # of uploads and results of all visitors together, at least
+_UPLOADS_KEPT = 20  # of the largest size, for which there must be space
 _MOST_QUEUED = 200  # events; far more than all queues of the tabs hold
 _MOST_SESSIONS = 1000  # whose state Gradio keeps
 _MOST_CONNECTIONS = 500
@@ -41,7 +42,7 @@ def serve(settings: Settings) -> None:
     _share_arenas()
     listening = listen(settings.host, settings.port)
     remove_left_over()
-    visitors = Visitors(_UPLOADS_KEPT * settings.limits.megabytes * 1_000_000)
+    visitors = Visitors(max(_KEPT_BYTES, _UPLOADS_KEPT * settings.limits.megabytes * 1_000_000))
     os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
         try:

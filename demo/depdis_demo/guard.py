@@ -69,17 +69,18 @@ class Guard:
             return
         scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
         length = int(headers.get(b"content-length", b"0"))
-        within = _in_time(receive, _BODY_S + length / _SLOWEST_BYTES_PER_S) if length else receive
         sent = _Sent(send, _NO_SCRIPTS if route.kind == "file" else _FRAMES)
+        within = _in_time(receive, _BODY_S + length / _SLOWEST_BYTES_PER_S, sent) if length else receive
         try:
             await self._pass_on(scope, route, length, within, sent)
         except ClientDisconnect:
-            if not sent.status:
-                await _text(408, "the body did not arrive in time")(scope, receive, sent)
+            pass
         except Exception as error:  # mostly a request that no page sends
             print(f"depdis-demo: {route.kind} request failed: {_named(error)}", file=sys.stderr, flush=True)
-            if not sent.status:
+            if not sent.status and not sent.late:
                 await _text(500, "the request failed")(scope, receive, sent)
+        if sent.late and not sent.status:
+            await _text(408, "the body did not arrive in time")(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, route: Route, length: int, receive: Receive, sent: _Sent) -> None:
         if route.kind == "login":
@@ -155,13 +156,18 @@ class Guard:
 
 
 class _Sent:
-    """Send that adds headers and notes the status."""
+    """Send function that adds headers and notes the status.
+
+    late: The body did not arrive in time. Gradio's own answer to that is dropped.
+    """
 
     def __init__(self, send: Send, policy: tuple[bytes, bytes]) -> None:
         self._send, self._headers = send, [*_HEADERS, policy]
-        self.status = 0
+        self.status, self.late = 0, False
 
     async def __call__(self, message: Message) -> None:
+        if self.late and not self.status:
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message["headers"], *self._headers]}
@@ -195,7 +201,7 @@ def _body_fault(most_bytes: int, headers: Mapping[bytes, bytes]) -> Response | N
     return None
 
 
-def _in_time(receive: Receive, seconds: float) -> Receive:
+def _in_time(receive: Receive, seconds: float, sent: _Sent) -> Receive:
     """Return `receive` for a body that must arrive within `seconds`; after that, the client counts as gone."""
     end = asyncio.get_running_loop().time() + seconds
     arrived = False
@@ -208,6 +214,7 @@ def _in_time(receive: Receive, seconds: float) -> Receive:
             async with asyncio.timeout_at(end):
                 message = await receive()
         except TimeoutError:
+            sent.late = True
             return {"type": "http.disconnect"}
         arrived = message["type"] != "http.request" or not message.get("more_body")
         return message

@@ -170,7 +170,8 @@ class Visitors:
                 if absent_s is not None:
                     self.expire(absent_s)
                 if self._fits(length):
-                    self._reserved += length
+                    with self._lock:
+                        self._reserved += length
                     return True
             return False
 
@@ -185,7 +186,7 @@ class Visitors:
 
     def release(self, length: int) -> None:
         """Give up reserved space: the upload is on the disk, or will not come."""
-        with self._reserving:
+        with self._lock:
             self._reserved -= length
 
     def begun(self, end: Callable[[], None]) -> None:

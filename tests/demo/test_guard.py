@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -284,9 +285,11 @@ def test_a_body_that_does_not_arrive_is_given_up(visitors: Visitors, monkeypatch
         return await asyncio.Future()  # type: ignore[no-any-return]
 
     async def reads(scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.requests import Request
-
-        await Request(scope, receive).body()
+        try:
+            await Request(scope, receive).body()
+        except ClientDisconnect:
+            await PlainTextResponse("failed", 500)(scope, receive, send)
+            raise
 
     monkeypatch.setattr(Asked, "_receive", never)
     for path in (CALL, UPLOAD, "/login"):
