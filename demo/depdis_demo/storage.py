@@ -34,8 +34,11 @@ def _remove_unlocked(folder: Path) -> None:
     if not (folder / LOCK_FILE).exists():
         folder.rmdir()  # empty, from a server that was killed before it could lock it
         return
-    with suppress(InputError), locked(folder):
-        _remove(folder)
+    with suppress(InputError):
+        with locked(folder):
+            _remove(folder)
+        if folder.exists():  # a process of the killed server still writes there
+            (folder / LOCK_FILE).touch()
 
 
 def _remove(folder: Path) -> None:
