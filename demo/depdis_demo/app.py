@@ -4,39 +4,58 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.listening import listen, url_of
 from depdis_deploy.terminal import write_err
 
 from .settings import Settings
+from .storage import remove_left_over
 from .visitors import Visitors
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 # What Gradio and the libraries below it would otherwise ask of the network; read when they are imported.
 _OFFLINE = {
     "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_RUN_HISTORY": "False",
     "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_HEARTBEAT_INTERVAL": "5",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "100",
 }  # fmt: skip
 _M_ARENA_MAX = -8  # of malloc.h
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+_KEPT_BYTES = 2_000_000_000  # of uploads and results of all visitors together, at least
+_UPLOADS_KEPT = 20  # of the largest size, for which there must be space
+_MOST_QUEUED = 200  # events; far more than all queues of the tabs hold
+_MOST_SESSIONS = 1000  # whose state Gradio keeps
+_MOST_CONNECTIONS = 500
+_IDLE_S = 60.0  # until a connection on which nothing moves is cut
 
 
 def serve(settings: Settings) -> None:
     """Serve until Ctrl-C. InputError, UsageError: models that cannot be loaded, an address that is taken."""
     os.environ.update(_OFFLINE)
     _share_arenas()
-    visitors = Visitors()
+    listening = listen(settings.host, settings.port)
+    remove_left_over()
+    visitors = Visitors(max(_KEPT_BYTES, _UPLOADS_KEPT * settings.limits.megabytes * 1_000_000))
     os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
         try:
             import gradio as gr
         except ModuleNotFoundError:
             raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
-        page = _launched(gr, settings, visitors)
-        write_err(f"depdis-demo: {page.local_url}")
-        page.block_thread()
+        serving = _started(_application(gr, settings, visitors), listening)
+        write_err(f"depdis-demo: {url_of(listening)}{settings.root_path}/")
+        while serving.is_alive():
+            serving.join(1.0)
     finally:
+        listening.close()
         visitors.close()
 
 
@@ -52,30 +71,56 @@ def _share_arenas() -> None:
         return
 
 
-def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
-    from starlette.middleware import Middleware
+def _application(gr: Any, settings: Settings, visitors: Visitors) -> ASGIApp:
+    from fastapi import FastAPI
 
     from .guard import Guard
+    from .housekeeping import housekeeping
     from .page import ASSETS, build, head
     from .room import Room
 
-    most_upload = settings.limits.megabytes * 1_000_000
     page = build(Room(settings, visitors))
-    page.queue(max_size=None, default_concurrency_limit=None)
-    try:
-        page.launch(
-            server_name=settings.host, server_port=settings.port, share=False, auth=settings.auth,
-            prevent_thread_lock=True, quiet=True, inbrowser=False, pwa=False, mcp_server=False, ssr_mode=False,
-            footer_links=[], run_history=False, enable_monitoring=False, show_error=False,
-            max_file_size=most_upload, allowed_paths=[str(visitors.results)],
-            theme=_theme(gr), css_paths=[ASSETS / "demo.css"], head=head(),
-            app_kwargs={"middleware": [Middleware(Guard, most_upload=most_upload)]},
-        )  # fmt: skip
-    except OSError as error:
-        raise InputError(
-            f"{settings.host}:{settings.port} cannot be used ({error}); choose another --port"
-        ) from None
-    return page
+    page.queue(max_size=_MOST_QUEUED, default_concurrency_limit=None, api_open=False)
+    page.state_session_capacity = _MOST_SESSIONS
+    page.is_running = True  # a mounted page else sends no sign of life to one that waits
+    application = gr.mount_gradio_app(
+        FastAPI(openapi_url=None, lifespan=housekeeping(page, visitors)),
+        page,
+        "/",
+        auth=settings.auth,
+        root_path=settings.root_path,
+        allowed_paths=[str(visitors.results)],
+        max_file_size=settings.limits.megabytes * 1_000_000,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        footer_links=[],
+        theme=_theme(gr),
+        css_paths=[ASSETS / "demo.css"],
+        head=head(),
+    )
+    return Guard(application, settings, visitors)
+
+
+def _started(application: ASGIApp, listening: socket.socket) -> threading.Thread:
+    """Return the thread that serves, once it does. InputError: the server could not be started."""
+    import uvicorn
+
+    from depdis_deploy.serve.connection import AcceptingServer, config_values, connection_limit
+
+    values = config_values(_IDLE_S) | {"lifespan": "on", "log_level": "warning"}
+    config = uvicorn.Config(application, **values)
+    server = AcceptingServer(config, connection_limit(_MOST_CONNECTIONS), _IDLE_S)
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server", daemon=True)
+    serving.start()
+    while not server.started:
+        if not serving.is_alive():
+            raise InputError("the server could not be started; see the lines above")
+        time.sleep(0.01)
+    return serving
 
 
 def _theme(gr: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,11 +28,30 @@ def demo(
     ] = None,
     device: Device = "auto",
     host: Annotated[
-        str, typer.Option(help="The address to serve on; 0.0.0.0 lets others reach it.")
+        str, typer.Option(help="Address to serve on. 0.0.0.0 lets others reach it, and needs --auth.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 7860,
     auth: Annotated[
-        str | None, typer.Option(metavar="NAME:PASSWORD", help="Ask visitors for it.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME:PASSWORD", show_default=False,
+            help="Ask visitors to sign in. Other users of this machine can read the option; the environment "
+            "variable DEPDIS_DEMO_AUTH takes the same value.",
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH", show_default=False,
+            help="Serve the page below this path of a reverse proxy, such as /depdis.",
+        ),
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", show_default=False,
+            help="Accept requests for this host name, such as a reverse proxy's; repeatable.",
+        ),
     ] = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of a file that is sent here.")] = 100,
     max_megapixels: Annotated[
@@ -62,11 +82,13 @@ def demo(
     command.raise_on_sigterm()
     from .app import serve
     from .limits import Limits
-    from .settings import Settings
+    from .settings import Settings, auth_of
 
     serve(
         Settings(
-            models=tuple(model or ()), device=device, host=host, port=port, auth=_name_and_password(auth),
+            models=tuple(model or ()), device=device, host=host, port=port,
+            auth=auth_of(auth, os.environ), root_path=root_path.rstrip("/"),
+            allow_hosts=tuple(name.lower().strip("[]") for name in allow_host or ()),
             limits=Limits(
                 megabytes=max_megabytes, megapixels=max_megapixels, seconds=max_seconds, frames=max_frames,
                 minutes=max_minutes, waiting=max_waiting,
@@ -74,15 +96,6 @@ def demo(
             adapt=tuple(adapt_set or ()),
         )
     )  # fmt: skip
-
-
-def _name_and_password(auth: str | None) -> tuple[str, str] | None:
-    if auth is None:
-        return None
-    name, colon, password = auth.partition(":")
-    if not (name and colon and password):
-        raise command.UsageError("--auth takes NAME:PASSWORD")
-    return name, password
 
 
 def main() -> None:

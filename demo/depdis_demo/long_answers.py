@@ -15,7 +15,7 @@ from depdis_deploy.command import InputError, UsageError
 from .limits import check_video, plain
 from .room import Room
 from .turns import Busy, Ticket, Turns
-from .visitors import Visitor
+from .visitors import UNWATCHED_S, Visitor
 
 
 class Work(Protocol):
@@ -73,7 +73,7 @@ class LongAnswers(ABC, Generic[W]):
 
     def started(self, model: str, event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
         """A video was brought: waiting, progress, then the result."""
-        asked: dict[str, Any] = event._data
+        asked = self.room.asked(event)
         visitor, name = self.room.visitor(request), str(asked.get("name") or "video")
         path = Path(str(asked.get("path") or ""))
         try:
@@ -102,12 +102,14 @@ class LongAnswers(ABC, Generic[W]):
             if visitor.gone.is_set():  # left before it could be cancelled
                 work.cancel()
             while not work.cancelled and not ticket.wait(self.look_every_s):
+                self._cancel_unwatched(work, visitor)
                 yield self.answer("waiting", ahead=ticket.ahead())
             if work.cancelled:
                 yield self.answer("empty")
                 return
             work.start()
             while not work.done(self.look_every_s):
+                self._cancel_unwatched(work, visitor)
                 yield self.answer("working", stopping=work.cancelled, **work.progress())
             work.end()
             yield self.answer("empty") if visitor.gone.is_set() else self.result(work)
@@ -115,6 +117,11 @@ class LongAnswers(ABC, Generic[W]):
             # Gradio closes what was abandoned on its event loop, where nothing may wait.
             visitor.cancel.pop(self.kind, None)
             threading.Thread(target=self._over, args=(work, visitor, ticket), name="over", daemon=True).start()
+
+    def _cancel_unwatched(self, work: W, visitor: Visitor) -> None:
+        """Cancel work whose page is gone without having been closed, such as a client's that died."""
+        if not work.cancelled and visitor.absent_s() > UNWATCHED_S:
+            work.cancel()
 
     def answer(self, state: str, **fields: Any) -> dict[str, Any]:
         """An answer, which differs from all before."""

@@ -28,7 +28,7 @@ _HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 def build(room: Room) -> Blocks:
     """The page of a room; `launch` (app.py) serves it."""
     page: Blocks
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(html_template=_asset("head.html"), apply_default_css=False, js_on_load=None)
         model = _model_choice(room)
         about = AboutAnswers(room)

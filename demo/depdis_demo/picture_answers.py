@@ -66,7 +66,7 @@ class PictureAnswers:
 
     def chosen(self, model: str, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         """A picture was brought, or an example was clicked."""
-        asked: dict[str, Any] = event._data
+        asked = self.room.asked(event)
         visitor, name = self.room.visitor(request), str(asked.get("name") or "picture")
         path = Path(str(asked.get("path") or ""))
         try:

@@ -46,7 +46,7 @@ def started(*options: str) -> Iterator[Started]:
     assert process.stderr is not None
     line = process.stderr.readline()
     try:
-        if line != f"depdis-demo: http://127.0.0.1:{port}/\n":
+        if not line.startswith(f"depdis-demo: http://127.0.0.1:{port}/"):
             raise RuntimeError(line + process.stderr.read())
         yield Started(line.split()[1], process.pid)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
+from typing import Any
 
 import gradio as gr
 
@@ -36,6 +37,10 @@ class Room:
         """What to tell a visitor of the error being handled, which nobody foresaw; all of it goes to stderr."""
         traceback.print_exc()
         return "Something went wrong here; the server's log says what. Try it again, or with another file."
+
+    def asked(self, event: gr.EventData) -> dict[str, Any]:
+        """What the page asks for; nothing where a client sent no object."""
+        return event._data if isinstance(event._data, dict) else {}
 
     def visitor(self, request: gr.Request) -> Visitor:
         """Who asks."""

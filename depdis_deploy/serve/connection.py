@@ -198,6 +198,40 @@ class Acceptor:
             del self._starting[protocol]
 
 
+class AcceptingServer(uvicorn.Server):
+    """uvicorn's server with an `Acceptor` of `Connection`s.
+
+    Args:
+        config: Made of `config_values`.
+        limit: Open connections.
+        timeout_s: Seconds that a connection may be idle or slow.
+    """
+
+    def __init__(self, config: uvicorn.Config, limit: int, timeout_s: float) -> None:
+        super().__init__(config)
+        self.limit, self._timeout_s = limit, timeout_s
+        self._acceptor: Acceptor | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections on the one listening socket."""
+        assert sockets is not None
+        await super().startup(sockets=[])
+        (listening,), state = sockets, self.server_state
+        self._acceptor = Acceptor(
+            listening, state, lambda: Connection(self.config, state, self._timeout_s), self.limit
+        )
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and close as uvicorn does."""
+        self.stop_accepting()
+        await super().shutdown(sockets)
+
+
 def _reject(accepted: socket.socket) -> None:
     with accepted, suppress(OSError):
         accepted.send(_FULL)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from .refusal import Refused
-from .settings import is_local
+from depdis_deploy.listening import host_name, is_local
 
-_HOST = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
+from .refusal import Refused
+
 _PAGES = ("/", "/docs")  # that a link on another site may open
 
 
@@ -25,8 +24,7 @@ def foreign(method: str, path: str, headers: Mapping[bytes, bytes]) -> Refused |
     """
     # HTTP/1.0 has no Host; browsers do not speak it.
     host = headers.get(b"host", b"localhost").decode("latin-1")
-    found = _HOST.fullmatch(host)
-    if found is None or not is_local(found["address"] or found["name"] or ""):
+    if not is_local(host_name(host)):
         # A site can point its own name to this machine (DNS rebinding).
         return Refused(421, f"Host {host[:80]!r}: expected this machine's own address, such as 127.0.0.1")
     origin = headers.get(b"origin", b"").decode("latin-1")

@@ -16,11 +16,11 @@ from typing import NoReturn
 import numpy as np
 import uvicorn
 
-from depdis_deploy.command import InputError
+from depdis_deploy.listening import listen, url_of
 from depdis_deploy.predictor import Predictor
 
 from .app import application
-from .connection import Acceptor, Connection, config_values, connection_limit
+from .connection import AcceptingServer, config_values, connection_limit
 from .logs import log, log_last, set_up
 from .service import Service
 from .settings import Settings
@@ -59,40 +59,21 @@ def serve(predictor: Predictor, settings: Settings, *, log_level: str = "info") 
     return server.status
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 selects a free port.
-
-    Raises:
-        InputError: The address cannot be listened on.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=1024)
-    except (OSError, UnicodeError) as error:
-        # the error's own text repeats the address
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else str(error)
-        raise InputError(
-            f"cannot listen on {host}:{port} ({reason}); choose another --port or --host"
-        ) from None
-
-
 def _warm_up(predictor: Predictor) -> None:
     """Predict once: the first call is the slowest, and a model that cannot run fails here."""
     rule = predictor.manifest.resize
     predictor(np.zeros((rule.height, rule.width, 3), np.uint8))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, with an acceptor that limits connections and a shutdown that ends in time.
+class _Server(AcceptingServer):
+    """Server whose shutdown ends in time.
 
     unanswered: requests for which time ran out; interrupted: the first signal was SIGINT.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, connections: int) -> None:
-        super().__init__(config)
-        self._service, self._limit = service, connections
-        self._acceptor: Acceptor | None = None
+        super().__init__(config, connections, service.settings.timeout_s)
+        self._service = service
         self._until = math.inf
         self.unanswered = 0
         self.interrupted = False
@@ -140,24 +121,17 @@ class _Server(uvicorn.Server):
         os._exit(self.status)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections on the listening socket."""
+        """Accept connections, and log the address."""
         assert sockets is not None
-        await super().startup(sockets=[])
-        (listening,), state, settings = sockets, self.server_state, self._service.settings
-        self._acceptor = Acceptor(
-            listening,
-            state,
-            lambda: Connection(self.config, state, settings.timeout_s),
-            self._limit,
-        )
-        host, port = listening.getsockname()[:2]
+        await super().startup(sockets)
+        settings = self._service.settings
         log(
             "listening",
-            url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+            url=url_of(sockets[0]),
             model=self._service.predictor.choice,
             workers=settings.workers,
             queue=settings.queue,
-            connections=self._limit,
+            connections=self.limit,
         )
 
     async def on_tick(self, counter: int) -> bool:
@@ -170,8 +144,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close all connections: idle ones at once, the others with an error response."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        self.stop_accepting()
         for listening in sockets or ():
             listening.close()
         state = self.server_state

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import UsageError
+from depdis_deploy.listening import check_root_path, is_local
 
 KEY_VARIABLE = "DEPDIS_API_KEY"
 MAX_PIXELS = 16_000_000  # twice 4K
@@ -18,7 +17,6 @@ _GPU_WORKERS = 2  # one image is copied while the other is computed
 _NPZ_BYTES_PER_PIXEL = 13  # uint8 labels and three float32 maps
 _RESPONSE_OVERHEAD = 2**17
 _MIN_RESPONSE_BYTES = 512 * 2**20
-_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +62,7 @@ class Settings:
                 f"--host {self.host} is reachable from other machines: set {KEY_VARIABLE} to a secret that "
                 "clients must send (Authorization: Bearer ...), or listen on 127.0.0.1"
             )
-        parts = self.root_path.split("/")
-        if self.root_path and (not _ROOT_PATH.fullmatch(self.root_path) or {".", ".."} & set(parts)):
-            raise UsageError(
-                f"--root-path {self.root_path[:80]!r}: expected a path that starts with / and consists of "
-                "letters, digits and . _ ~ -, such as /depdis"
-            )
+        check_root_path(self.root_path)
 
     @property
     def max_response_bytes(self) -> int:
@@ -85,16 +78,6 @@ def most_at_once(device: str) -> int:
     """Return how many images to predict in parallel: as many single-threaded calls as there are cores."""
     # Several single-threaded calls have a higher throughput than one multi-threaded call.
     return min(cores(), _MAX_WORKERS) if device in ("auto", "cpu") else _GPU_WORKERS
-
-
-def is_local(host: str) -> bool:
-    """Return whether a host name or address reaches this machine only."""
-    if host.lower().removesuffix(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def key_from(environment: Mapping[str, str]) -> str | None:

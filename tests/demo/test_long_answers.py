@@ -17,7 +17,7 @@ from depdis_demo.adaptation import Adaptation
 from depdis_demo.long_answers import LongAnswers
 from depdis_demo.room import Room
 from depdis_demo.turns import Turns
-from depdis_demo.visitors import Visitor, Visitors
+from depdis_demo.visitors import UNWATCHED_S, Visitor, Visitors
 
 # Says that it has begun, and takes its time to end when it is asked to.
 SLOW_TO_END = """
@@ -108,6 +108,22 @@ def test_who_leaves_or_cancels_before_the_turn_comes_starts_nothing(bench: Bench
     bench.visitors.leave("two")
     assert [answer["state"] for answer in gone] == ["empty"]
     assert [work._process for work in bench.works] == [None, None]
+
+
+def test_work_is_cancelled_when_its_page_is_gone_without_being_closed(bench: Bench) -> None:
+    first, second = bench.run("one"), bench.run("other")
+    with bench.visitors.present("one"):
+        bench.visitors.of("one").seen -= 2 * UNWATCHED_S
+        assert next(first)["state"] == "working"
+        assert next(second)["state"] == "waiting"
+        assert next(first)["state"] == "working"
+        assert not bench.works[0].cancelled
+    for name in ("one", "other"):
+        bench.visitors.of(name).seen -= 2 * UNWATCHED_S
+    assert [answer["state"] for answer in second][-1] == "empty"
+    assert [answer["state"] for answer in first][-1] == "empty"
+    assert [work.cancelled for work in bench.works] == [True, True]
+    assert bench.works[1]._process is None
 
 
 def test_the_server_s_end_waits_for_what_is_at_work(bench: Bench) -> None:

@@ -171,26 +171,3 @@ def test_a_server_that_does_not_answer_is_said_in_plain_words(browser: Browser, 
         with page.expect_download():
             page.get_by_role("button", name="Labels, palette PNG").click()
         assert faults == []
-
-
-def sign_in(page: Page, name: str, password: str) -> None:
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Login").click()
-
-
-def test_a_password_is_asked_and_nothing_is_given_without_it(browser: Browser) -> None:
-    with started("--auth", "anna:correct horse") as served:
-        for address in ("gradio_api/info", "config", "gradio_api/file=/etc/passwd"):
-            assert status(served.address + address) == 401
-        with browser.new_context() as context:
-            page = context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
-            page.goto(served.address)
-            sign_in(page, "anna", "wrong")
-            expect(page.get_by_text("Incorrect")).to_be_visible()
-            expect(page.get_by_label("Username")).to_have_value("")  # Gradio empties the form
-            expect(page.get_by_role("tab", name="Picture")).to_be_hidden()
-            sign_in(page, "anna", "correct horse")
-            page.get_by_role("button", name="Dusk").click()
-            expect(page.get_by_role("heading", name="Dusk")).to_be_visible()

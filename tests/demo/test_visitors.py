@@ -1,13 +1,41 @@
-"""Visitors' files: apart, replaced, deleted; and what an upload may be."""
+"""Visitors' files: apart, replaced, deleted when abandoned; and what an upload may be."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
-from depdis_demo.visitors import Visitors
+from depdis_demo.housekeeping import forget_sessions
+from depdis_demo.storage import remove_left_over
+from depdis_demo.visitors import ABSENT_S, MOST_VISITORS, Visitors
 from depdis_deploy.command import InputError
+from depdis_deploy.folder_lock import LOCK_FILE
+
+
+@pytest.fixture
+def visitors() -> Iterator[Visitors]:
+    made = Visitors(most_bytes=3_000_000)
+    yield made
+    made.close()
+
+
+def uploaded(visitors: Visitors, name: str, size: int = 10) -> Path:
+    """A file where Gradio puts an upload."""
+    path = visitors.uploads / name / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(bytes(size))
+    return path
 
 
 def test_a_visitor_s_files_are_replaced_and_deleted_with_the_page() -> None:
@@ -65,3 +93,146 @@ def test_only_uploads_are_taken_and_two_visitors_may_send_the_same(tmp_path: Pat
         with pytest.raises(InputError, match="did not arrive"):
             visitors.uploaded(path, visitors.of("other").fresh("picture"))
     visitors.close()
+
+
+def test_deletes_files_of_an_absent_visitor(visitors: Visitors) -> None:
+    names = ("left", "open", "at work", "just asked")
+    left, opened, working, asked = (visitors.of(name) for name in names)
+    files = [visitor.fresh("picture") / "a" for visitor in (left, opened, working, asked)]
+    for file, visitor in zip(files, (left, opened, working, asked), strict=True):
+        file.touch()
+        visitor.seen -= ABSENT_S
+    working.cancel["video"] = lambda: None
+    with visitors.present("open"):
+        assert visitors.of("just asked") is asked
+        visitors.expire()
+        assert [file.exists() for file in files] == [False, True, True, True]
+        assert left.gone.is_set()
+        assert visitors.of("left") is not left
+    opened.seen -= ABSENT_S  # it was closed
+    working.cancel.clear()
+    visitors.expire()
+    assert [file.exists() for file in files] == [False, False, False, True]
+
+
+def test_deletes_uploads_that_nobody_used(visitors: Visitors) -> None:
+    old, used = uploaded(visitors, "old"), uploaded(visitors, "used")
+    (visitors.uploads / "tmp_broken_off").touch()
+    kept = visitors.uploaded(str(used), visitors.of("one").fresh("picture"))
+    visitors.expire()
+    assert old.exists()
+    visitors._storage.remove_uploads(before=time.time() + 1)
+    assert list(visitors.uploads.iterdir()) == []
+    assert kept.exists()
+    with pytest.raises(InputError, match="did not arrive"):
+        visitors.uploaded(str(old), visitors.of("one").fresh("picture"))
+
+
+def test_upload_space_is_limited_and_taken_from_the_absent(visitors: Visitors) -> None:
+    def picture(name: str) -> Path:
+        path = visitors.of(name).fresh("picture") / "a"
+        path.write_bytes(bytes(1_000_000))
+        os.link(path, path.with_name("same"))  # counts once
+        return path
+
+    absent, opened = picture("absent"), picture("open")
+    with visitors.present("open"):
+        assert visitors.reserve(900_000)
+        assert not visitors.reserve(900_000)  # space that is reserved is not free
+        visitors.release(900_000)
+        assert visitors.reserve(900_000)
+        visitors.of("absent").seen -= ABSENT_S / 2
+        assert visitors.reserve(900_000)
+        assert (absent.exists(), opened.exists()) == (False, True)
+        assert not visitors.reserve(900_000)
+        assert opened.exists()
+
+
+def test_number_of_visitors_is_limited(visitors: Visitors) -> None:
+    longest = visitors.of("longest")
+    file = longest.fresh("picture") / "a"
+    file.touch()
+    longest.seen -= 1
+    with visitors.present("open"):
+        for number in range(MOST_VISITORS + 10):
+            visitors.of(f"{number:05}" * 20)
+        assert len(visitors.known()) == MOST_VISITORS
+        assert "open" in visitors.known()
+        assert max(map(len, visitors.known())) <= 64
+    assert longest.gone.is_set()
+    assert not file.exists()
+
+
+def test_gradio_forgets_sessions_that_are_unknown() -> None:
+    async def forgotten() -> tuple[set[str], set[str], set[str], set[str]]:
+        with gr.Blocks(analytics_enabled=False) as page:
+            gr.HTML()
+        gr.routes.App.create_app(page)
+        queue, states = page._queue, page.state_holder
+        for session in ("known", "unknown", "waiting"):
+            queue.pending_messages_per_session[session] = None
+            queue.pending_event_ids_session[session] = {session}
+            assert states[session] is not None
+        queue.event_ids_to_events["waiting"] = None
+        page.upload_file_set.add("a")
+        forget_sessions(page, {"known"})
+        assert set(states.time_last_used) == {"known"}
+        return (
+            set(queue.pending_messages_per_session),
+            set(queue.pending_event_ids_session),
+            set(states.session_data),
+            page.upload_file_set,
+        )
+
+    # in a thread of its own: the browser's tests have a loop running in this one
+    with ThreadPoolExecutor(1) as thread:
+        messages, events, states, uploads = thread.submit(asyncio.run, forgotten()).result()
+    assert messages == events == {"known", "waiting"}
+    assert states == {"known"}
+    assert uploads == set()
+
+
+KILLED = """
+import os, signal
+from depdis_demo.visitors import Visitors
+visitors = Visitors()
+(visitors.of("one").fresh("picture") / "a").touch()
+print(visitors.root, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_removes_folders_of_killed_servers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    left = Path(killed.stdout.strip())
+    assert (left / "results").is_dir()
+    running = Visitors()
+    outside = tmp_path / "outside"
+    (outside / LOCK_FILE).parent.mkdir()
+    (outside / LOCK_FILE).touch()
+    (tmp_path / "depdis-demo-aaaaaaaa").symlink_to(outside)
+    (tmp_path / "depdis-demo-empty123").mkdir()
+    for name in ("depdis-demo-unlocked", "depdis-demo-other-name", "else"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    (left / "link").symlink_to(outside)
+    remove_left_over()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "outside",
+        "else",
+        "depdis-demo-aaaaaaaa",
+        "depdis-demo-unlocked",
+        "depdis-demo-other-name",
+        running.root.name,
+    }
+    assert running.results.is_dir()
+    assert (outside / LOCK_FILE).exists()
+    running.close()
+    assert not running.root.exists()

@@ -37,9 +37,9 @@ from serving import (
 from uvicorn.server import ServerState
 
 from depdis_deploy.command import UsageError
+from depdis_deploy.listening import is_local, listen
 from depdis_deploy.serve.connection import Acceptor, Connection, config_values
-from depdis_deploy.serve.server import listen
-from depdis_deploy.serve.settings import Settings, is_local, key_from
+from depdis_deploy.serve.settings import Settings, key_from
 
 KEY = "s3cret-of-the-tests"
 
