@@ -57,7 +57,7 @@ def test_video_too_wide_to_encode_is_reported(tmp_path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = 8400, 16, "yuv420p"
         out.mux(stream.encode(av.VideoFrame(8400, 16, "yuv420p")))
         out.mux(stream.encode())
-    film = Film(Predictor(threads=1), source, tmp_path, "quad", 60)
+    film = Film(Predictor(threads=1), source, tmp_path, "quad", Limits())
     film.start()
     while not film.done(60):
         pass
