@@ -29,18 +29,26 @@ class Terminated(BaseException):
 
 
 def raise_on_sigterm() -> None:
-    """Turn SIGTERM into `Terminated` in the main thread."""
+    """Turn SIGTERM into `Terminated` in the main thread, and SIGHUP (a closed terminal) into SIGTERM."""
 
     def stop(signum: int, frame: object) -> NoReturn:
         raise Terminated
 
+    def hang_up(signum: int, frame: object) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a terminal that closes may send it twice
+        signal.raise_signal(signal.SIGTERM)
+
     signal.signal(signal.SIGTERM, stop)
+    # nohup starts a process with SIGHUP ignored
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def _ignore_signals() -> None:
     """What is asked for while the interpreter ends comes too late, and would only be a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def finite(value: float | None) -> float | None:

@@ -37,7 +37,9 @@ def wait_for_lines(process: subprocess.Popen[str], path: Path, count: int, withi
     raise AssertionError(f"{path.name} did not reach {count} lines: {process.communicate()[1]}")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
 def test_an_interruption_leaves_a_playable_file_of_what_was_done(
     tmp_path: Path, model: Path, drive: Path, number: signal.Signals, status: int
 ) -> None:
