@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -150,8 +150,13 @@ def state(server: Started, folder: Path) -> dict[str, float]:
     """Return what the server holds: memory, threads, descriptors, and what is on the disk."""
     lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
     found = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    files = [path.stat() for kind in ("uploads", "results") for path in (folder / kind).rglob("*.*")]
-    sizes = {(one.st_dev, one.st_ino): one.st_size for one in files}
+    sizes: dict[tuple[int, int], int] = {}
+    for kind in ("uploads", "results"):
+        for parent, _, names in os.walk(folder / kind):
+            for name in names:
+                with suppress(FileNotFoundError):  # removed just now
+                    one = os.lstat(os.path.join(parent, name))
+                    sizes[one.st_dev, one.st_ino] = one.st_size
     return {
         "resident_mb": round(int(found["VmRSS"].split()[0]) / 1024),
         "threads": int(found["Threads"]),
