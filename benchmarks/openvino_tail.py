@@ -25,6 +25,7 @@ import numpy as np
 
 from depdis_deploy.backends import Session, openvino_backend
 from depdis_deploy.backends.cpu import model_name
+from depdis_deploy.backends.model_file import read_model
 from depdis_deploy.backends.openvino_backend import OpenVinoSession
 from depdis_deploy.files import written_whole
 from depdis_deploy.predictor import BUNDLED_INT8, BUNDLED_MODEL
@@ -61,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: dict[str, Any] = {}
     for precision, path in FILES.items():
-        sessions: dict[str, Session] = {form: OpenVinoSession(path, 1, "fp32") for form in FORMS}
+        sessions: dict[str, Session] = {form: OpenVinoSession(read_model(path), 1, "fp32") for form in FORMS}
         for name, outputs in WANTED.items():
             rows[f"{precision}, {name}"] = race(sessions, outputs, arguments.calls)
             print(f"{precision}, {name}: {rows[f'{precision}, {name}']}", flush=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .manifest_faults import fault, resize_fault
+from .manifest_faults import fault, resize_fault, shortened, shown
+from .strict_json import MOST_CHARACTERS, parse_json
 from .taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -41,10 +42,10 @@ class ResizeRule:
 
     def __post_init__(self) -> None:
         if self.kind not in RESIZE_KINDS:
-            raise ManifestError(f"resize kind must be one of {', '.join(RESIZE_KINDS)}, got {self.kind!r}")
+            raise ManifestError(f"resize kind must be one of {', '.join(RESIZE_KINDS)}, got {shown(self.kind)}")
         if self.interpolation not in INTERPOLATIONS:
             raise ManifestError(
-                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {self.interpolation!r}"
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {shown(self.interpolation)}"
             )
         if (wrong := resize_fault(self)) is not None:
             raise ManifestError(wrong)
@@ -86,9 +87,11 @@ class Manifest:
     def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(OUTPUTS)
         if unknown or "labels" not in self.outputs:
-            raise ManifestError(f"outputs are labels and any of {', '.join(OUTPUTS[1:])}, got {self.outputs}")
+            raise ManifestError(
+                f"outputs are labels and any of {', '.join(OUTPUTS[1:])}, got {shown(self.outputs)}"
+            )
         if len(set(self.outputs)) != len(self.outputs):
-            raise ManifestError(f"outputs must differ, got {self.outputs}")
+            raise ManifestError(f"outputs must differ, got {shown(self.outputs)}")
         if (wrong := fault(self)) is not None:
             raise ManifestError(wrong)
 
@@ -106,40 +109,52 @@ class Manifest:
     def from_json(cls, text: str) -> Manifest:
         """The inverse of `to_json`; ManifestError says what is missing or malformed."""
         try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            fields = parse_json(text)
+        except ValueError as error:
             raise ManifestError(f"it is not JSON: {error}") from None
         if not isinstance(fields, dict):
             raise ManifestError(f"expected a JSON object, got {type(fields).__name__}")
-        return cls.from_metadata({_PREFIX + key: json.dumps(value) for key, value in fields.items()})
+        return cls._from_fields(fields)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Manifest:
         """The inverse of `to_metadata`; ManifestError says what is missing or malformed."""
-        found = {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
-        missing = [key for key in ("format_version", *cls.__dataclass_fields__) if key not in found]
+        texts = {key: metadata[_PREFIX + key] for key in _KEYS if _PREFIX + key in metadata}
+        if sum(map(len, texts.values())) > MOST_CHARACTERS:
+            raise ManifestError(f"its metadata has more than {MOST_CHARACTERS} characters")
+        fields = {}
+        for key, text in texts.items():
+            try:
+                fields[key] = parse_json(text)
+            except ValueError as error:
+                raise ManifestError(f"its metadata is not JSON: {_PREFIX}{key}: {error}") from None
+        return cls._from_fields(fields)
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Manifest:
+        missing = [_PREFIX + key for key in _KEYS if key not in fields]
         if missing:
-            raise ManifestError(f"its metadata lacks {', '.join(_PREFIX + key for key in missing)}")
-        try:
-            fields = {key: json.loads(value) for key, value in found.items()}
-        except (ValueError, RecursionError) as error:
-            raise ManifestError(f"its metadata is not JSON: {error}") from None
-        version = fields.pop("format_version")
+            raise ManifestError(f"its metadata lacks {', '.join(missing)}")
+        version = fields["format_version"]
         if version != FORMAT_VERSION:
             raise ManifestError(
-                f"its format version is {version}, this package reads {FORMAT_VERSION}: "
+                f"its format version is {shown(version)}, this package reads {FORMAT_VERSION}: "
                 "export it again or install the package version that made it"
             )
+        found = {key: fields[key] for key in cls.__dataclass_fields__}
         try:
-            taxonomy = fields.pop("taxonomy")
-            fields["taxonomy"] = Taxonomy(
+            taxonomy = found["taxonomy"]
+            found["taxonomy"] = Taxonomy(
                 tuple(taxonomy["names"]), tuple((r, g, b) for r, g, b in taxonomy["palette"])
             )
-            fields["resize"] = ResizeRule(**fields["resize"])
+            found["resize"] = ResizeRule(**found["resize"])
             for key in ("outputs", "mean_bgr", "depth_range_m"):
-                fields[key] = tuple(fields[key])
-            return cls(**{key: fields[key] for key in cls.__dataclass_fields__})
+                found[key] = tuple(found[key])
+            return cls(**found)
         except ManifestError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise ManifestError(f"its metadata is malformed: {error}") from None
+            raise ManifestError(f"its metadata is malformed: {shortened(str(error))}") from None
+
+
+_KEYS = ("format_version", *Manifest.__dataclass_fields__)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from .command import UsageError
 from .manifest import Manifest
+from .sizes import LONGEST_SIDE
 
 _LOG_2_PI = math.log(2 * math.pi)
+_MOST_COMPONENTS = 256  # of a class; the paper's mixtures have 5
 
 
 def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -33,6 +35,8 @@ def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int
         weights, means, variances = _of_class(fields, manifest.taxonomy.index(name))
         rows, columns = map(int, fields["grid"])
         to_probability = float(fields.get("scale", 1e6))
+        if not (0 < rows <= LONGEST_SIDE and 0 < columns <= LONGEST_SIDE and math.isfinite(to_probability)):
+            raise ValueError("grid or scale out of range")
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise UsageError("this model's mixtures are malformed; export it again") from None
     width, height = size
@@ -48,10 +52,16 @@ def class_density(manifest: Manifest, name: str, depth_m: float, size: tuple[int
 
 
 def _of_class(fields: Mapping[str, Any], index: int) -> tuple[NDArray[np.float64], ...]:
-    """Weights (K,), means and variances (K, 3) of one class. ValueError: they are not of these shapes."""
+    """Weights (K,), means and variances (K, 3) of one class. ValueError: other shapes, or impossible values."""
     found = [np.array(fields[key][index], np.float64) for key in ("weights", "means", "variances")]
     components = found[0].size
     if [part.shape for part in found] != [(components,), (components, 3), (components, 3)]:
         raise ValueError("shapes that do not fit")
+    if not 1 <= components <= _MOST_COMPONENTS:
+        raise ValueError("too many components")
     found[2][:, 2] = np.maximum(found[2][:, 2], float(fields.get("variance_floor", 0.0)))
+    if not all(np.isfinite(part).all() for part in found):
+        raise ValueError("values that are not finite")
+    if (found[0] < 0).any() or (found[2] <= 0).any():
+        raise ValueError("negative weights or variances")
     return tuple(found)

@@ -35,7 +35,8 @@ class Taxonomy:
         ):
             raise ValueError("class names are printable, of 1 to 100 letters")
         if len(set(self.names)) != len(self.names):
-            raise ValueError(f"class names must differ, got {', '.join(self.names)}")
+            twice = next(name for index, name in enumerate(self.names) if name in self.names[:index])
+            raise ValueError(f"class names must differ, got {twice!r} twice")
         if len(self.palette) != len(self.names):
             raise ValueError(f"{len(self.names)} classes need as many colours, got {len(self.palette)}")
         if any(len(colour) != 3 or not all(map(_is_level, colour)) for colour in self.palette):

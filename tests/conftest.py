@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,23 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 # A test run in the background of a shell is given an ignored SIGINT, and would hand it down to what it starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def own_cache() -> None:
+    """Keep this package's notes out of the user's cache; the rest, such as compiled kernels, is shared."""
+    if os.environ.get("DEPDIS_TEST_CACHE"):  # a worker of pytest-xdist, or a test run inside another one
+        return
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    (users / "depdis-deploy").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="depdis-cache-"))
+    for entry in users.iterdir():
+        if entry.name != "depdis":
+            (folder / entry.name).symlink_to(entry)
+    os.environ["XDG_CACHE_HOME"] = os.environ["DEPDIS_TEST_CACHE"] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+own_cache()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,6 +49,7 @@ def open_chosen(
 ) -> tuple[Session, str]:  # fmt: skip
     """The session, and why its engine and arithmetic were chosen.
 
+    A model from outside the package is checked, and once for each engine run in a child process with limits.
     threads: of one call on the CPU; None: all cores. engine: auto, onnxruntime or openvino. precision: auto, or
     fp32, bf16 or int8 to insist on it. trust_engine: load a TensorRT engine though it was not built here.
     InputError: not such a model, or no such device; UsageError: a word of another form.
@@ -62,13 +63,18 @@ def open_chosen(
         return _open_tensorrt(path, device, engine, precision, trusted=trust_engine)
     if suffix == ".xml" and device.isdecimal():
         raise UsageError(f"device {device}: an OpenVINO model runs on the CPU here; export to .onnx for a GPU")
-    manifest = Manifest.from_metadata(_metadata(path, suffix))
+    from .model_file import read_model
+    from .trial import require_trial
+
+    file = read_model(path)
+    manifest = file.manifest
     wants_gpu = suffix == ".onnx" and device == "auto" and engine != "openvino" and precision != "bf16"
     choice = choose(manifest, suffix, device, engine, precision, gpu=wants_gpu and has_gpu())
     if choice.engine == "onnxruntime":
         from .onnxruntime_backend import OnnxRuntimeSession
 
-        session = OnnxRuntimeSession(path, device, threads)
+        require_trial(file, "onnxruntime", "fp32", threads)
+        session = OnnxRuntimeSession(file, device, threads)
         if wants_gpu and session.device == "cpu":
             # None in spite of the GPU's onnxruntime, which has warned of the cause.
             choice = choose(manifest, suffix, device, engine, precision, gpu=False)
@@ -76,13 +82,20 @@ def open_chosen(
             return session, choice.reason
     from .openvino_backend import OpenVinoSession
 
-    return OpenVinoSession(path, threads, choice.arithmetic), choice.reason
+    require_trial(file, "openvino", choice.arithmetic, threads)
+    return OpenVinoSession(file, threads, choice.arithmetic), choice.reason
 
 
 def describe(path: Path | str) -> Manifest:
     """What a model file says of itself, read without its engine. InputError: it is no exported model."""
     path = Path(path)
-    return Manifest.from_metadata(_metadata(path, _checked_suffix(path, "auto")))
+    if _checked_suffix(path, "auto") == ".engine":
+        from .engine_key import read_key
+
+        return read_key(path).manifest
+    from .model_file import read_model
+
+    return read_model(path).manifest
 
 
 def _open_tensorrt(
@@ -118,22 +131,13 @@ def has_gpu() -> bool:
     return gpu_available()
 
 
-def _metadata(path: Path, suffix: str) -> Mapping[str, str]:
-    if suffix == ".xml":
-        from .openvino_backend import beside
-
-        return beside(path)
-    from .onnx_file import checked_metadata
-
-    return checked_metadata(path, path.read_bytes())
-
-
 def _checked_suffix(path: Path, engine: str) -> str:
     expected = ", ".join(SUFFIXES)
     if not path.exists():
         raise InputError(f"{path}: no such model file; expected an exported model ({expected})")
     if not path.is_file():
-        raise InputError(f"{path}: expected an exported model file ({expected}), got a folder")
+        found = "a folder" if path.is_dir() else "something that is not a regular file"
+        raise InputError(f"{path}: expected an exported model file ({expected}), got {found}")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(

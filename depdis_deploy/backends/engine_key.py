@@ -11,6 +11,8 @@ from typing import Any
 
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import Manifest, ManifestError
+from depdis_deploy.manifest_faults import shortened, shown
+from depdis_deploy.strict_json import MOST_CHARACTERS, parse_json
 
 FORMAT_VERSION = 1
 # Only TensorRT-RTX builds for GPUs that are not there.
@@ -92,10 +94,11 @@ def read_key(engine: Path) -> Key:
             "here by depdis-export MODEL.onnx --trt"
         )
     try:
-        fields = json.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            fields = parse_json(file.read(MOST_CHARACTERS + 1).decode("utf-8"))
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
-            raise ValueError(f"its format version is {version}, this package reads {FORMAT_VERSION}")
+            raise ValueError(f"its format version is {shown(version)}, this package reads {FORMAT_VERSION}")
         fields["manifest"] = Manifest.from_json(json.dumps(fields["manifest"]))
         corners = {name: _shape(fields["profile"][name]) for name in ("min", "opt", "max")}
         fields["profile"] = Profile(**corners)
@@ -103,15 +106,15 @@ def read_key(engine: Path) -> Key:
         return _checked(Key(**fields))
     except (ManifestError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: not a key of depdis-export: {error}; build the engine again by depdis-export MODEL.onnx "
-            "--trt"
+            f"{path}: not a key of depdis-export: {shortened(str(error))}; build the engine again by "
+            "depdis-export MODEL.onnx --trt"
         ) from None
 
 
 def _shape(sizes: Sequence[Any]) -> Shape:
     batch, height, width, channels = (int(size) for size in sizes)
     if min(batch, height, width) < 1 or channels != 3:
-        raise ValueError(f"frames are (N, H, W, 3), got {sizes}")
+        raise ValueError(f"frames are (N, H, W, 3), got {shown(sizes)}")
     return batch, height, width, channels
 
 

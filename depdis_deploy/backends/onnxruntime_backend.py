@@ -12,30 +12,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from depdis_deploy.command import InputError, one_line
+from depdis_deploy.command import InputError
 
 from .cpu import cores
-from .onnx_file import checked_metadata
+from .engine_message import one_line_of
+from .model_file import ModelFile
 from .onnxruntime_binding import BoundCalls
+from .session_checks import OutputCheck, SizeLimit
 
 _GPU = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _WARNINGS, _SILENT = 2, 4  # levels of its log; the first is its default
 _LAYERS = ("Conv", "QLinearConv", "ConvTranspose", "MatMul", "Gemm")
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}  # its names of element types -> numpy's
 
 
 class OnnxRuntimeSession:
-    """One model in onnxruntime; see `backends.Session`. The file is checked before the engine sees it."""
+    """One model in onnxruntime; see `backends.Session`."""
 
     engine = "onnxruntime"
     arithmetic = "fp32"
 
-    def __init__(self, path: Path, device: str, threads: int | None) -> None:
-        self._path = path
-        data = path.read_bytes()
-        self.metadata: Mapping[str, str] = checked_metadata(path, data)
-        onnxruntime = _import()
-        session = _session(onnxruntime, path, data, device, threads)
+    def __init__(self, file: ModelFile, device: str, threads: int | None) -> None:
+        self._path = path = file.path
+        self.metadata: Mapping[str, str] = file.metadata
+        onnxruntime = import_onnxruntime()
+        session = _session(onnxruntime, path, file.data, device, threads)
         self._bound: BoundCalls | None = None
         self.device = "cpu"
         if _GPU in session.get_providers():
@@ -50,11 +52,20 @@ class OnnxRuntimeSession:
             found = ", ".join(f"{given.name} {given.type}" for given in inputs)
             raise InputError(f"{path}: expected one input, frames of uint8, got {found}")
         self.input_shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+        self._outputs = OutputCheck(path, file.manifest)
+        self._outputs.signature(
+            {
+                output.name: (_DTYPES.get(output.type, output.type), len(output.shape) or None)
+                for output in session.get_outputs()
+            }
+        )
+        self._limit = SizeLimit(path, file.sizes.check if file.sizes else None)
 
     def run(self, frames: NDArray[np.uint8], outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
         names = list(self.output_names if outputs is None else outputs)
         options = None if len(names) == len(self.output_names) else self._path_only
+        self._limit.check(frames.shape)
         try:
             if self._bound is not None:
                 found = self._bound.run(frames, names, options)
@@ -63,9 +74,11 @@ class OnnxRuntimeSession:
         except Exception as error:  # onnxruntime's errors have no base class of their own
             size = "x".join(map(str, frames.shape))
             raise InputError(
-                f"{self._path}: onnxruntime cannot run it on frames of {size}: {one_line(error)}"
+                f"{self._path}: onnxruntime cannot run it on frames of {size}: {one_line_of(error)}"
             ) from None
-        return dict(zip(names, found, strict=True))
+        maps = dict(zip(names, found, strict=True))
+        self._outputs.maps(frames.shape, maps)
+        return maps
 
 
 def _session(onnxruntime: Any, path: Path, data: bytes, device: str, threads: int | None) -> Any:
@@ -95,7 +108,7 @@ def _made(onnxruntime: Any, path: Path, data: bytes, options: Any, providers: li
         # Its own way of falling back to the CPU, when loading or in the midst of a run, is a line on stdout.
         return onnxruntime.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no base class of their own
-        raise InputError(f"{path}: onnxruntime cannot load this model: {one_line(error)}") from None
+        raise InputError(f"{path}: onnxruntime cannot load this model: {one_line_of(error)}") from None
 
 
 def refuse_layers_on_cpu(session: Any, path: Path, device: str) -> None:
@@ -119,7 +132,8 @@ def refuse_layers_on_cpu(session: Any, path: Path, device: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=6)
 
 
-def _import() -> Any:
+def import_onnxruntime() -> Any:
+    """The package. InputError: it is not installed."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -177,7 +191,7 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
 
 def gpu_available() -> bool:
     """Whether the installed onnxruntime has its part for NVIDIA GPUs."""
-    return _GPU in _import().get_available_providers()
+    return _GPU in import_onnxruntime().get_available_providers()
 
 
 def _no_gpu(device: str, cause: str) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
-from depdis_deploy.manifest import Manifest, ManifestError
 
 from .cpu import cores
-from .onnx_file import checked_metadata
+from .engine_message import one_line_of
+from .model_file import ModelFile
+from .onnx_file import RejectedGraphError, shown
+from .onnx_sizes import largest_tensor
 from .openvino_tail import rows_by_product
+from .session_checks import OutputCheck, SizeLimit
 
 # Compiled for one size each, so many sizes of a dynamic model; from then on it is compiled once for any size.
 _MOST_SIZES = 3
@@ -34,12 +37,10 @@ class OpenVinoSession:
     engine = "openvino"
     device = "cpu"
 
-    def __init__(self, path: Path, threads: int | None, arithmetic: str) -> None:
-        self._path = path
+    def __init__(self, file: ModelFile, threads: int | None, arithmetic: str) -> None:
+        self._path = path = file.path
         self.arithmetic = arithmetic
-        self.metadata: Mapping[str, str] = (
-            beside(path) if path.suffix.lower() == ".xml" else checked_metadata(path, path.read_bytes())
-        )
+        self.metadata: Mapping[str, str] = file.metadata
         openvino = import_openvino()
         self._openvino = openvino
         self._core = openvino.Core()
@@ -49,19 +50,28 @@ class OpenVinoSession:
         try:
             self._model = self._core.read_model(path)
         except RuntimeError as error:
-            raise InputError(f"{path}: OpenVINO cannot load this model: {_cause(error)}") from None
+            cause = one_line_of(error, last=True)
+            raise InputError(f"{path}: OpenVINO cannot load this model: {cause}") from None
         inputs = self._model.inputs
         if (
             len(inputs) != 1
             or "frames" not in inputs[0].get_names()
             or inputs[0].element_type.to_string() != "u8"
         ):
-            found = ", ".join(f"{given.any_name} {given.element_type.to_string()}" for given in inputs)
+            found = ", ".join(
+                f"{', '.join(given.get_names())} {given.element_type.to_string()}" for given in inputs
+            )
             raise InputError(f"{path}: expected one input, frames of u8, got {found}")
         self.input_shape = tuple(
             size.get_length() if size.is_static else None for size in inputs[0].partial_shape
         )
-        self.output_names = tuple(output.any_name for output in self._model.outputs)
+        self._outputs = OutputCheck(path, file.manifest)
+        self.output_names = tuple(self._name(output, file.manifest.outputs) for output in self._model.outputs)
+        if len(set(self.output_names)) < len(self.output_names):
+            raise InputError(f"{path}: two of its outputs have the same tensor name; export it again")
+        self._outputs.signature(dict(zip(self.output_names, map(_kind, self._model.outputs), strict=True)))
+        check = file.sizes.check if file.sizes else self._check_sizes
+        self._limit = SizeLimit(path, None if file.bundled else check)
         self._settings = _settings(threads, arithmetic)
         self._compiled: dict[tuple[tuple[int, ...] | None, tuple[str, ...]], Any] = {}
         self._compiling = threading.Lock()
@@ -73,13 +83,46 @@ class OpenVinoSession:
         """(N, H, W, 3) uint8 RGB -> the outputs named (None: all), by name; no others are computed."""
         names = tuple(self.output_names if outputs is None else outputs)
         try:
+            self._limit.check(frames.shape)
             found = self._infer(self._compile(frames.shape, names), np.ascontiguousarray(frames))
         except RuntimeError as error:
             size = "x".join(map(str, frames.shape))
             raise InputError(
-                f"{self._path}: OpenVINO cannot run it on frames of {size}: {_cause(error)}"
+                f"{self._path}: OpenVINO cannot run it on frames of {size}: {one_line_of(error, last=True)}"
             ) from None
-        return {name: found[index] for index, name in enumerate(names)}
+        maps = {name: found[index] for index, name in enumerate(names)}
+        self._outputs.maps(frames.shape, maps)
+        return maps
+
+    def _name(self, output: Any, promised: Sequence[str]) -> str:
+        """An output's tensor name, of several the promised one; InputError where it has none."""
+        names = output.get_names()
+        if not names:
+            raise InputError(
+                f"{self._path}: an output of this OpenVINO model has no tensor name; export it again by "
+                "depdis-export"
+            )
+        return next((name for name in promised if name in names), min(names))
+
+    def _check_sizes(self, shape: tuple[int, ...]) -> None:
+        """RejectedGraphError for a tensor that is too large for frames of that shape, or of unknown size."""
+        with self._compiling:
+            model = self._model.clone()
+        model.reshape({"frames": list(shape)})
+        constants = 0
+        for node in model.get_ordered_ops():
+            for output in node.outputs():
+                inferred = output.get_partial_shape()
+                where = f"its layer {shown(node.get_friendly_name())} ({node.get_type_name()})"
+                if inferred.is_dynamic:
+                    raise RejectedGraphError(f"{where} makes a tensor of unknown size")
+                elements = math.prod(inferred.to_shape())
+                if node.get_type_name() == "Constant":
+                    constants += elements
+                elif elements > (most := largest_tensor(shape, constants)):
+                    raise RejectedGraphError(
+                        f"{where} makes a tensor of {elements} elements, where at most {most} are supported"
+                    )
 
     def layer_precisions(self, shape: tuple[int, ...]) -> Counter[str]:
         """What the convolutions are computed in, for frames of `shape`: as the compiled graph says."""
@@ -122,23 +165,8 @@ class OpenVinoSession:
 
 
 # Its words for precisions -> ours.
+_DTYPES = {"u8": "uint8", "f32": "float32"}
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "i8": "int8"}
-
-
-def beside(path: Path) -> dict[str, str]:
-    """The metadata in the `.json` beside an OpenVINO model; InputError where it or the weights are missing."""
-    for suffix, what in ((".json", "manifest"), (".bin", "weights")):
-        if not path.with_suffix(suffix).is_file():
-            raise InputError(
-                f"{path}: its {what} {path.with_suffix(suffix).name} is not beside it; export it again by "
-                "depdis-export, and keep its three files together"
-            )
-    try:
-        return Manifest.from_json(path.with_suffix(".json").read_text("utf-8")).to_metadata()
-    except (ManifestError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path.with_suffix('.json')}: not a manifest of depdis-export: {error}; export the model again"
-        ) from None
 
 
 def _settings(threads: int | None, arithmetic: str) -> dict[str, Any]:
@@ -151,6 +179,12 @@ def _settings(threads: int | None, arithmetic: str) -> dict[str, Any]:
         # Pinned threads fight with those that decode and draw.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _kind(port: Any) -> tuple[str, int | None]:
+    """(element type in numpy's terms, rank) of an output."""
+    rank, kind = port.get_partial_shape().rank, port.element_type.to_string()
+    return _DTYPES.get(kind, kind), rank.get_length() if rank.is_static else None
 
 
 def import_openvino() -> Any:
@@ -179,9 +213,3 @@ def _imported() -> Any:
         if hidden:
             del sys.modules["openvino_telemetry"]
     return openvino
-
-
-def _cause(error: RuntimeError) -> str:
-    """Its messages begin with the source lines that raised them; the cause is the last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -16,7 +16,7 @@ from depdis_deploy.terminal import write_err
 from .cuda import Gpu, find_gpu
 from .engine_key import NATIVE, RTX, Key, Profile, Shape, beside, differences, read_key, sha256
 from .local_engines import built_here, remember
-from .onnx_file import checked_metadata
+from .model_file import read_model
 from .tensorrt_backend import TensorRtSession
 from .tensorrt_build import Target, build, choose_target, described
 from .tensorrt_graph import Graph, read_graph
@@ -69,8 +69,8 @@ def make_engine(
     built; nothing is left then, and what was there before stays.
     """
     wishes = wishes or Wishes()
-    data = onnx.read_bytes()
-    manifest = Manifest.from_metadata(checked_metadata(onnx, data))
+    file = read_model(onnx)
+    data, manifest = file.data, file.manifest
     name = name or onnx.name
     tensorrt, target = builder(wishes, device)
     gpu = None if target.gpu is None else target.gpu.name

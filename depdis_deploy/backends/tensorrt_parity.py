@@ -30,9 +30,9 @@ def agreement(engine: Session, onnx: Path, key: Key) -> list[dict[str, Any]] | N
     """
     if find_spec("onnxruntime") is None:
         return None
-    from .onnxruntime_backend import OnnxRuntimeSession
+    from . import open_session
 
-    reference = OnnxRuntimeSession(onnx, "cpu", None)
+    reference = open_session(onnx, "cpu", engine="onnxruntime")
     corners = dict.fromkeys((key.profile.min, key.profile.opt, key.profile.max))
     return [measured(engine, reference, street_frames(shape), key.bounds) for shape in corners]
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from depdis_deploy.backends.onnx_file import checked_metadata
+from depdis_deploy.backends import describe
 from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, builder, make_engine, own_key
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
-from depdis_deploy.manifest import Manifest
 from depdis_deploy.terminal import write_err, write_out
 
 from .bounds import BOUNDS
@@ -18,7 +17,7 @@ from .bounds import BOUNDS
 
 def from_onnx(source: Path, engine: Path, wishes: Wishes, precision: str | None) -> None:
     """Build `engine` from a file of depdis-export, in its precision; InputError where another is wanted."""
-    manifest = Manifest.from_metadata(checked_metadata(source, source.read_bytes()))
+    manifest = describe(source)
     if precision is not None and precision != manifest.precision:
         raise InputError(
             f"{source}: is {manifest.precision}, and an engine has its file's precision: export the checkpoint "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from depdis_deploy.backends import Session, open_session
+from depdis_deploy.command import InputError
 from depdis_deploy.manifest import OUTPUTS, Manifest
 from depdis_training.deployed import DeployedOutput
 from depdis_training.evaluation import confusion, mean_iou
@@ -218,8 +220,11 @@ def verify(
     names = session.output_names
     if tuple(names) != tuple(manifest.outputs):
         raise ParityError(f"outputs should be {', '.join(manifest.outputs)}, are {', '.join(names)}")
-    rows = [compare(reference, session.run(reference.frames), kind) for reference in shapes]
-    street = street_score(session, manifest, streets, kind) if BOUNDS[kind].miou_lost is not None else None
+    try:
+        rows = [compare(reference, session.run(reference.frames), kind) for reference in shapes]
+        street = street_score(session, manifest, streets, kind) if BOUNDS[kind].miou_lost is not None else None
+    except InputError as error:  # such as outputs that are not finite
+        raise ParityError(str(error)) from None
     return Figures(f"{engine} {arithmetic}".removesuffix(" auto"), rows, street)
 
 
@@ -267,14 +272,22 @@ def as_record(own: Figures, others: Sequence[Figures] = ()) -> dict[str, Any]:
     return {
         "against": f"torch {torch.__version__}",
         "bounds": asdict(BOUNDS[own.shapes[0].bounds]),
-        "shapes": [asdict(row) for row in own.shapes],
-        "street": asdict(own.street) if own.street else None,
+        "shapes": [_fields(row) for row in own.shapes],
+        "street": _fields(own.street) if own.street else None,
         "engines": {
             figures.engine: {
                 "held": not figures.breaches(),
-                "shapes": [asdict(row) for row in figures.shapes],
-                "street": asdict(figures.street) if figures.street else None,
+                "shapes": [_fields(row) for row in figures.shapes],
+                "street": _fields(figures.street) if figures.street else None,
             }
             for figures in others
         },
+    }
+
+
+def _fields(row: Parity | StreetScore) -> dict[str, Any]:
+    """A row's fields; null for what is not a finite number, which JSON has no word for."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in asdict(row).items()
     }

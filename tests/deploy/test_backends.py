@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import graph, manifest, write_tiny_model
 
 from depdis_deploy.backends import onnxruntime_backend, open_session
-from depdis_deploy.backends.onnx_file import NotOnnxError, read_onnx
+from depdis_deploy.backends.onnx_file import NotOnnxError, RejectedGraphError, read_graph, read_metadata
 from depdis_deploy.backends.onnxruntime_binding import BoundCalls
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
@@ -66,31 +66,47 @@ def in_a_function() -> onnx.ModelProto:
     return model
 
 
-@pytest.mark.parametrize("make", [hidden_in_a_branch, in_an_initializer, in_a_function])
-def test_external_data_is_refused_wherever_it_is(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (hidden_in_a_branch, "'If' has a nested graph"), (in_an_initializer, "external data"),
+        (in_a_function, "local functions"),
+    ],
+)  # fmt: skip
+def test_external_data_is_refused_wherever_it_is(tmp_path: Path, make: Any, words: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(make().SerializeToString())
-    with pytest.raises(InputError, match="external data"):
+    with pytest.raises(InputError, match=words):
         open_session(path, "cpu")
 
 
-def test_the_walk_reads_what_onnx_reads(model: Path) -> None:
-    file = read_onnx(model.read_bytes())
-    props = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
-    assert file.metadata == props
-    assert not file.external_data
-    assert Manifest.from_metadata(file.metadata) == manifest()
+def test_reader_decodes_metadata_and_graph_as_onnx_does(model: Path) -> None:
+    metadata, graph = read_metadata(model.read_bytes()), read_graph(model.read_bytes())
+    expected = onnx.load(model)
+    assert metadata == {entry.key: entry.value for entry in expected.metadata_props}
+    assert Manifest.from_metadata(metadata) == manifest()
+    assert graph.opset == 18
+    assert [value.name for value in (*graph.inputs, *graph.outputs)] == ["frames", *manifest().outputs]
+    assert graph.inputs[0].shape == (None, None, None, 3)
+    for node, given in zip(graph.nodes, expected.graph.node, strict=True):
+        assert (node.operator, node.inputs, node.outputs) == (
+            given.op_type, tuple(given.input), tuple(given.output)
+        )  # fmt: skip
+        assert node.attributes == {entry.name: helper.get_attribute_value(entry) for entry in given.attribute}
+    for entry in expected.graph.initializer:
+        np.testing.assert_array_equal(graph.initializers[entry.name].values, numpy_helper.to_array(entry))
 
 
 def test_every_cut_of_a_model_is_no_model(model: Path) -> None:
     data = model.read_bytes()
     for end in range(0, len(data), max(1, len(data) // 97)):
         try:
-            file = read_onnx(data[:end])
-        except NotOnnxError:
+            metadata = read_metadata(data[:end])
+            read_graph(data[:end])
+        except (NotOnnxError, RejectedGraphError):
             continue
         # a cut between two fields is a valid message: its metadata is short of what the manifest needs
-        assert len(file.metadata) < len(manifest().to_metadata())
+        assert len(metadata) < len(manifest().to_metadata())
 
 
 class Trap:

@@ -202,7 +202,7 @@ def test_a_film_up_to_a_time(tmp_path: Path, call: Call) -> None:
     ("words", "said"),
     [
         (("--segment", "10m"), "--segment is for cameras"), (("--duration", "soon"), "--duration takes"),
-        (("--segment", "0"), "--segment takes"), (("--retry", "-1"), "--retry takes"),
+        (("--segment", "0"), "--segment: expected"), (("--retry", "-1"), "--retry takes"),
     ],
 )  # fmt: skip
 def test_times_that_are_wrong_usage(tmp_path: Path, call: Call, words: tuple[str, str], said: str) -> None:

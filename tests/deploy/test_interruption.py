@@ -15,8 +15,9 @@ import pytest
 from calling import ROOT, start_infer
 from clips import images, make_clip, write_picture
 from PIL import Image
-from tiny_model import write_hanging_model
+from test_trial import slow_model
 
+from depdis_deploy.backends.trial import vouch
 from depdis_deploy.folder_lock import LOCK_FILE
 
 _DROP, _OVERRIDE = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
@@ -62,8 +63,9 @@ def test_an_interruption_leaves_a_playable_file_of_what_was_done(
 def test_second_signal_ends_at_once_while_the_model_hangs(
     tmp_path: Path, drive: Path, number: signal.Signals, status: int
 ) -> None:
-    hanging = write_hanging_model(tmp_path / "hanging.onnx")
-    with start_infer(drive, "--model", hanging, "--outdir", tmp_path / "out") as process:
+    slow = slow_model(tmp_path / "slow.onnx")
+    vouch(slow)
+    with start_infer(drive, "--model", slow, "--outdir", tmp_path / "out") as process:
         try:
             while process.poll() is None and not (tmp_path / "out" / LOCK_FILE).exists():
                 time.sleep(0.01)

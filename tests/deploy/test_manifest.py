@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ def test_a_manifest_goes_round_whole() -> None:
         ("outputs", ["labels", "labels"], "differ"), ("outputs", ["labels", []], "malformed"),
         ("outputs", ["depth"], "labels"), ("dynamic", "yes", "dynamic"), ("mean_bgr", [1, 2], "mean_bgr"),
         ("mean_bgr", ["a", "b", "c"], "mean_bgr"), ("canonical_focal_px", 0, "canonical_focal_px"),
-        ("canonical_focal_px", float("nan"), "canonical_focal_px"), ("canonical_focal_px", [], "canonical"),
-        ("depth_range_m", [0, float("inf")], "depth_range_m"), ("depth_range_m", [5, 1], "depth_range_m"),
+        ("canonical_focal_px", float("nan"), "finite"), ("canonical_focal_px", [], "canonical"),
+        ("depth_range_m", [0, float("inf")], "finite"), ("depth_range_m", [5, 1], "depth_range_m"),
         ("precision", "fp32\nerror: forged", "precision"), ("backbone", 3, "backbone"),
         ("density", [1], "density"),
         ("versions", [], "versions"), ("parity", [], "parity"), ("parity.engines", {"openvino": []}, "engines"),
@@ -38,6 +39,23 @@ def test_a_manifest_goes_round_whole() -> None:
         ("taxonomy.palette", [[0, 0, 0.5]] * 3, "whole"), ("taxonomy.palette", [1, 2, 3], "malformed"),
         ("taxonomy", [], "malformed"), ("taxonomy", None, "malformed"),
         ("format_version", "1", "format version"),
+        # nothing in a message is longer than a line, however large it is in the file
+        ("format_version", [[0] * 1000] * 1000, "format version"), ("format_version", "x" * 10**6, "format"),
+        ("resize.kind", "x" * 10**6, "kind"), ("resize.interpolation", [[0] * 1000] * 1000, "interpolation"),
+        (f"resize.{'x' * 10**6}", 1, "malformed"), ("outputs", "x" * 10**6, "outputs"),
+        ("outputs", ["labels"] * 10**5, "differ"), ("resize.width", 10**39, "at most"),
+        ("resize.width", [[0] * 1000] * 1000, "whole numbers"), ("resize.width", 8193, "sides of at most 8192"),
+        ("taxonomy.names", [f"{index}" for index in range(256)], "1 to 255 classes"),
+        ("taxonomy.names", ["same" * 20] * 255, "same.* twice"),
+        ("taxonomy.names", ["\ud800", "b", "c"], "printable"),
+        ("taxonomy.palette", [[0, 0, 256]] * 3, "0..255"),
+        ("taxonomy.palette", [[0, 0]] * 3, "malformed"), ("taxonomy.palette", ["abc"] * 3, "whole"),
+        ("mean_bgr", "abc", "mean_bgr"), ("mean_bgr", [1, 2, [3]], "mean_bgr"), ("mean_bgr", 5, "malformed"),
+        ("depth_range_m", {"a": 1, "b": 2}, "depth_range_m"), ("canonical_focal_px", 10**30, "canonical"),
+        ("backbone", "x" * 10**6, "backbone"), ("backbone", "a\nerror: forged", "backbone"),
+        ("source_sha256", "\ud800", "source_sha256"), ("versions", {"torch": 2}, "versions"),
+        ("versions", {"x" * 10**6: "1"}, "versions"), ("parity.shapes", [{"batch": 2**70}], "shapes"),
+        ("parity.shapes", [{"batch": 0}], "shapes"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(where: str, value: Any, says: str) -> None:
@@ -52,9 +70,27 @@ def test_what_makes_no_sense_is_refused(where: str, value: Any, says: str) -> No
     assert len(str(refusal.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "9" * 5000, "[" * 100_000, '{"a": ' * 50_000, "\x00"])
+DEEP = "[" * 40 + "]" * 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "9" * 5000, "[" * 100_000, '{"a": ' * 50_000, "\x00", DEEP, "-1e999", "NaN",
+        f'{{"shapes": {DEEP}}}', '{"a": ' * 40 + "1" + "}" * 40, '{"shapes": [], "shapes": []}',
+        '{"shapes": -Infinity}', '{"shapes": ' + "1" * 41 + "}", " " * 5 * 2**20,
+    ],
+    ids=range(17),
+)  # fmt: skip
 def test_what_is_no_manifest_is_refused(text: str) -> None:
-    with pytest.raises(ManifestError):
+    with pytest.raises(ManifestError) as whole:
         Manifest.from_json(text)
-    with pytest.raises(ManifestError):
+    with pytest.raises(ManifestError) as part:
         Manifest.from_metadata({**manifest().to_metadata(), "depdis.parity": text})
+    assert max(len(str(error.value)) for error in (whole, part)) < 300
+
+
+def test_manifest_made_in_code_is_checked_too() -> None:
+    for fields in ({"mean_bgr": 3}, {"depth_range_m": None}, {"versions": {1: "a"}}, {"backbone": None}):
+        with pytest.raises(ManifestError, match=next(iter(fields))):
+            replace(manifest(), **fields)

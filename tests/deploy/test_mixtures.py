@@ -52,6 +52,13 @@ def test_what_cannot_be_asked_is_said(manifest):
     [
         {"weights": []}, {"means": [[1.0]] * 16}, {"variances": None}, {"grid": [1]}, {"grid": "ab"},
         {"scale": "much"}, {"variance_floor": []}, {"weights": [["x"] * 5] * 16}, {"means": {}},
+        {"weights": [[0.2] * 4 + [float("nan")]] * 16}, {"weights": [[-1.0] * 5] * 16},
+        {"variances": [[[0.0] * 3] * 5] * 16}, {"means": [[[float("inf")] * 3] * 5] * 16},
+        {"grid": [10**9, 10**9]}, {"grid": [-1, 4]}, {"scale": float("inf")},
+        {
+            "weights": [[0.1] * 300] * 16, "means": [[[1.0] * 3] * 300] * 16,
+            "variances": [[[1.0] * 3] * 300] * 16,
+        },
     ],
 )  # fmt: skip
 def test_mixtures_that_make_no_sense_are_refused(manifest, wrong):

@@ -12,6 +12,7 @@ from tiny_model import manifest, write_tiny_model
 
 from depdis_deploy import Predictor
 from depdis_deploy.backends import open_session
+from depdis_deploy.backends.model_file import read_model
 from depdis_deploy.backends.openvino_backend import OpenVinoSession
 from depdis_deploy.command import InputError, UsageError
 
@@ -68,7 +69,7 @@ def test_threads_share_a_session(model: Path) -> None:
 
 
 def test_threads_that_come_and_go_share_requests(model: Path) -> None:
-    session = OpenVinoSession(model, 1, "fp32")
+    session = OpenVinoSession(read_model(model), 1, "fp32")
     given = frames(1, 16, 24)
     for _ in range(4):
         with ThreadPoolExecutor(3) as pool:
@@ -97,7 +98,7 @@ def test_foreign_files_are_refused_in_one_line(own_format: Path) -> None:
         open_session(own_format)
     own_format.with_suffix(".json").write_text(manifest().to_json())
     own_format.write_text("<net></net>")
-    with pytest.raises(InputError, match="OpenVINO cannot load this model"):
+    with pytest.raises(InputError, match="should have one input"):
         open_session(own_format)
 
 

@@ -21,6 +21,7 @@ from depdis_deploy import Predictor, triton
 from depdis_deploy.backends import cuda, local_engines, open_session, tensorrt_engine, tensorrt_open
 from depdis_deploy.backends.cuda import Cuda, Gpu, find_gpu
 from depdis_deploy.backends.engine_key import Key, Profile, beside, differences, read_key, sha256
+from depdis_deploy.backends.model_file import read_model
 from depdis_deploy.backends.onnxruntime_backend import OnnxRuntimeSession
 from depdis_deploy.backends.tensorrt_build import choose_target
 from depdis_deploy.backends.tensorrt_engine import make_engine, rebuilt
@@ -282,7 +283,7 @@ class TestParity:
 
     @pytest.mark.parametrize("wrong", [None, "labels", "depth", "density", "nan", "dtype"])
     def test_an_engine_that_differs_is_refused(self, wrong: str | None, model: Path) -> None:
-        reference = OnnxRuntimeSession(model, "cpu", 1)
+        reference = OnnxRuntimeSession(read_model(model), "cpu", 1)
 
         class Other:
             def run(self, frames: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
@@ -455,7 +456,7 @@ class TestRebuilding:
         predictor = Predictor(here.with_suffix(".engine"))
         assert predictor.choice.endswith("its format's engine")
         prediction = predictor(picture)
-        expected = OnnxRuntimeSession(here, "cpu", 1).run(picture[None])
+        expected = OnnxRuntimeSession(read_model(here), "cpu", 1).run(picture[None])
         np.testing.assert_array_equal(prediction.labels, expected["labels"][0])
 
     def test_one_that_differs_or_is_in_another_precision_is_not_kept(self, here: Path) -> None:
