@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--model last.pt] [--imgsz 640x320] [--batch 8] [--only WAY ...] [--exports DIR]
         [--out benchmarks/results/gpu.json]
 
-Needs a GPU and `pip install 'depdis-deploy[export,tensorrt]'` with `onnxruntime-gpu` in place of `onnxruntime`.
+Needs a GPU and `pip install '.[export,tensorrt]'` with `onnxruntime-gpu` in place of `onnxruntime`.
 A way that cannot be run is listed as "not run" with its reason. Every way takes uint8 frames in host memory and
 gives labels, depth and density there, in a process of its own; parity is against torch in fp32 on the CPU, in
 the export's own terms. TF32 is off in all. Memory is what the whole GPU uses more than before,

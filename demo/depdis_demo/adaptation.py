@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 from depdis_deploy.progress import duration
 
 # What the command says when a part of its work begins, and what a visitor reads of it; in their order.
@@ -46,9 +47,7 @@ def missing() -> str | None:
     """Why nothing can be adapted here, as a sentence; None where it can."""
     if all(importlib.util.find_spec(name) is not None for name in _NEEDED):
         return None
-    return (
-        "Adapting needs the training on the machine that serves this page: pip install 'depdis-deploy[export]'."
-    )
+    return f"Adapting needs the training module on the machine that serves this page: {install('export')}."
 
 
 class Adaptation:

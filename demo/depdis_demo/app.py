@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 from depdis_deploy.listening import listen, url_of
 from depdis_deploy.terminal import write_err
 
@@ -49,7 +50,7 @@ def serve(settings: Settings) -> None:
         try:
             import gradio as gr
         except ModuleNotFoundError:
-            raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
+            raise InputError(f"the demo needs gradio: {install('demo,cpu')}") from None
         serving = _started(_application(gr, settings, visitors), listening)
         write_err(f"depdis-demo: {url_of(listening)}{settings.root_path}/")
         while serving.is_alive():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,7 @@ class Cuda:
         try:
             from cuda.bindings import runtime
         except ImportError as error:
-            raise InputError(
-                f"cuda-bindings cannot be imported ({error}): pip install 'depdis-deploy[tensorrt]'"
-            ) from None
+            raise InputError(f"cuda-bindings cannot be imported ({error}): {install('tensorrt')}") from None
         self.api: Any = runtime
 
     def call(self, name: str, *arguments: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 
 from .cpu import cores
 from .engine_message import one_line_of
@@ -138,8 +139,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            f"onnxruntime cannot be imported ({error}): pip install 'depdis-deploy[cpu]', "
-            "or 'depdis-deploy[gpu]' for an NVIDIA GPU"
+            f"onnxruntime cannot be imported ({error}): {install('cpu')}; for an NVIDIA GPU, '.[gpu]'"
         ) from None
     if len(installed_wheels()) > 1:
         warnings.warn(_both_wheels(), RuntimeWarning, stacklevel=5)
@@ -206,10 +206,8 @@ def _cause(onnxruntime: Any) -> str:
     if len(installed_wheels()) > 1:
         return _both_wheels()
     if _GPU not in onnxruntime.get_available_providers():
-        return (
-            "the installed onnxruntime is the CPU build: pip uninstall -y onnxruntime, then "
-            "pip install 'depdis-deploy[gpu]'"
-        )
+        build = "the installed onnxruntime is the CPU build: pip uninstall -y onnxruntime"
+        return f"{build}, then, {install('gpu')}"
     library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
         ctypes.CDLL(str(library))
@@ -217,7 +215,7 @@ def _cause(onnxruntime: Any) -> str:
         mend = (
             "install NVIDIA's driver, or start the container with --gpus all"
             if "libcuda.so" in str(error)
-            else "pip install 'depdis-deploy[cuda]' brings CUDA's and cuDNN's libraries"
+            else f"{install('cuda')}, which brings CUDA's and cuDNN's libraries"
         )
         return f"onnxruntime's CUDA part cannot be loaded ({error}): {mend}"
     return "onnxruntime found no such usable NVIDIA GPU (see nvidia-smi)"

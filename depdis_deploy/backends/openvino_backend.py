@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 
 from .cpu import cores
 from .engine_message import one_line_of
@@ -206,9 +207,7 @@ def _imported() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise InputError(
-            f"openvino cannot be imported ({error}): pip install 'depdis-deploy[openvino]'"
-        ) from None
+        raise InputError(f"openvino cannot be imported ({error}): {install('openvino')}") from None
     finally:
         if hidden:
             del sys.modules["openvino_telemetry"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.install_hint import install
 
 from .cuda import Gpu
 from .engine_key import Profile
@@ -98,7 +99,7 @@ def choose_target(tensorrt: TensorRT, gpu: Gpu | str, wanted: Sequence[str]) -> 
     if not known:
         raise InputError(
             f"{tensorrt} builds for the GPU at hand only, not for compute capability {', '.join(names)}: "
-            "pip install 'depdis-deploy[tensorrt-rtx]', or build it there"
+            f"{install('tensorrt-rtx')}, or build it there"
         )
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -116,7 +117,7 @@ def _check_runs_on(tensorrt: TensorRT, gpu: Gpu) -> None:
         names = ", ".join(sorted(known, key=_ordered))
         raise InputError(
             f"{tensorrt} runs on compute capability {names} and newer ones, not "
-            f"on this {gpu.name} ({gpu.capability}): pip install 'depdis-deploy[tensorrt]' for it"
+            f"on this {gpu.name} ({gpu.capability}): {install('tensorrt')} for it"
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 
 from .onnx_precision import precisions
 
@@ -59,7 +60,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise InputError(f"onnx cannot be imported ({error}): pip install 'depdis-deploy[tensorrt]'") from None
+        raise InputError(f"onnx cannot be imported ({error}): {install('tensorrt')}") from None
     return onnx
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import install
 
 from .engine_key import FLAVOURS, NATIVE, RTX
 
@@ -49,7 +50,7 @@ def installed(flavours: Sequence[str] = FLAVOURS) -> TensorRT:
             causes.append(f"tensorrt {version} is installed, 10 or 11 is needed")
             continue
         return TensorRT(flavour, module, version)
-    extras = {NATIVE: "pip install 'depdis-deploy[tensorrt]'", RTX: "pip install 'depdis-deploy[tensorrt-rtx]'"}
+    extras = {NATIVE: install("tensorrt"), RTX: install("tensorrt-rtx")}
     raise InputError(f"{'; '.join(causes)}: {' or '.join(extras[flavour] for flavour in flavours)}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line, raise_on_sigterm
+from depdis_deploy.install_hint import install
 
 from .worker import ChunkWorker
 
@@ -131,7 +132,7 @@ def connected(address: str | None, threads: int, gpus: int) -> Iterator[Cluster]
             import ray
             import ray.data
         except ImportError as error:
-            raise InputError(f"{error.name} cannot be imported: pip install 'depdis-deploy[ray]'") from None
+            raise InputError(f"{error.name} cannot be imported: {install('ray')}") from None
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with _hushed():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.install_hint import install
 from depdis_deploy.predictor import Predictor
 from depdis_deploy.terminal import write_err
 
@@ -29,7 +30,7 @@ def start(
     try:
         from .server import serve
     except ImportError as error:
-        raise InputError(f"{error.name} cannot be imported: pip install 'depdis-deploy[serve]'") from None
+        raise InputError(f"{error.name} cannot be imported: {install('serve')}") from None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         predictor = Predictor(

