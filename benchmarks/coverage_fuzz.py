@@ -60,7 +60,7 @@ def video() -> Target:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        with VideoFile(str(path)) as clip:
+        with suppress(OSError), VideoFile(str(path)) as clip:
             for _ in islice(clip, 8):
                 pass
 
@@ -68,10 +68,28 @@ def video() -> Target:
 
 
 def onnx() -> Target:
-    """The static check of ONNX files, which runs before any engine sees the bytes."""
-    from depdis_deploy.backends.onnx_file import checked_metadata
+    """ONNX files: the checks that run before any engine sees the bytes, sizes at two inputs included."""
+    from depdis_deploy.backends.model_file import read_model
 
-    return lambda data: _ignore(checked_metadata(Path("model.onnx"), data))
+    path = _scratch_file(".onnx")
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        read_model(path)
+
+    return read
+
+
+def openvino() -> Target:
+    """The XML of OpenVINO models."""
+    from depdis_deploy.backends.onnx_file import RejectedGraphError
+    from depdis_deploy.backends.openvino_ir import check_ir
+
+    def read(data: bytes) -> None:
+        with suppress(RejectedGraphError):
+            check_ir(data, 1 << 20)
+
+    return read
 
 
 def manifest() -> Target:
@@ -152,14 +170,14 @@ def http() -> Target:
 
     from depdis_deploy.predictor import Predictor
     from depdis_deploy.serve.app import application
-    from depdis_deploy.serve.connection import config_values
+    from depdis_deploy.serve.connection import Connection, config_values
     from depdis_deploy.serve.service import Service
     from depdis_deploy.serve.settings import Settings
 
     model = write_tiny_model(_scratch_file(".onnx"))
     settings = Settings(max_pixels=MAX_PIXELS, timeout_s=1.0)
     service = Service(Predictor(model, "cpu", threads=1), settings)
-    values = config_values(settings.connections, settings.timeout_s)
+    values = config_values(settings.timeout_s)
     server_config = uvicorn.Config(application(service), **values)
     server_config.load()
     loop = asyncio.new_event_loop()
@@ -170,7 +188,7 @@ def http() -> Target:
         state = ServerState()
 
         def made() -> asyncio.Protocol:
-            return server_config.http_protocol_class(config=server_config, server_state=state, app_state={})
+            return Connection(server_config, state, settings.timeout_s)
 
         transport, _ = await loop.connect_accepted_socket(made, ours)
         theirs.setblocking(False)
@@ -194,6 +212,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "image": image,
     "video": video,
     "onnx": onnx,
+    "openvino": openvino,
     "manifest": manifest,
     "checkpoint": checkpoint,
     "safetensors": safetensors,
@@ -207,6 +226,7 @@ _SEEDS = {
     "video": "videos/*",
     "onnx": "models/*",
     "manifest": "manifests/*.json",
+    "openvino": "manifests/*.xml",
     "checkpoint": "checkpoints/*.pt*",
     "safetensors": "checkpoints/small.safetensors",
     "sources": "lists/*.txt",
