@@ -13,7 +13,14 @@ import numpy as np
 
 from .backends.cpu import cores
 from .command import InputError
-from .media.containers import LATE_DEMUXERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options, open_container
+from .media.containers import (
+    LATE_DEMUXERS,
+    MAX_PIXELS,
+    VIDEO_DECODERS,
+    decoder_options,
+    open_container,
+    packets_of,
+)
 from .sources import Frame, Source, require_readable
 
 if TYPE_CHECKING:
@@ -210,7 +217,7 @@ class VideoFile:
         self.start_s = float(first * self._ticks)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._container, self._stream)
         while True:
             frames: list[av.VideoFrame] = []
             with self._at_work:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .clip import upright, video_stream
 from .command import InputError
-from .media.containers import MAX_PIXELS
+from .media.containers import MAX_PIXELS, packets_of
 from .media.rtsp import Redirected, open_rtsp
 from .patience import Patience
 from .sources import Frame, Source
@@ -191,7 +191,7 @@ class NetworkStream(_Live):
     def _images(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         damaged = 0
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets_of(self._container, self._stream):
                 arrived_s = time.monotonic()
                 try:
                     frames = [frame for frame in packet.decode() if frame.width * frame.height <= MAX_PIXELS]

@@ -16,7 +16,7 @@ import numpy as np
 
 from .command import InputError
 from .files import Protected, create, sync, written_whole
-from .media.containers import AUDIO_DECODERS, create_container, open_container
+from .media.containers import AUDIO_DECODERS, create_container, open_container, packets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,7 +226,7 @@ class VideoWriter:
         """The part's packets, the last one shown until `end_pts`."""
         scale = self._time_base / video_in.time_base
         last = round(self._last * scale)
-        for packet in part.demux(video_in):
+        for packet in packets_of(part, video_in):
             if packet.dts is None:
                 continue
             if packet.pts >= last:
@@ -284,7 +284,7 @@ def _encoded(source: Any, stream: Any, target: Any, start_s: float, end_s: float
 def _whole_packets(source: Any, stream: Any) -> Iterator[Any]:
     """The stream's packets up to where the file is cut off or damaged."""
     try:
-        yield from source.demux(stream)
+        yield from packets_of(source, stream)
     except (ValueError, av.error.FFmpegError):
         return
 

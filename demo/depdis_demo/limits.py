@@ -96,9 +96,11 @@ def _packets(container: Any, stream: Any, most: int) -> int:
     """Count the stream's packets, of which each holds about one frame, up to `most` and one more."""
     from av.error import FFmpegError
 
+    from depdis_deploy.media.containers import packets_of
+
     count = 0
     with suppress(ValueError, FFmpegError):  # damaged: what can be read counts
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             count += packet.size > 0
             if count > most:
                 break

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import av
+from av import Packet
 from av.container import InputContainer, OutputContainer
 
 from depdis_deploy.pipe import Pipe
@@ -71,6 +73,22 @@ def _opened(source: FileIO | Pipe, demuxers: str, decoders: str, max_pixels: int
         given, options["fd"] = "fd:", str(source.fileno())
     opened: InputContainer = av.open(given, options=options, metadata_errors="replace")  # noqa: TID251
     return opened
+
+
+def packets_of(container: Any, stream: Any) -> Iterator[Packet[Any]]:
+    """Yield the packets of `stream`.
+
+    Streams that appear partway are skipped: PyAV knows those of the header only, and raises IndexError.
+
+    Raises:
+        ValueError, av.error.FFmpegError: The file is damaged from there on.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:
+            continue
 
 
 def create_container(path: Path, options: dict[str, str]) -> OutputContainer:

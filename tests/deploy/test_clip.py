@@ -279,3 +279,13 @@ def test_leaving_closes_a_video_that_another_thread_reads(tmp_path: Path) -> Non
         reading.start()
     reading.join(60)
     assert not reading.is_alive()
+
+
+def test_skips_a_stream_that_appears_partway(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.flv", 150)  # longer than what is probed for streams
+    sound = b"\x2f" + bytes(100)
+    tag = b"\x08" + len(sound).to_bytes(3, "big") + bytes(7) + sound + (11 + len(sound)).to_bytes(4, "big")
+    path.write_bytes(path.read_bytes() + tag)
+    clip, frames = read(path)
+    assert len(frames) == 150
+    assert clip.damage is None
