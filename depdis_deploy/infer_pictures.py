@@ -17,6 +17,8 @@ from .sources import Frame, Source
 from .stages import Stages
 
 if TYPE_CHECKING:
+    from .media.image_workers import ImageDecoder
+    from .patience import Flag
     from .predictor import Predictor
 
 
@@ -42,18 +44,23 @@ class Done:
 
 @dataclass(frozen=True)
 class PictureWork:
-    """What a worker does with pictures: read, segment, save into `folder`."""
+    """What a worker does with images: decode, segment, save into `folder`.
+
+    stopped: Once it is set, images that are being decoded are given up.
+    """
 
     options: Options
     predictor: Predictor
     folder: Path
+    decoder: ImageDecoder
+    stopped: Flag
 
     def __call__(self, group: Sequence[Entry]) -> list[Done]:
         """Pictures given to the network at once. One that cannot be read leaves its error in place of results.
 
         OSError: the results cannot be written.
         """
-        from .pictures import read_picture
+        from .pictures import MAX_PIXELS
 
         kinds, panel = self.options.kinds(picture=True), self.options.panel
         results = [Done(entry.record) for entry in group]
@@ -61,7 +68,9 @@ class PictureWork:
         for position, entry in enumerate(group):
             with results[position].stages.timed("decode"):
                 try:
-                    frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
+                    path = entry.source.location
+                    image = self.decoder.read(path, max_pixels=MAX_PIXELS, stopped=self.stopped)
+                    frames[position] = Frame(image, path)
                 except (ValueError, OSError) as error:
                     results[position].error = one_line(error)
         outputs = needed_outputs(kinds, panel, self.predictor.manifest.outputs)
@@ -81,13 +90,16 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
 
     Unwritable: the results cannot be written.
     """
-    work = PictureWork(job.options, job.predictor, job.folder)
+    from .media.image_workers import ImageDecoder
+
+    decoder = ImageDecoder(min(job.workers, len(entries)))
+    work = PictureWork(job.options, job.predictor, job.folder, decoder, job.interruption.stopped)
 
     def any_time(group: Sequence[Entry], turn: Turn) -> list[Done]:
         return work(group)
 
     stem = entries[0].stem if len(entries) == 1 else None
-    with reported(job, len(entries), stem) as progress:
+    with decoder, reported(job, len(entries), stem) as progress:
         for group in job.in_order(ReadAhead(entries, 2), any_time):
             tell(job, group)
             record(job, group)

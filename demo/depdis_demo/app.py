@@ -7,7 +7,9 @@ import os
 import sys
 from typing import Any
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
+from depdis_deploy.media.image_workers import ImageDecoder
 
 from .settings import Settings
 from .visitors import Visitors
@@ -26,17 +28,18 @@ def serve(settings: Settings) -> None:
     """Serve until Ctrl-C. InputError, UsageError: models that cannot be loaded, an address that is taken."""
     os.environ.update(_OFFLINE)
     _share_arenas()
-    visitors = Visitors()
+    visitors, decoder = Visitors(), ImageDecoder(max(1, cores()))
     os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
         try:
             import gradio as gr
         except ModuleNotFoundError:
             raise InputError("the demo needs gradio: pip install 'depdis-deploy[demo,cpu]'") from None
-        page = _launched(gr, settings, visitors)
+        page = _launched(gr, settings, visitors, decoder)
         print(f"depdis-demo: {page.local_url}", file=sys.stderr, flush=True)
         page.block_thread()
     finally:
+        decoder.close()
         visitors.close()
 
 
@@ -52,7 +55,7 @@ def _share_arenas() -> None:
         return
 
 
-def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
+def _launched(gr: Any, settings: Settings, visitors: Visitors, decoder: ImageDecoder) -> Any:
     from starlette.middleware import Middleware
 
     from .guard import Guard
@@ -60,7 +63,7 @@ def _launched(gr: Any, settings: Settings, visitors: Visitors) -> Any:
     from .room import Room
 
     most_upload = settings.limits.megabytes * 1_000_000
-    page = build(Room(settings, visitors))
+    page = build(Room(settings, visitors, decoder))
     page.queue(max_size=None, default_concurrency_limit=None)
     try:
         page.launch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from functools import partial
 
@@ -102,7 +103,8 @@ async def _predict(service: Service, request: Request) -> Response:
 
 async def _served(service: Service, request: Request, data: bytes, asked: Wanted) -> Served:
     """The answer, unless the client leaves first: then what has not begun is not done."""
-    work = service.workers.submit(partial(service.work, data, asked, time.perf_counter()))
+    stopped = threading.Event()
+    work = service.workers.submit(partial(service.work, data, asked, time.perf_counter(), stopped))
     leaving = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -111,6 +113,7 @@ async def _served(service: Service, request: Request, data: bytes, asked: Wanted
             raise ClientDisconnect
         return work.result()
     finally:
+        stopped.set()
         leaving.cancel()
         work.cancel()  # where the request was, so that what has not begun is not done
 

@@ -144,7 +144,7 @@ _ERROR = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string", "description": "What was expected, what was got, what to do."}},
-    "example": {"error": "the picture: it is empty; expected a picture"},
+    "example": {"error": "the image: it is empty; expected an image"},
 }
 
 

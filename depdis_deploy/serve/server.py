@@ -33,13 +33,14 @@ def serve(predictor: Predictor, settings: Settings, *, log_level: str = "info") 
     _warm_up(predictor)
     set_up(log_level)
     service = Service(predictor, settings)
+    service.decoder.start()
     values = config_values(settings.connections, settings.timeout_s)
     server = _Server(uvicorn.Config(application(service), **values), service)
     host, port = listening.getsockname()[:2]
     shown = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log("listening", url=shown, model=predictor.choice, workers=settings.workers, queue=settings.queue)
     server.run(sockets=[listening])
-    service.workers.close()
+    service.close()
     log("ended", unanswered=server.unanswered)
     if server.interrupted:
         raise KeyboardInterrupt

@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass
 
 from depdis_deploy.command import InputError
-from depdis_deploy.pictures import TooLarge, decode_picture
+from depdis_deploy.media.image_files import TooLarge
+from depdis_deploy.media.image_workers import ImageDecoder
+from depdis_deploy.patience import Flag
 from depdis_deploy.predictor import Predictor
 
 from .answers import Wanted, encoded
@@ -16,8 +18,7 @@ from .refusal import Refusal
 from .settings import Settings
 from .workers import Workers
 
-# What browsers and cameras send. Pillow reads many more, each of which would be open to whoever sends; and the
-# library that reads TIFF writes its complaints to stderr, into the log.
+# What browsers and cameras send; each further one would be another decoder that anybody can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
@@ -36,6 +37,7 @@ class Service:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self.predictor, self.settings = predictor, settings
         self.workers = Workers(settings.workers, settings.queue)
+        self.decoder = ImageDecoder(settings.workers)
         self.bodies = Bodies(settings)
         model = {
             "model": predictor.model.name, "precision": predictor.manifest.precision, "device": predictor.device
@@ -44,14 +46,23 @@ class Service:
         self.under_way = 0
         self.draining = False
 
-    def work(self, data: bytes, asked: Wanted, submitted: float) -> Served:
-        """In a worker: decode, predict, encode. Refusal: 413 or 422, no picture that is taken.
+    def work(self, data: bytes, asked: Wanted, submitted: float, stopped: Flag | None = None) -> Served:
+        """Decode, predict and encode one image, in a worker thread.
 
-        submitted: the performance counter's time at which it began to wait.
+        Args:
+            data: Bytes of the image.
+            asked: What the request asks for.
+            submitted: Time by the performance counter at which the request began to wait.
+            stopped: Once it is set, the image is given up.
+
+        Raises:
+            Refusal: 413 or 422, the image is not accepted.
         """
         begun = time.perf_counter()
         try:
-            image = decode_picture(data, max_pixels=self.settings.max_pixels, formats=FORMATS)
+            image = self.decoder.decode(
+                data, "the image", max_pixels=self.settings.max_pixels, formats=FORMATS, stopped=stopped
+            )
         except TooLarge as error:
             raise Refusal(413, str(error)) from None
         except InputError as error:
@@ -66,3 +77,8 @@ class Service:
         stages = {"wait": begun - submitted, "decode": decoded - begun, "encode": ended - predicted}
         milliseconds = {name: 1000 * seconds for name, seconds in stages.items()}
         return Served(body, milliseconds | speed, (image.shape[1], image.shape[0]))
+
+    def close(self) -> None:
+        """End the workers; what they decode is given up, what waits is dropped."""
+        self.workers.close()
+        self.decoder.close()
