@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calling import ROOT, start_infer
-from decoders import decoders, running, wait_until
+from decoders import decoders as all_decoders
+from decoders import running, wait_until
 
 from benchmarks import hostile_images as hostile
 from depdis_deploy.command import InputError
@@ -34,6 +35,19 @@ decoder.start()
 decoder.read(sys.argv[1], max_pixels=10**6)
 print("decoded", flush=True)
 """
+
+
+OTHERS: set[int] = set()  # of this process, for tests in other files
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    OTHERS.clear()
+    OTHERS.update(all_decoders())
+
+
+def decoders(parent: int | None = None) -> set[int]:
+    return all_decoders(parent) - OTHERS
 
 
 @pytest.fixture
