@@ -12,6 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from depdis_deploy.pictures import read_picture
+
 EXAMPLES = Path(__file__).parent / "depdis_demo" / "examples"
 NAMES = {13: "dusk", 15: "fog", 16: "suburb", 22: "high-street"}  # by the picture's number
 
@@ -30,8 +32,8 @@ def convert(root: Path) -> None:
     """The chosen pictures of a drawn set into the package."""
     EXAMPLES.mkdir(exist_ok=True)
     for number, name in NAMES.items():
-        with Image.open(root / "RGB" / f"{number:07d}.png") as picture:
-            picture.convert("RGB").save(EXAMPLES / f"{name}.jpg", quality=86, optimize=True, progressive=True)
+        image = Image.fromarray(read_picture(root / "RGB" / f"{number:07d}.png"))
+        image.save(EXAMPLES / f"{name}.jpg", quality=86, optimize=True, progressive=True)
 
 
 if __name__ == "__main__":

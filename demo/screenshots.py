@@ -8,7 +8,6 @@ into a folder, to be looked at.
 from __future__ import annotations
 
 import argparse
-import io
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from depdis_demo.process import SHORT_ADAPTATIONS, started
+from depdis_deploy.media.image_decoding import decode
+from depdis_deploy.pictures import MAX_PIXELS
 from depdis_deploy.sources import BUNDLED_CLIP
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -129,22 +130,23 @@ def for_docs(browser: Browser, address: str) -> None:
     light.evaluate("scrollTo(0, 0)")
     keep(light.screenshot(), "demo_about")
     phones = [
-        Image.open(io.BytesIO(opened(browser, address, 390, dark=look).screenshot(full_page=True)))
+        decode(
+            opened(browser, address, 390, dark=look).screenshot(full_page=True), "phone", max_pixels=MAX_PIXELS
+        )
         for look in (False, True)
     ]
     height = min(1500, *(phone.height for phone in phones))
     both = Image.new("RGB", (2 * 390 + 40, height), "white")
     for place, phone in enumerate(phones):
-        both.paste(phone.convert("RGB"), (place * 430, 0))
+        both.paste(phone, (place * 430, 0))
     both.save(DOCS / "demo_phone.jpg", quality=80, optimize=True, progressive=True)
 
 
 def keep(png: bytes, name: str) -> None:
     """A screenshot as a small JPEG in the docs."""
-    with Image.open(io.BytesIO(png)) as shot:
-        size = (_WIDE, round(_WIDE * shot.height / shot.width))
-        small = shot.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        small.save(DOCS / f"{name}.jpg", quality=82, optimize=True, progressive=True)
+    shot = decode(png, name, max_pixels=MAX_PIXELS)
+    small = shot.resize((_WIDE, round(_WIDE * shot.height / shot.width)), Image.Resampling.LANCZOS)
+    small.save(DOCS / f"{name}.jpg", quality=82, optimize=True, progressive=True)
 
 
 if __name__ == "__main__":

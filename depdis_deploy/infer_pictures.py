@@ -21,6 +21,8 @@ from .terminal import json_line
 from .write_faults import is_disk_fault, unwritable
 
 if TYPE_CHECKING:
+    from .media.image_workers import ImageDecoder
+    from .patience import Flag
     from .predictor import Predictor
 
 
@@ -66,11 +68,16 @@ def fail_output(dones: Iterable[Done], name: str, error: str) -> None:
 
 @dataclass(frozen=True)
 class PictureWork:
-    """What a worker does with pictures: read, segment, save into `folder`."""
+    """What a worker does with images: decode, segment, save into `folder`.
+
+    stopped: Once it is set, images that are being decoded are given up.
+    """
 
     options: Options
     predictor: Predictor
     folder: Path
+    decoder: ImageDecoder
+    stopped: Flag
     protected: Protected | None = None
 
     def __call__(self, group: Sequence[Entry]) -> list[Done]:
@@ -78,7 +85,7 @@ class PictureWork:
 
         OSError: the results cannot be written.
         """
-        from .pictures import read_picture
+        from .pictures import MAX_PIXELS
 
         kinds, panel = self.options.kinds(picture=True), self.options.panel
         results = [Done.of(entry) for entry in group]
@@ -86,7 +93,9 @@ class PictureWork:
         for position, entry in enumerate(group):
             with results[position].stages.timed("decode"):
                 try:
-                    frames[position] = Frame(read_picture(entry.source.location), entry.source.location)
+                    path = entry.source.location
+                    image = self.decoder.read(path, max_pixels=MAX_PIXELS, stopped=self.stopped)
+                    frames[position] = Frame(image, path)
                 except (ValueError, OSError) as error:
                     results[position].fail(one_line(error))
         outputs = needed_outputs(kinds, panel, self.predictor.manifest.outputs)
@@ -122,13 +131,17 @@ def infer_pictures(job: Job, entries: Sequence[Entry]) -> None:
 
     Unwritable: the results cannot be written.
     """
-    work = PictureWork(job.options, job.predictor, job.folder, job.protected)
+    from .media.image_workers import ImageDecoder
+
+    decoder = ImageDecoder(min(job.workers, len(entries)))
+    stopped = job.interruption.stopped
+    work = PictureWork(job.options, job.predictor, job.folder, decoder, stopped, job.protected)
 
     def any_time(group: Sequence[Entry], turn: Turn) -> list[Done]:
         return work(group)
 
     stem = entries[0].stem if len(entries) == 1 else None
-    with reported(job, len(entries), stem) as progress:
+    with decoder, reported(job, len(entries), stem) as progress:
         for group in job.in_order(ReadAhead(entries, 2), any_time):
             tell(job, group)
             record(job, group)

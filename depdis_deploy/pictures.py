@@ -1,11 +1,8 @@
-"""Picture files of any make in, PNG files out."""
+"""Image files in, PNG files out."""
 
 from __future__ import annotations
 
-import io
 import os
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,125 +10,49 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
-from .address import masked
-from .command import InputError
 from .files import written_whole
-from .libtiff import silence
+from .media.image_decoding import ALL, decode
+from .media.image_files import read_file
+from .media.image_formats import png
+from .media.image_formats.table import FORMATS, identify
+from .media.image_workers import shared_decoder
 from .taxonomy import Taxonomy
 
-# A larger picture would take gigabytes on its way through drawing.
+# A larger image would take gigabytes while results are drawn on it.
 MAX_PIXELS = 128_000_000
-_MOVING = ("GIF", "PNG", "WEBP", "AVIF")
-_ORIENTATION = 0x0112
 _PNG_LEVEL = 1  # zlib's fastest: a frame's files must not hold up the video
-_opening = threading.Lock()
 
 # What is written goes to a file, which appears whole, or to an open one.
 Target = Path | BinaryIO
 
 
-class TooLarge(InputError):
-    """A picture of more pixels than are taken."""
-
-
 def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """A picture file as (H, W, 3) uint8 RGB, upright.
+    """Read an image file as (H, W, 3) uint8 RGB, upright.
 
-    max_pixels: what is taken, looked at before any is decoded. EXIF orientation is applied; transparency lies
-    on white; 16-bit levels become 8-bit ones; CMYK, grey and palettes become RGB. InputError in one
-    line for anything that is no whole, single, sensibly sized picture.
+    EXIF orientation is applied. Transparent pixels are composited on white. 16-bit samples become 8-bit ones;
+    CMYK, grey and palettes become RGB. JPEG 2000 and AVIF are decoded in a child process.
+
+    Args:
+        path: The file.
+        max_pixels: Largest width times height, checked before any pixel is decoded.
+
+    Raises:
+        TooLarge: The image has more pixels, or its file more bytes than such an image needs.
+        InputError: The file is not a single, complete image in one of the formats that are decoded.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{masked(str(path))}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: expected a picture file, got a folder or device")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; expected a picture")
-    return _read(path, path, max_pixels)
+    name = os.fspath(path)
+    data = read_file(Path(path), max_pixels)
+    kind = identify(data, ALL)
+    if kind is not None and not FORMATS[kind].bounded:
+        return shared_decoder().decode(data, name, max_pixels=max_pixels)
+    return np.asarray(decode(data, name, max_pixels=max_pixels))
 
 
-def decode_picture(
-    data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS,
-    formats: tuple[str, ...] | None = None,
-) -> NDArray[np.uint8]:  # fmt: skip
-    """The bytes of a picture file as `read_picture` gives it, of at most `max_pixels`.
-
-    name: what it is called in errors. formats: Pillow's names of those taken; None: all that can be read.
-    Size and format are looked at in the header, before anything is decoded.
-    """
-    if not data:
-        raise InputError(f"{name}: it is empty; expected a picture")
-    return _read(Path(name), io.BytesIO(data), max_pixels, formats)
-
-
-def _read(
-    path: Path, file: Path | BinaryIO, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
-) -> NDArray[np.uint8]:  # fmt: skip
-    try:
-        with _open(file, formats) as picture:
-            _check(path, picture, max_pixels)
-            if picture.format == "TIFF":
-                silence()
-            picture.load()
-            return np.asarray(_rgb(path, _upright(picture)))
-    except (InputError, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        known = ", ".join(formats) if formats else "JPEG, PNG, WebP, TIFF, ..."
-        raise InputError(f"{path}: not a picture that can be read (its bytes are none of {known})") from None
-    except Image.DecompressionBombError as error:  # Pillow's own bound, which it looks at first
-        size = str(error).partition("(")[2].partition(")")[0]
-        raise TooLarge(
-            f"{path}: too large ({size}), expected at most {max_pixels:,} pixels; scale it down"
-        ) from None
-    except Exception as error:  # decoders raise whatever the damage leads them to
-        raise InputError(f"{path}: a damaged or unsupported picture ({error}); save it anew") from None
-
-
-def _open(file: Path | BinaryIO, formats: tuple[str, ...] | None) -> Image.Image:
-    """Only the header is read. Pillow's warning about sizes is ours to give; filters are not per thread."""
-    with _opening, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(file, formats=formats)
-
-
-def _check(path: Path, picture: Image.Image, max_pixels: int) -> None:
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise TooLarge(
-            f"{path}: {width}x{height} is too large, expected at most {max_pixels:,} pixels; scale it down"
-        )
-    if picture.format in _MOVING and getattr(picture, "is_animated", False):
-        raise InputError(
-            f"{path}: expected a still picture, got an animated {picture.format}; convert it to a video "
-            f"(ffmpeg -i {path.name} {path.stem}.mp4)"
-        )
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        turned = picture.getexif().get(_ORIENTATION, 1) != 1
-    except Exception:  # a broken EXIF block says nothing of the pixels
-        return picture
-    return ImageOps.exif_transpose(picture) if turned else picture
-
-
-def _rgb(path: Path, picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        levels = np.asarray(picture)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise InputError(f"{path}: expected 8 or 16 bits a channel, got 32; save it as an 8-bit picture")
-        return Image.fromarray(np.asarray((levels.astype(np.uint32) + 128) // 257, np.uint8)).convert("RGB")
-    if picture.mode == "F":
-        raise InputError(f"{path}: expected 8 or 16 bits a channel, got floats; save it as an 8-bit picture")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        layered = picture.convert("RGBA")
-        ground = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(ground, layered).convert("RGB")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+def read_text(path: Path, keyword: str) -> str | None:
+    """Return a text that was written into a PNG file, if it holds one with this keyword."""
+    return png.read_text(read_file(path, MAX_PIXELS), keyword)
 
 
 def write_rgb(target: Target, picture: NDArray[np.uint8]) -> None:

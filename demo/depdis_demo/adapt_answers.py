@@ -11,6 +11,7 @@ import numpy as np
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
+from depdis_deploy.pictures import read_picture
 
 from .adaptation import Adaptation, missing
 from .long_answers import LongAnswers
@@ -74,14 +75,12 @@ def compared(pictures: Path, folder: Path) -> list[dict[str, Path]]:
     pairs = []
     for path in sorted(pictures.glob("*_picture.png"), key=lambda path: int(path.name.partition("_")[0])):
         number = path.name.partition("_")[0]
-        picture = cv2.imread(str(path))
+        picture = read_picture(path)
         pair = {}
         for name, run_name in (("before", "start"), ("after", "result")):
-            seen = cv2.imread(str(pictures / f"{number}_{run_name}.png"))
-            assert picture is not None
-            assert seen is not None
+            seen = read_picture(pictures / f"{number}_{run_name}.png")
             pair[name] = folder / f"{name}_{number}.jpg"
             blended = cv2.addWeighted(picture, 1 - _OPACITY, seen, _OPACITY, 0)
-            cv2.imwrite(str(pair[name]), np.asarray(blended), [cv2.IMWRITE_JPEG_QUALITY, 90])
+            cv2.imwrite(str(pair[name]), np.asarray(blended)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
         pairs.append(pair)
     return pairs

@@ -9,9 +9,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
 from depdis_deploy.install_hint import install
 from depdis_deploy.listening import listen, url_of
+from depdis_deploy.media.image_workers import ImageDecoder
 from depdis_deploy.terminal import write_err
 
 from .settings import Settings
@@ -45,18 +47,20 @@ def serve(settings: Settings) -> None:
     listening = listen(settings.host, settings.port)
     remove_left_over()
     visitors = Visitors(max(_KEPT_BYTES, _UPLOADS_KEPT * settings.limits.megabytes * 1_000_000))
+    decoder = ImageDecoder(max(1, cores()))
     os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
         try:
             import gradio as gr
         except ModuleNotFoundError:
             raise InputError(f"the demo needs gradio: {install('demo,cpu')}") from None
-        serving = _started(_application(gr, settings, visitors), listening)
+        serving = _started(_application(gr, settings, visitors, decoder), listening)
         write_err(f"depdis-demo: {url_of(listening)}{settings.root_path}/")
         while serving.is_alive():
             serving.join(1.0)
     finally:
         listening.close()
+        decoder.close()
         visitors.close()
 
 
@@ -72,7 +76,7 @@ def _share_arenas() -> None:
         return
 
 
-def _application(gr: Any, settings: Settings, visitors: Visitors) -> ASGIApp:
+def _application(gr: Any, settings: Settings, visitors: Visitors, decoder: ImageDecoder) -> ASGIApp:
     from fastapi import FastAPI
 
     from .guard import Guard
@@ -80,7 +84,7 @@ def _application(gr: Any, settings: Settings, visitors: Visitors) -> ASGIApp:
     from .page import ASSETS, build, head
     from .room import Room
 
-    page = build(Room(settings, visitors))
+    page = build(Room(settings, visitors, decoder))
     page.queue(max_size=_MOST_QUEUED, default_concurrency_limit=None, api_open=False)
     page.state_session_capacity = _MOST_SESSIONS
     page.is_running = True  # a mounted page else sends no sign of life to one that waits

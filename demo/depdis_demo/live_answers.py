@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import io
 import time
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from depdis_deploy.command import InputError
+from depdis_deploy.media.image_workers import ImageDecoder
 from depdis_deploy.visualize import PANELS
 
 from .picture import classes_of
@@ -35,7 +34,7 @@ class LiveAnswers:
     def frame(self, asked: dict[str, Any]) -> dict[str, Any]:
         """A JPEG in base64 -> the drawing in the same form, the classes, and the milliseconds that it took."""
         try:
-            image = _decoded(str(asked.get("jpeg") or ""))
+            image = _decoded(str(asked.get("jpeg") or ""), self.room.decoder)
             with self.room.pictures.turn():
                 begun = time.perf_counter()
                 prediction = self.room.models.get(str(asked.get("model") or ""))(image)
@@ -51,18 +50,14 @@ class LiveAnswers:
         }  # fmt: skip
 
 
-def _decoded(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _decoded(text: str, decoder: ImageDecoder) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if len(text) > _MOST_BYTES * 4 // 3:
-        raise InputError("this frame is too large")
+        raise InputError(f"this frame: {len(text):,} characters, expected at most {_MOST_BYTES * 4 // 3:,}")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=("JPEG",)) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise InputError("this frame has too many pixels")
-            return np.asarray(picture.convert("RGB"))
-    except (ValueError, OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("this frame is no picture") from None
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise InputError("this frame: not base64, expected a JPEG image in base64") from None
+    return decoder.decode(data, "this frame", max_pixels=MOST_PIXELS, formats=("JPEG",))
 
 
 def _drawn(prediction: Any, view: str) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -57,8 +57,8 @@ class PictureAnswers:
         shared = self.room.visitors.results / "examples"
         shared.mkdir(exist_ok=True)
         for key in examples.TITLES:
-            with Image.open(examples.picture(key)) as picture:
-                picture.resize(_THUMB, Image.Resampling.LANCZOS).save(shared / f"{key}.jpg", quality=85)
+            image = Image.fromarray(read_picture(examples.picture(key)))
+            image.resize(_THUMB, Image.Resampling.LANCZOS).save(shared / f"{key}.jpg", quality=85)
         return [
             {"key": key, "title": title, "thumb": url(shared / f"{key}.jpg")}
             for key, title in examples.TITLES.items()
@@ -78,7 +78,7 @@ class PictureAnswers:
             check_size(path, self.room.limits)
             with self.room.pictures.turn():
                 predictor = behind(self.room.models.get(model), asked)
-                prediction = self._predicted(path, predictor)
+                prediction = self._predicted(path, predictor, visitor)
                 shown = view_of(prediction, folder)
             visitor.keep(folder, "picture")
         except Busy:
@@ -91,8 +91,9 @@ class PictureAnswers:
         about = self._about(prediction, _Shown(visitor, path, name, predictor))
         return {**self._answer("result", asked), "name": name, **shown, **about}
 
-    def _predicted(self, path: Path, predictor: Predictor) -> Prediction:
-        return predictor(read_picture(path, max_pixels=self.room.limits.pixels))
+    def _predicted(self, path: Path, predictor: Predictor, visitor: Visitor) -> Prediction:
+        image = self.room.decoder.read(path, max_pixels=self.room.limits.pixels, stopped=visitor.gone)
+        return predictor(image)
 
     def _about(self, prediction: Prediction, shown: _Shown) -> dict[str, Any]:
         token = secrets.token_urlsafe(16)
@@ -121,7 +122,8 @@ class PictureAnswers:
         try:
             with self.room.pictures.turn():
                 folder = visitor.fresh("download")
-                (made,) = self._predicted(path, predictor).save_as(folder, plain_name(Path(name).stem), [kind])
+                prediction = self._predicted(path, predictor, visitor)
+                (made,) = prediction.save_as(folder, plain_name(Path(name).stem), [kind])
         except Busy:
             return {"error": BUSY}
         except (ValueError, OSError) as error:

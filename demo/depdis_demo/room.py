@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from depdis_deploy.backends.cpu import cores
+from depdis_deploy.media.image_workers import ImageDecoder
 
 from .models import Models
 from .settings import Settings
@@ -19,8 +20,9 @@ from .visitors import Visitor, Visitors
 class Room:
     """Made once, when the server starts; InputError and UsageError as the models raise them."""
 
-    def __init__(self, settings: Settings, visitors: Visitors) -> None:
+    def __init__(self, settings: Settings, visitors: Visitors, decoder: ImageDecoder) -> None:
         self.settings, self.limits = settings, settings.limits
+        self.decoder = decoder
         self.models = Models(settings.models, settings.device)
         self.visitors = visitors
         waiting = settings.limits.waiting

@@ -14,6 +14,8 @@ from depdis_deploy.files import file_sha256, is_there
 from depdis_deploy.infer_model import open_model
 from depdis_deploy.infer_pictures import Done, PictureWork
 from depdis_deploy.job import Options
+from depdis_deploy.media.image_workers import ImageDecoder
+from depdis_deploy.patience import Never
 
 from .attempts import Attempts
 from .unfinished import Unfinished, wait_for
@@ -101,7 +103,7 @@ class ChunkWorker:
         predictor, _ = open_model(options, threads)
         self._choice = predictor.choice
         self._folder = unfinished.work_folder()
-        self._work = PictureWork(options, predictor, self._folder)
+        self._work = PictureWork(options, predictor, self._folder, ImageDecoder(1), Never())
 
     def __call__(self, rows: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         failed, unwritable = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from functools import partial
 
@@ -127,8 +128,9 @@ async def _predict(service: Service, request: Request) -> Response:
 async def _served(
     service: Service, request: Request, data: bytes, asked: Wanted, reservation: Reservation
 ) -> Served:
-    """Return the result of the work, which is not begun if the client leaves before its turn."""
-    work = service.workers.submit(partial(service.work, data, asked, time.perf_counter(), reservation))
+    """Return the result of the work, which is given up if the client leaves."""
+    stopped = threading.Event()
+    work = service.workers.submit(partial(service.work, data, asked, time.perf_counter(), reservation, stopped))
     leaving = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +138,7 @@ async def _served(
             raise ClientDisconnect
         return work.result()
     finally:
+        stopped.set()
         leaving.cancel()
         work.cancel()
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from depdis_deploy.command import InputError
-from depdis_deploy.pictures import TooLarge, decode_picture
+from depdis_deploy.media.image_files import TooLarge
+from depdis_deploy.media.image_workers import ImageDecoder
+from depdis_deploy.patience import Flag
 from depdis_deploy.predictor import Predictor
 
 from .answers import Part, Wanted, encoded, estimated_size
@@ -18,8 +20,7 @@ from .responses import Reservation, ResponseMemory
 from .settings import Settings
 from .workers import Workers
 
-# Formats that browsers and cameras send. Pillow reads many more, each of which would be exposed to any client;
-# and the TIFF library writes its warnings to stderr, into the log.
+# What browsers and cameras send; each further one would be another decoder that anybody can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
@@ -41,6 +42,7 @@ class Service:
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
         self.predictor, self.settings = predictor, settings
         self.workers = Workers(settings.workers, settings.queue)
+        self.decoder = ImageDecoder(settings.workers)
         self.bodies = Bodies(settings)
         self.memory = ResponseMemory(settings.max_response_bytes, settings.timeout_s / 4)
         model = {
@@ -50,7 +52,14 @@ class Service:
         self.under_way = 0
         self.draining = False
 
-    def work(self, data: bytes, asked: Wanted, submitted: float, reservation: Reservation) -> Served:
+    def work(
+        self,
+        data: bytes,
+        asked: Wanted,
+        submitted: float,
+        reservation: Reservation,
+        stopped: Flag | None = None,
+    ) -> Served:
         """Decode an image, predict and encode the response, in a worker thread.
 
         Args:
@@ -58,6 +67,7 @@ class Service:
             asked: Requested response.
             submitted: Value of the performance counter when the request was queued.
             reservation: Holds the memory of the response from before the prediction on.
+            stopped: Once it is set, the image is given up.
 
         Raises:
             Refusal: With status 413 or 422 for an image that is not accepted; with status 503 when the memory
@@ -66,7 +76,9 @@ class Service:
         """
         begun = time.perf_counter()
         try:
-            image = decode_picture(data, max_pixels=self.settings.max_pixels, formats=FORMATS)
+            image = self.decoder.decode(
+                data, "the image", max_pixels=self.settings.max_pixels, formats=FORMATS, stopped=stopped
+            )
         except TooLarge as error:
             raise Refusal(413, str(error)) from None
         except InputError as error:
@@ -83,3 +95,8 @@ class Service:
         stages = {"wait": begun - submitted, "decode": decoded - begun, "encode": ended - predicted}
         milliseconds = {name: 1000 * seconds for name, seconds in stages.items()}
         return Served(parts, milliseconds | speed, (image.shape[1], image.shape[0]))
+
+    def close(self) -> None:
+        """End the workers; what they decode is given up, what waits is dropped."""
+        self.workers.close()
+        self.decoder.close()

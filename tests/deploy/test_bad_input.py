@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import zlib
@@ -12,6 +13,8 @@ import pytest
 from calling import infer
 from clips import make_clip, write_picture
 from PIL import Image
+
+from benchmarks import hostile_images as hostile
 
 
 def missing(folder: Path) -> list[object]:
@@ -26,6 +29,16 @@ def empty(folder: Path) -> list[object]:
 def text_named_png(folder: Path) -> list[object]:
     (folder / "a.png").write_text("This is no picture.\n" * 20)
     return [folder / "a.png"]
+
+
+def postscript_named_png(folder: Path) -> list[object]:
+    (folder / "street.png").write_bytes(hostile.POSTSCRIPT)
+    return [folder / "street.png"]
+
+
+def pipe_named_png(folder: Path) -> list[object]:
+    os.mkfifo(folder / "pipe.png")
+    return [folder / "pipe.png"]
 
 
 def truncated_jpeg(folder: Path) -> list[object]:
@@ -106,6 +119,7 @@ def broken_into_an_empty_outdir(folder: Path) -> list[object]:
     ("make", "says"),
     [
         (missing, "no such file"), (empty, "empty"), (text_named_png, "a.png"), (truncated_jpeg, "a.jpg"),
+        (postscript_named_png, "not an image"), (pipe_named_png, "got a folder or device"),
         (index_lost, "cut off"), (huge_header, "60000"), (animated_gif, "anima"), (empty_folder, "no pictures"),
         (full_outdir, "--exist-ok"), (outdir_below_a_file, "--outdir"), (outdir_is_a_file, "--outdir"),
         (outdir_of_the_source, "replace its source"), (no_camera, "camera 99"), (no_stream, "127.0.0.1:9/live"),

@@ -24,6 +24,7 @@ from depdis_deploy.folder_lock import locked
 from depdis_deploy.infer_pictures import Done
 from depdis_deploy.interruption import Interruption
 from depdis_deploy.job import Options, Run
+from depdis_deploy.media.image_workers import ImageDecoder
 from depdis_deploy.prediction import Camera, HeightScale
 from depdis_deploy.stages import Stages
 
@@ -133,7 +134,7 @@ def test_chunks_in_any_order_give_the_files_of_a_local_run(
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert errors == local.errors
     assert err.count("depth is in metres of the model's canonical camera") == 1
-    assert f"{BROKEN}.png: not a picture" in errors[0]
+    assert f"{BROKEN}.png: not an image" in errors[0]
 
 
 def test_a_part_gives_back_what_became_of_each_picture(tmp_path: Path, options: Options) -> None:
@@ -271,16 +272,14 @@ def test_a_picture_that_kills_its_worker_is_named_and_passed_over(
     class Death(BaseException):
         """Nothing that runs afterwards: as the end of the process."""
 
-    from depdis_deploy import pictures
+    read, deaths = ImageDecoder.read, 0
 
-    read, deaths = pictures.read_picture, 0
-
-    def deadly(path: str, **words: Any) -> Any:
+    def deadly(decoder: ImageDecoder, path: str, **words: Any) -> Any:
         if path.endswith("02.png"):
             raise Death
-        return read(path, **words)
+        return read(decoder, path, **words)
 
-    monkeypatch.setattr(pictures, "read_picture", deadly)
+    monkeypatch.setattr(ImageDecoder, "read", deadly)
     options = replace(options, batch=1)
     found = started(options, tmp_path / "out", size=PICTURES)
     for _ in range(20):

@@ -92,7 +92,7 @@ def test_the_command_killed_and_a_node_killed_change_nothing_in_the_results(
     assert [path.stat().st_ino for path in drawn if path.exists()] == inodes, "what was done is done again"
     assert process.returncode == 1  # as without a cluster: a picture is broken
     assert err.count("error: ") == 1
-    assert "050.png: not a picture" in err
+    assert "050.png: not an image" in err
     assert "2 workers on 2 nodes" in err
     assert re.search(rf"{PICTURES - 1} frames, \d+ of them before", err)
 

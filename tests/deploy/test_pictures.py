@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from benchmarks import hostile_images as hostile
 from depdis_deploy import pictures
 from depdis_deploy.command import InputError
+from depdis_deploy.media.image_files import TooLarge
 from depdis_deploy.pictures import read_picture
 from depdis_deploy.taxonomy import CITYSCAPES_16
 
@@ -105,8 +110,8 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path, scene: np.nda
     Image.fromarray(scene[..., 0].astype(np.float32)).save(tmp_path / "float.tif")
     (tmp_path / "folder.png").mkdir()
     expected = {
-        "missing.png": "no such file", "empty.jpg": "empty", "text.png": "not a picture",
-        "cut.jpg": "truncated", "head.jpg": "picture", "moving.gif": "ffmpeg -i moving.gif",
+        "missing.png": "no such file", "empty.jpg": "empty", "text.png": "not an image",
+        "cut.jpg": "truncated", "head.jpg": "truncated", "moving.gif": "ffmpeg -i moving.gif",
         "moving.webp": "animated", "float.tif": "floats", "folder.png": "folder",
     }  # fmt: skip
     for name, words in expected.items():
@@ -122,6 +127,200 @@ def test_a_still_gif_and_a_phones_double_picture_are_pictures(tmp_path: Path, sc
     first, second = Image.fromarray(scene), Image.fromarray(scene[::-1].copy())
     first.save(tmp_path / "stereo.jpg", "MPO", save_all=True, append_images=[second], quality=98)
     assert close(read_picture(tmp_path / "stereo.jpg"), scene, 3)
+
+
+UNLISTED = {
+    "EPS": hostile.POSTSCRIPT,
+    "EPS with a preview": hostile.postscript_with_preview(),
+    "EPS behind other bytes": b"\x04\r\n" + hostile.POSTSCRIPT,
+    "PDF": b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
+    "PSD": b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, 8, 8, 8, 3) + bytes(64),
+    "WMF": b"\xd7\xcd\xc6\x9a\0\0" + bytes(40),
+    "EMF": b"\x01\0\0\0" + bytes(36) + b" EMF" + bytes(40),
+    "ICO": b"\0\0\x01\0\x01\0" + bytes(40),
+    "ICNS": b"icns" + struct.pack(">I", 16) + b"ic07" + struct.pack(">I", 8),
+    "PCX": b"\n\x05\x01\x08" + bytes(124),
+    "FITS": b"SIMPLE  =                    T".ljust(2880),
+    "SVG": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+}
+
+
+@pytest.mark.parametrize("name", ["street.png", "street.jpg", "street.tif", "street.eps", "street"])
+@pytest.mark.parametrize("kind", UNLISTED)
+def test_rejects_unlisted_formats_and_starts_no_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    started = tmp_path / "started"
+    program = tmp_path / "bin/gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho > {started}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    (tmp_path / name).write_bytes(UNLISTED[kind])
+    with pytest.raises(InputError, match="not an image in a supported format, expected JPEG, PNG"):
+        read_picture(tmp_path / name)
+    assert not started.exists()
+
+
+COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
+    "JPEG scans": (lambda: hostile.jpeg_with_scans(64, 64, 200), "scans or more, expected at most 100"),
+    "JPEG scans behind an invalid segment": (
+        lambda: hostile.jpeg_with_scans(64, 64, 200, b"\xff\xfe\0\0"), "scans or more, expected at most 100",
+    ),
+    "JPEG segments": (lambda: hostile.jpeg_with_segments(5000), "too many segments, expected at most 4,096"),
+    "JPEG markers": (lambda: hostile.jpeg_with_segments(5000, b"\xff\xd0"), "too many segments"),
+    "JPEG tables": (
+        lambda: hostile.jpeg_with_segments(10, b"\xff\xdb\xff\xfd" + bytes(65_531)), "bytes of tables, expected"
+    ),
+    "PNG data chunks": (lambda: hostile.png_with_chunks(5000, b"IDAT"), "too many chunks, expected at most"),
+    "PNG private chunks": (lambda: hostile.png_with_chunks(5000, b"prIv"), "too many chunks"),
+    "WebP chunks": (lambda: hostile.webp_with_chunks(1001), "too many chunks, expected at most 1,000"),
+    "BMP runs": (lambda: hostile.bmp_with_runs(64, 64, b"\1\0" * 2**19), "bytes of run-length encoded BMP"),
+    "BMP rows": (lambda: hostile.bmp_with_runs(40_000, 1, b"\0\2\0\xff"), "40,000 pixels a row"),
+    "GIF comment": (lambda: hostile.gif_with_blocks(5000, comment=True), "too many blocks, expected at most"),
+    "GIF image": (lambda: hostile.gif_with_blocks(5000, comment=False), "too many blocks"),
+    "TIFF tile": (lambda: hostile.tiff_with_tiles(64, 32, 20_000, 20_000), "tiles of 20000x20000"),
+    "TIFF tile, raw": (lambda: hostile.tiff_with_tiles(64, 32, 20_000, 20_000, 1), "tiles of 20000x20000"),
+    "TIFF tiles": (lambda: hostile.tiff_with_tiles(1, 1_000_000, 16, 16), "take 16,000,000 pixels"),
+    "TIFF rows": (lambda: hostile.tiff_with_shared_strips(6000, 0), "6,000 strips or tiles, expected at most"),
+    "TIFF strips": (lambda: hostile.tiff_with_shared_strips(100, 10_000), "in a file of"),
+    "TIFF entries": (lambda: hostile.tiff(dict.fromkeys(range(1000, 6000), (4, 1, 1))), "directory entries"),
+    "TIFF with LZMA": (lambda: hostile.tiff_with_tiles(64, 32, 64, 32, 34925), "compression 34925 is not"),
+    "TIFF samples": (lambda: hostile.tiff({277: (4, 1, 10**9)}), "samples per pixel, expected at most 6"),
+    "JPEG 2000 tiles": (lambda: hostile.jpeg2000_with_tiles(8000, 8000, 1), "tiles, expected at most 4,096"),
+    "PPM header": (lambda: b"P6\n" + b"#\n" * 5000 + b"1 1\n255\nabc", "no size within its first 4,096 bytes"),
+    "PPM text": (lambda: b"P3\n1 1\n255\n" + b"1 " * 600_000, "bytes of text for 3 values, expected at most"),
+    "PPM comments": (lambda: b"P3\n1 1\n255\n" + b"#\n" * 5000 + b"1 2 3", "5,000 comments, expected at most"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_rejects_images_that_are_costly_to_decode(tmp_path: Path, kind: str) -> None:
+    make, words = COSTLY[kind]
+    (tmp_path / "a.png").write_bytes(make())
+    with pytest.raises(InputError, match=words) as caught:
+        read_picture(tmp_path / "a.png")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.png'}: ")
+    assert "\n" not in str(caught.value)
+
+
+METADATA: dict[str, Callable[[], bytes]] = {
+    "EXIF entries": lambda: hostile.jpeg_with_exif(5000),
+    "PNG texts": lambda: hostile.png_with_chunks(500, b"zTXt", b"C\0\0" + zlib.compress(bytes(10**6))),
+    "PNG EXIF texts": lambda: hostile.png_with_chunks(
+        500, b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(10**6))
+    ),
+    "PNG profiles": lambda: hostile.png_with_chunks(500, b"iCCP", b"C\0\0" + zlib.compress(bytes(10**6))),
+    "TIFF entries": lambda: hostile.tiff_with_entries(2000, 10**6),
+    "TIFF directories": lambda: hostile.tiff_with_directories(20_000),
+    "JPEG fill bytes": lambda: hostile.jpeg_with_segments(10**5, b"\xff"),
+}
+
+
+def test_metadata_takes_no_memory(tmp_path: Path) -> None:
+    for index, make in enumerate(METADATA.values()):
+        (tmp_path / f"{index}.image").write_bytes(make())
+    code = """
+import sys
+import numpy as np
+from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from depdis_deploy.child_limits import limit_memory
+from depdis_deploy.media.image_files import TooLarge
+from depdis_deploy.pictures import read_picture
+limit_memory(48 * 2**20)
+for path in sys.argv[1:]:
+    assert read_picture(path).shape == (32, 64, 3), path
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, sorted(tmp_path.iterdir()))], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (400_000, 1)])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
+def test_reads_thin_images(tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+    width, height = size
+    (tmp_path / "a").write_bytes(hostile.encoded(width, height, kind))
+    assert (read_picture(tmp_path / "a") == (90, 120, 30)).all()
+    assert read_picture(tmp_path / "a").shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("maxval", [1, 100, 255, 1000, 65535])
+@pytest.mark.parametrize("digit", [2, 3, 5, 6])
+def test_reads_netpbm_as_pillow_does(tmp_path: Path, scene: np.ndarray, digit: int, maxval: int) -> None:
+    values = scene.astype(np.uint32) * maxval // 255
+    values = values if digit in (3, 6) else values[..., 0]
+    text = b" ".join(b"%d" % value for value in values.ravel()) + b"# end\n"
+    binary = values.astype(">u2" if maxval > 255 else "u1").tobytes()
+    head = b"P%d\n# a comment\n48 32\n%d\n" % (digit, maxval)
+    (tmp_path / "a.ppm").write_bytes(head + (text if digit < 4 else binary))
+    with Image.open(tmp_path / "a.ppm") as file:
+        expected = np.asarray(file).astype(np.int64)
+    if digit in (2, 5):
+        expected = np.repeat(expected[..., None], 3, axis=2)
+        expected = (expected + 128) // 257 if maxval > 255 else expected
+    assert (read_picture(tmp_path / "a.ppm") == expected).all()
+
+
+@pytest.mark.parametrize("digit", [1, 4])
+def test_reads_bitmaps(tmp_path: Path, scene: np.ndarray, digit: int) -> None:
+    bits = (scene[..., 0] > 100).astype(np.uint8)
+    text, packed = "\n".join("".join(map(str, row)) for row in bits).encode(), np.packbits(bits, 1).tobytes()
+    (tmp_path / "a.pbm").write_bytes(b"P%d 48 32\n" % digit + (text if digit == 1 else packed))
+    assert (read_picture(tmp_path / "a.pbm")[..., 0] == 255 - 255 * bits).all()
+
+
+@pytest.mark.parametrize("big_tiff", [False, True])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_reads_tiff(tmp_path: Path, scene: np.ndarray, compression: str | None, big_tiff: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    image = Image.fromarray(np.ascontiguousarray(np.rot90(scene, -1)))
+    image.save(tmp_path / "a.tif", compression=compression, big_tiff=big_tiff, exif=exif)
+    assert (read_picture(tmp_path / "a.tif") == scene).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG2000", "AVIF"])
+def test_reads_formats_of_the_child_process(tmp_path: Path, scene: np.ndarray, kind: str) -> None:
+    Image.fromarray(scene).save(tmp_path / "a.png", kind)
+    assert close(read_picture(tmp_path / "a.png"), scene, 6)
+
+
+@pytest.mark.parametrize("place", ["eXIf", "XMP", "ImageMagick"])
+def test_orientation_of_a_png_is_applied(tmp_path: Path, scene: np.ndarray, place: str) -> None:
+    exif, texts = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[0x0112] = 3
+    block = exif.tobytes()
+    if place == "XMP":
+        texts.add_itxt("XML:com.adobe.xmp", "<x tiff:Orientation='3'/><y tiff:Orientation=\"3\"/>")
+    elif place == "ImageMagick":
+        texts.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=True)
+    kept = {"exif": exif} if place == "eXIf" else {}
+    Image.fromarray(scene[::-1, ::-1].copy()).save(tmp_path / "a.png", pnginfo=texts, **kept)
+    assert (read_picture(tmp_path / "a.png") == scene).all()
+
+
+def test_the_name_of_an_image_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(hostile.encoded(8, 8, "PNG"))
+    assert read_picture(tmp_path / "a.jpg").shape == (8, 8, 3)
+
+
+def test_rejects_pipes_devices_and_zero_sizes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "none.png").write_bytes(hostile.png_claiming(0, 8))
+    expected = {"pipe.png": "got a folder or device", "none.png": "0x8 is empty", "/dev/zero": "device"}
+    for name, words in expected.items():
+        with pytest.raises(InputError, match=words):
+            read_picture(tmp_path / name)
+
+
+def test_a_file_larger_than_its_image_can_be_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(hostile.encoded(8, 8, "PNG"))
+    os.truncate(path, 100 * 2**20)
+    with pytest.raises(TooLarge, match="104,857,600 bytes are too large, expected at most 67,109,664"):
+        read_picture(path, max_pixels=100)
 
 
 def test_written_files_say_what_they_hold(tmp_path: Path) -> None:

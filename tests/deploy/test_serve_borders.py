@@ -36,6 +36,7 @@ from serving import (
 )
 from uvicorn.server import ServerState
 
+from benchmarks import hostile_images as hostile
 from depdis_deploy.command import UsageError
 from depdis_deploy.listening import is_local, listen
 from depdis_deploy.serve.connection import Acceptor, Connection, config_values
@@ -76,30 +77,27 @@ def moving() -> bytes:
     return buffer.getvalue()
 
 
-def texts(count: int) -> bytes:
-    """A PNG whose compressed comments unpack to a megabyte each."""
-    whole = png(16, 16)
-    comment = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(10**6)))
-    return whole[:33] + comment * count + whole[33:]
-
-
 PICTURES = {
     "empty": (b"", 422, "empty"),
     "bomb": (claiming(50_000, 50_000), 413, "expected at most 500,000 pixels"),
     "beyond Pillow's own bound": (claiming(2**31 - 1, 2**31 - 1), 413, "too large"),
     "just too large": (png(1001, 500), 413, "1001x500 is too large"),
     "cut off": (png(kind="JPEG")[:400], 422, "damaged"),
-    "cut off in the header": (png()[:20], 422, "picture"),
+    "cut off in the header": (png()[:20], 422, "damaged"),
     "damaged": (png()[:60] + bytes(20) + png()[80:], 422, "damaged"),
     "less than it claims": (claiming(700, 700), 422, "damaged"),
-    "text": (b"this is no picture\n" * 50, 422, "not a picture"),
-    "an address": (b"http://169.254.169.254/latest/meta-data/", 422, "not a picture"),
-    "a path": (b"/etc/passwd", 422, "not a picture"),
-    "a program for a decoder": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 422, "not a"),
-    "a drawing": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", 422, "not a picture"),
-    "a format that is not taken": (png(kind="GIF"), 422, "not a picture"),
-    "moving": (moving(), 422, "still picture"),
-    "comments that unpack": (texts(200), 422, "picture"),
+    "text": (b"this is no picture\n" * 50, 422, "not an image"),
+    "an address": (b"http://169.254.169.254/latest/meta-data/", 422, "not an image"),
+    "a path": (b"/etc/passwd", 422, "not an image"),
+    "a program for a decoder": (hostile.POSTSCRIPT, 422, "not an image"),
+    "a drawing": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", 422, "not an image"),
+    "a format that is not taken": (png(kind="GIF"), 422, "not an image"),
+    "moving": (moving(), 422, "still image"),
+    "scans": (hostile.jpeg_with_scans(64, 64, 200), 422, "expected at most 100"),
+    "segments": (hostile.jpeg_with_segments(5000), 422, "too many segments"),
+    "chunks": (hostile.png_with_chunks(5000, b"IDAT"), 422, "too many chunks"),
+    "runs": (hostile.bmp_with_runs(40_000, 1, b"\0\2\0\xff"), 422, "pixels a row"),
+    "tiles": (hostile.tiff_with_tiles(64, 32, 20_000, 20_000), 422, "not an image"),
 }
 
 
@@ -111,6 +109,11 @@ def test_what_is_no_picture_gets_a_clear_answer(server: Server, name: str) -> No
     assert "\n" not in answer.error
     assert "Traceback" not in answer.error
     assert server.predict(scene_png()).status == 200
+
+
+def test_comments_that_unpack_to_gigabytes_are_passed_over(server: Server) -> None:
+    comments = hostile.png_with_chunks(200, b"zTXt", b"Comment\0\0" + zlib.compress(bytes(10**6)))
+    assert server.predict(comments).status == 200
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_changed_pictures_are_served_or_refused(model: Path, capfd: pytest.Captu
     assert statuses == {200, 413, 422}
     assert not [text for text in said if "\n" in text or len(text) > 300]
     assert capfd.readouterr() == ("", "")  # no library has its say in the log
-    service.workers.close()
+    service.close()
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_corrupt_files_are_named(synthia: Path, folder: str, damage: str) -> Non
     path = synthia / folder / "0000001.png"
     whole = path.read_bytes()
     path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"not a picture"}[damage])
-    with pytest.raises(InputError, match=rf"{folder}/0000001\.png: corrupt or no PNG"):
+    with pytest.raises(InputError, match=rf"{folder}/0000001\.png: (corrupt or no PNG|the file is empty)"):
         open_synthia(synthia)
 
 
@@ -142,5 +142,5 @@ def test_a_truncated_jpeg_is_named(tmp_path: Path) -> None:
     write(tmp_path / "train" / "x.jpg", noise)
     path = tmp_path / "train" / "x.jpg"
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"x\.jpg: cannot be read as a picture"):
+    with pytest.raises(InputError, match=r"x\.jpg: a damaged or unsupported image"):
         open_dataset("camvid", tmp_path, "train", CAMVID_11)[0]

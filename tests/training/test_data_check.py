@@ -61,7 +61,7 @@ def test_a_whole_set_has_nothing_wrong(synthia: Path) -> None:
 def test_a_named_pipe_in_a_set_is_reported_and_not_waited_for(synthia: Path, name: str) -> None:
     (synthia / name / "0000001.png").unlink()
     os.mkfifo(synthia / name / "0000001.png")
-    assert f"{name}/0000001.png: expected a file" in "\n".join(checked(synthia).faults)
+    assert f"{name}/0000001.png: expected an image file" in "\n".join(checked(synthia).faults)
 
 
 def test_links_in_a_circle_end(synthia: Path) -> None:

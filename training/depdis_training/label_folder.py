@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
-from depdis_deploy.pictures import write_labels
+from depdis_deploy.pictures import read_text, write_labels
 from depdis_deploy.taxonomy import Taxonomy
 
 from .data import reading
@@ -111,8 +110,7 @@ class LabelFolder:
         """The sums of the labels' own counts."""
         total = np.zeros((3, len(self.settings["classes"])), np.int64)
         for name in self.names:
-            with Image.open(self.path(name)) as picture:
-                total += np.array(json.loads(picture.info[_COUNTS]), np.int64)
+            total += np.array(json.loads(read_text(self.path(name), _COUNTS) or ""), np.int64)
         assert self.thresholds is not None
         return LabelStatistics(tuple(self.settings["classes"]), len(self.names), self.thresholds, *total)
 

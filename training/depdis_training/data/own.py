@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from depdis_deploy.command import InputError
 from depdis_deploy.taxonomy import Taxonomy
@@ -162,15 +161,10 @@ def _place(root: Path, pictures: Path, split: str) -> str:
 
 
 def _label_values(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """(H, W) ids of a grey or palette PNG, or (H, W, 3) RGB colours."""
-    reading.require_file(path)
-    try:
-        with Image.open(path) as picture:
-            mode = picture.mode
-            if mode in ("P", "L"):
-                return np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
+    """Read a PNG as (H, W) ids where it is grey or has a palette, or as (H, W, 3) RGB colours."""
+    ids, mode = reading.label_values(path)
+    if ids is not None:
+        return ids
     values = reading.read_png(path)
     if values.ndim == 2:
         return values

@@ -10,9 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from depdis_deploy.command import InputError
+from depdis_deploy.media.image_decoding import check, decode_stored
+from depdis_deploy.media.image_files import read_file
+from depdis_deploy.pictures import MAX_PIXELS
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -61,16 +63,12 @@ def require_file(path: Path) -> None:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """A picture as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
-    require_file(path)
+    """Read an image as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
     if path.suffix.lower() == ".png":
         return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
-    try:
-        # Pillow refuses a truncated JPEG; OpenCV fills it with grey.
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a picture ({error}); copy it anew") from None
+    # Pillow rejects a truncated JPEG; OpenCV fills it with grey.
+    image = decode_stored(read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS)
+    return np.asarray(image.convert("RGB"))
 
 
 def read_png(path: Path) -> NDArray[Any]:
@@ -79,16 +77,20 @@ def read_png(path: Path) -> NDArray[Any]:
 
 
 def read_indices(path: Path) -> NDArray[np.uint8]:
-    """The values of an 8-bit PNG, grey or palette, as (H, W) uint8."""
-    require_file(path)
-    try:
-        with Image.open(path) as picture:
-            if picture.mode in ("P", "L"):
-                return np.asarray(picture)
-            mode = picture.mode
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a label picture ({error}); copy it anew") from None
-    raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
+    """Read the values of an 8-bit PNG, grey or palette, as (H, W) uint8."""
+    values, mode = label_values(path)
+    if values is None:
+        raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
+    return values
+
+
+def label_values(path: Path) -> tuple[NDArray[np.uint8] | None, str]:
+    """Read the (H, W) uint8 values of an 8-bit PNG, or None for one in colour or 16 bits; and Pillow's mode."""
+    modes = ("P", "L")
+    image = decode_stored(
+        read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS, formats=("PNG",), modes=modes
+    )
+    return (np.asarray(image) if image.mode in modes else None), image.mode
 
 
 def read_json(path: Path) -> Any:
@@ -149,11 +151,12 @@ def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) 
 
 
 def _decoded(path: Path, flags: int) -> NDArray[Any]:
-    require_file(path)
-    data = np.fromfile(path, np.uint8)
+    data = read_file(path, MAX_PIXELS)
+    values = None
     # The decoder prints to stderr by itself at what the missing end shows beforehand.
-    whole = data.size > 0 and b"IEND" in data[-16:].tobytes()
-    values = cv2.imdecode(data, flags) if whole else None
+    if b"IEND" in data[-16:]:
+        check(data, str(path), max_pixels=MAX_PIXELS, formats=("PNG",))
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # noqa: TID251 (a PNG that was checked)
     if values is None:
-        raise InputError(f"{path}: corrupt or no PNG; copy it anew")
+        raise InputError(f"{path}: corrupt or no PNG; copy it again")
     return values

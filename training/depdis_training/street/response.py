@@ -133,6 +133,6 @@ def developed(
     if appearance.jpeg_quality is None:
         return picture
     _, packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, appearance.jpeg_quality])
-    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)  # noqa: TID251 (encoded here)
     assert unpacked is not None
     return np.ascontiguousarray(unpacked[..., ::-1], np.uint8)
