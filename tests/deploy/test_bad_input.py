@@ -119,7 +119,7 @@ def broken_into_an_empty_outdir(folder: Path) -> list[object]:
     ("make", "says"),
     [
         (missing, "no such file"), (empty, "empty"), (text_named_png, "a.png"), (truncated_jpeg, "a.jpg"),
-        (postscript_named_png, "not an image"), (pipe_named_png, "got a folder or device"),
+        (postscript_named_png, "not an image"), (pipe_named_png, "got a folder, named pipe"),
         (index_lost, "cut off"), (huge_header, "60000"), (animated_gif, "anima"), (empty_folder, "no pictures"),
         (full_outdir, "--exist-ok"), (outdir_below_a_file, "--outdir"), (outdir_is_a_file, "--outdir"),
         (outdir_of_the_source, "replace its source"), (no_camera, "camera 99"), (no_stream, "127.0.0.1:9/live"),

@@ -21,7 +21,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "ten", "10x", "m", "5 m", "1e3", "inf", "nan"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(UsageError, match="--duration takes a duration"):
+    with pytest.raises(UsageError, match="--duration: expected a duration"):
         parse_duration(text, "--duration")
 
 

@@ -309,7 +309,7 @@ def test_the_name_of_an_image_does_not_matter(tmp_path: Path) -> None:
 def test_rejects_pipes_devices_and_zero_sizes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "none.png").write_bytes(hostile.png_claiming(0, 8))
-    expected = {"pipe.png": "got a folder or device", "none.png": "0x8 is empty", "/dev/zero": "device"}
+    expected = {"pipe.png": "got a folder, named pipe", "none.png": "0x8 is empty", "/dev/zero": "device"}
     for name, words in expected.items():
         with pytest.raises(InputError, match=words):
             read_picture(tmp_path / name)
