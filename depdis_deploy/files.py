@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)(\.[0-9a-f]+)?\.part(\.\w+)?", re.DOTALL)
 
 
 def is_there(path: Path) -> bool:
@@ -46,6 +49,17 @@ def written_whole(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def is_part(path: Path) -> bool:
+    """Whether a path has a temporary name of `written_whole`."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files of killed processes in a folder and below; no other may be writing there."""
+    for path in filter(is_part, folder.rglob(".*")):
+        path.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
