@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
@@ -55,7 +56,7 @@ class Own:
         cameras = root / "cameras.json"
         self._focal_px: dict[str, float] = {}
         if cameras.exists():
-            self._focal_px = reading.focal_lengths(reading.read_json(cameras), map(_key, stems), cameras)
+            self._focal_px = reading.focal_lengths(read_json(cameras, dict), map(_key, stems), cameras)
         self._stems = stems
 
     def __len__(self) -> int:

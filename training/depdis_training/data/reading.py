@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import shown
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -80,16 +80,6 @@ def read_indices(path: Path) -> NDArray[np.uint8]:
     raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file's content."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise missing(path) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
-
-
 def read_depth_cm(path: Path) -> NDArray[np.float32]:
     """A 16-bit PNG of centimetres as (H, W) float32 metres, 0 unknown, 65535 the sky's 655.35."""
     values = read_depth_values(path, "in centimetres")
@@ -138,9 +128,21 @@ def mapped(
 def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) -> dict[str, float]:
     """The focal lengths in pixels by picture from a cameras.json; all of the pictures have to be in it."""
     try:
-        return {name: float(cameras[name]["focal_px"]) for name in names}
-    except (KeyError, TypeError, ValueError) as error:
+        return {name: focal_length(cameras[name], path) for name in names}
+    except KeyError as error:
         raise InputError(f"{path}: no focal_px for {error}") from None
+
+
+def focal_length(camera: Any, path: Path) -> float:
+    """The `focal_px` of a camera; InputError where it is missing or not a positive number."""
+    return positive(camera.get("focal_px") if isinstance(camera, Mapping) else None, "focal_px", path)
+
+
+def positive(value: Any, what: str, path: Path) -> float:
+    """A number of a JSON file; InputError where it is none or not above 0."""
+    if type(value) not in (int, float) or value <= 0:
+        raise InputError(f"{path}: expected a positive number {what}, got {shown(value)}")
+    return float(value)
 
 
 def _decoded(path: Path, flags: int) -> NDArray[Any]:
