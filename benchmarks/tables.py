@@ -33,7 +33,8 @@ from table_text import placed
 from depdis_deploy import command
 from depdis_deploy.backends.cpu import model_name
 from depdis_deploy.files import written_whole
-from depdis_training.run_folder import METRICS, WEIGHTS, read_json, write_json
+from depdis_deploy.json_files import read_json
+from depdis_training.run_folder import METRICS, WEIGHTS, write_json
 from depdis_training.speech import say
 from depdis_training.train_cli import run_one
 
@@ -93,10 +94,11 @@ def carry_out(key: Key, place: Place) -> None:
     with _counted(spent):
         run_one(config, folder, place.data, None, 1)
     if not key.result.exists():
-        figures = _figures(read_json(folder / METRICS))
+        figures = _figures(read_json(folder / METRICS, dict))
         key.result.parent.mkdir(parents=True, exist_ok=True)
         write_json(key.result, {
-            **figures, "iterations": config.training.iterations, "cpu_minutes": round(read_json(spent) / 60, 1),
+            **figures, "iterations": config.training.iterations,
+            "cpu_minutes": round(json.loads(spent.read_text()) / 60, 1),
             "when": time.strftime("%Y-%m-%d"), "processor": model_name(), "torch": torch.__version__,
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         })  # fmt: skip
@@ -124,7 +126,7 @@ def _counted(path: Path) -> Iterator[None]:
         yield
     finally:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        before = read_json(path) if path.exists() else 0.0
+        before = json.loads(path.read_text()) if path.exists() else 0.0
         write_json(path, round(before + used.ru_utime + used.ru_stime, 1))
 
 

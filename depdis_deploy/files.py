@@ -175,6 +175,17 @@ def is_running(process: int) -> bool:
     return True
 
 
+def is_part(path: Path) -> bool:
+    """Whether a path has a temporary name of `written_whole`."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files of killed processes in a folder and below; no other may be writing there."""
+    for path in filter(is_part, folder.rglob(".*")):
+        path.unlink(missing_ok=True)
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .manifest_faults import fault, resize_fault, shortened, shown
-from .strict_json import MOST_CHARACTERS, parse_json
+from .json_files import parse_any, parse_json, shortened, shown
+from .manifest_faults import fault, resize_fault
 from .taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -17,6 +17,7 @@ IMAGENET_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
 RESIZE_KINDS = ("stretch", "fit", "area")
 INTERPOLATIONS = ("linear", "bicubic")
 _PREFIX = "depdis."
+MOST_CHARACTERS = 4 * 2**20  # of a manifest as JSON
 
 
 class ManifestError(ValueError):
@@ -109,25 +110,23 @@ class Manifest:
     def from_json(cls, text: str) -> Manifest:
         """The inverse of `to_json`; ManifestError says what is missing or malformed."""
         try:
-            fields = parse_json(text)
+            _check_length(len(text))
+            fields = parse_json(text, dict)
         except ValueError as error:
-            raise ManifestError(f"it is not JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise ManifestError(f"expected a JSON object, got {type(fields).__name__}")
+            raise ManifestError(f"it is not a manifest: {error}") from None
         return cls._from_fields(fields)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Manifest:
         """The inverse of `to_metadata`; ManifestError says what is missing or malformed."""
         texts = {key: metadata[_PREFIX + key] for key in _KEYS if _PREFIX + key in metadata}
-        if sum(map(len, texts.values())) > MOST_CHARACTERS:
-            raise ManifestError(f"its metadata has more than {MOST_CHARACTERS} characters")
+        _check_length(sum(map(len, texts.values())))
         fields = {}
         for key, text in texts.items():
             try:
-                fields[key] = parse_json(text)
+                fields[key] = parse_any(text)
             except ValueError as error:
-                raise ManifestError(f"its metadata is not JSON: {_PREFIX}{key}: {error}") from None
+                raise ManifestError(f"its metadata {_PREFIX}{key}: {error}") from None
         return cls._from_fields(fields)
 
     @classmethod
@@ -154,7 +153,12 @@ class Manifest:
         except ManifestError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise ManifestError(f"its metadata is malformed: {shortened(str(error))}") from None
+            raise ManifestError(f"its metadata is malformed: {shortened(error, 200)}") from None
 
 
 _KEYS = ("format_version", *Manifest.__dataclass_fields__)
+
+
+def _check_length(characters: int) -> None:
+    if characters > MOST_CHARACTERS:
+        raise ManifestError(f"expected at most {MOST_CHARACTERS} characters, got {characters}")

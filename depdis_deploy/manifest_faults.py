@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .json_files import shown
 from .sizes import LONGEST_SIDE
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ _LARGEST_BATCH = 65536
 _FARTHEST = 1e6  # metres, or pixels of a focal length
 _LONGEST_TEXT = 100
 _MOST_VERSIONS = 100
-_REPR = reprlib.Repr()
-_REPR.maxlevel = 2
 
 
 def resize_fault(rule: ResizeRule) -> str | None:
@@ -95,13 +93,3 @@ def _numbers(values: Any, count: int) -> bool:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()
-
-
-def shown(value: object) -> str:
-    """A value for a message, in at most 60 characters however large it is."""
-    return shortened(_REPR.repr(value), 60)
-
-
-def shortened(text: str, most: int = 200) -> str:
-    """A text for a message, cut after `most` characters."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from depdis_deploy.command import InputError
-from depdis_deploy.manifest import Manifest, ManifestError
-from depdis_deploy.manifest_faults import shortened, shown
-from depdis_deploy.strict_json import MOST_CHARACTERS, parse_json
+from depdis_deploy.json_files import parse_json, read_text, shortened, shown
+from depdis_deploy.manifest import MOST_CHARACTERS, Manifest, ManifestError
 
 FORMAT_VERSION = 1
 # Only TensorRT-RTX builds for GPUs that are not there.
@@ -94,8 +93,7 @@ def read_key(engine: Path) -> Key:
             "here by depdis-export MODEL.onnx --trt"
         )
     try:
-        with path.open("rb") as file:
-            fields = parse_json(file.read(MOST_CHARACTERS + 1).decode("utf-8"))
+        fields = parse_json(read_text(path, MOST_CHARACTERS), dict)
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
             raise ValueError(f"its format version is {shown(version)}, this package reads {FORMAT_VERSION}")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import file_sha256
-from depdis_deploy.manifest import Manifest, ManifestError
+from depdis_deploy.manifest import MOST_CHARACTERS, Manifest, ManifestError
 from depdis_deploy.sizes import LONGEST_SIDE
-from depdis_deploy.strict_json import MOST_CHARACTERS
 
 from .onnx_file import NotOnnxError, RejectedGraphError, read_graph, read_metadata
 from .onnx_sizes import SizeCheck

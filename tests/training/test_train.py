@@ -16,15 +16,20 @@ import torch
 from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
+from depdis_deploy.folder_lock import LOCK_FILE
 from depdis_training.chain import run_before
 from depdis_training.checkpoint import CheckpointError, load_network, read_checkpoint, write_weights
 from depdis_training.config import load_config
+from depdis_training.experiment_data import open_experiment
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
 from depdis_training.methods import build_method, published_recipe
 from depdis_training.network import build_network
-from depdis_training.pipeline import train
+from depdis_training.optimizers import load_moments
+from depdis_training.pipeline import Experiment, train
+from depdis_training.run_folder import Run
 from depdis_training.run_log import read_log
 from depdis_training.start import start_from
+from depdis_training.workers import ALONE
 
 STAGES = ("stage1", "self-training-1", "self-training-2")
 
@@ -199,6 +204,9 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
     assert code == status, error
     assert "Traceback" not in error
     assert not (out / "metrics.json").exists()
+    (out / ".metrics.12.part.json").write_text("half")  # as a kill in the midst of writing leaves them
+    for stage in out.glob("stage*"):
+        (stage / ".last.12.part.pt").write_bytes(b"half")
     if signum != signal.SIGKILL:
         assert 12 <= read_checkpoint(out / "stage1" / "last.pt").step < 24  # nothing that was done is lost
     _run(config, out)
@@ -210,6 +218,100 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
     mine, theirs = (load_network(path / "weights.safetensors").state_dict() for path in (out, finished_run))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert (out / "metrics.json").read_text() == (finished_run / "metrics.json").read_text()
+    assert list(out.rglob(".*")) == []
+
+
+def test_rejects_second_training_in_the_same_folder(tmp_path, blocks):
+    config, out = tiny_config(tmp_path, blocks), tmp_path / "out"
+    with Run(out, config).begun():
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        with pytest.raises(InputError, match=f"^{re.escape(str(out))}: another run is writing there"):
+            _run(config, out)
+        with pytest.raises(InputError, match="run of another configuration"):
+            _run(tiny_config(tmp_path, blocks, "seed=4"), out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in out.iterdir()] == ["config.json"]
+    with Run(out, config).begun():
+        pass
+
+
+def test_rejects_second_training_whose_earlier_run_is_being_trained(tmp_path, blocks):
+    (tmp_path / "first.yaml").write_text(TINY)
+    config = tiny_config(tmp_path, blocks, f"network.after={tmp_path / 'first.yaml'}")
+    before, folder = run_before(config, tmp_path / "out")
+    with Run(folder, before).begun(), pytest.raises(InputError, match="out-before: another run is writing"):
+        _run(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_second_command_in_a_folder_ends_until_the_first_is_killed(tmp_path, blocks, monkeypatch):
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
+    tiny_config(tmp_path, blocks)
+    out, data = tmp_path / "out", tmp_path / "data"
+    command = [sys.executable, "-m", "depdis_training.train_cli", str(tmp_path / "tiny.yaml")]
+    command += ["--source", str(blocks), "--target", str(blocks), "--out", str(out), "--data", str(data)]
+    command += ["--threads", "1", "--stage", "statistics"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as first:
+        while not (out / "config.json").exists():
+            assert first.poll() is None
+            time.sleep(0.002)
+        first.send_signal(signal.SIGSTOP)
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert f"error: {out}: another run is writing there" in second.stderr
+        assert "Traceback" not in second.stderr
+        first.kill()
+    assert (out / LOCK_FILE).exists()
+    third = subprocess.run(command, capture_output=True, text=True)
+    assert third.returncode == 0, third.stderr
+    assert (out / "mixtures.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", r"expected an object, got \[\]"),
+        ("[" * 100_000, "nested deeper than"),
+        ('{"seed": NaN}', "NaN is not a number"),
+        ('{"seed": 1}', "name: Field required"),
+        ('{"name": "a", "training": [1]}', "training: Input should be"),
+        ('{"name": "a", "colour": 1}', "unknown configuration key colour"),
+    ],
+)
+def test_rejects_malformed_config_of_a_run(content, message, tmp_path):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        Run(tmp_path, load_config("street"))
+    assert str(caught.value).startswith(f"{tmp_path / 'config.json'}: ")
+    assert "give another folder with --out" in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_rejects_last_checkpoint_of_another_state(finished_run, tmp_path, blocks):
+    """One run folder, its checkpoint changed in one place after the other."""
+    out, config = tmp_path / "out", tiny_config(tmp_path, blocks)
+    (out / "stage1").mkdir(parents=True)
+    for name in ("config.json", "mixtures.json", "class_counts.json"):
+        shutil.copy(finished_run / name, out)
+    whole = torch.load(finished_run / "stage1" / "last.pt", weights_only=True)
+    path = out / "stage1" / "last.pt"
+    with Run(out, config).begun():
+        experiment = Experiment(
+            Run(out, config), open_experiment(config, tmp_path, uses_target=True), tmp_path, ALONE
+        )
+    for change, message in (
+        ({"step": 10**9}, "it is of step 1000000000, this stage has 24 iterations"),
+        ({"state": {**whole["state"], "best_score": "high"}}, "best_score, or 'high' in its place"),
+        ({"state": {**whole["state"], "learner": {**whole["state"]["learner"], "average": None}}}, "got None"),
+    ):
+        torch.save({**whole, **change}, path)
+        with pytest.raises(InputError, match=message) as caught:
+            experiment.carry_out("stage1")
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "remove the file to begin stage1 again" in str(caught.value)
+        assert len(str(caught.value)) < 800
 
 
 def test_a_finished_run_is_left_alone(finished_run, tmp_path, blocks, capsys):
@@ -244,6 +346,14 @@ def test_a_peer_starts_from_the_same_model_as_the_method(method, finished_run):
     torch.testing.assert_close(ours.segmentation, theirs.segmentation)
     assert (ours.depth is not None) is (method == "dada")
     assert ours.density is None
+
+
+def test_rejects_unusable_start_before_any_data_is_made(tmp_path):
+    (tmp_path / "start.pt").write_text("not weights")
+    config = load_config("street", changes={"network.init": str(tmp_path / "start.pt")})
+    with pytest.raises(CheckpointError, match=r"start\.pt: truncated or not a torch file"):
+        _run(config, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["start.pt"]
 
 
 def test_a_start_that_lacks_a_branch_or_has_a_fusion_is_refused(tmp_path):
@@ -409,6 +519,47 @@ def a_signal_in_a_step(signum):
         _loop(learner, events).run(0, "test")
     assert events[-1] == ("checkpoint", 3)
     assert signal.getsignal(signum) is before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[]", r"expected an object, got \[\]"),
+        ('{"kind": "train"}', "expected an integer step, got None"),
+        ('{"step": "3"}', "expected an integer step, got '3'"),
+        ('{"step": 3, "total": NaN}', "NaN is not a number"),
+        ("[" * 100_000, "nested deeper than"),
+    ],
+)
+def test_rejects_malformed_line_of_a_log(line, message, tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1}\n' + line + '\n{"step": 5}\n')
+    with pytest.raises(InputError, match=message) as caught:
+        read_log(path)
+    assert str(caught.value).startswith(f"{path}: line 2: ")
+
+
+def test_rejects_moments_of_another_optimizer():
+    layer = torch.nn.Linear(3, 2)
+    adam, sgd = torch.optim.AdamW(layer.parameters()), torch.optim.SGD(layer.parameters(), momentum=0.9)
+    layer(torch.ones(1, 3)).sum().backward()
+    for optimizer in (adam, sgd):
+        optimizer.step()
+        load_moments(optimizer, optimizer.state_dict())
+    moments = adam.state_dict()["state"]
+    for state, message in (
+        (None, "expected the state of an optimizer, got None"),
+        ({"state": [1]}, "expected the state of an optimizer"),
+        ({"state": {2: moments[0]}}, "has 2 parameters, its state is of number 2"),
+        ({"state": {"0": moments[0]}}, "its state is of number 0"),
+        ({"state": {0: 5}}, "expected exp_avg, exp_avg_sq, step of parameter 0, got 5"),
+        (sgd.state_dict(), "expected exp_avg, exp_avg_sq, step of parameter 0"),
+        ({"state": {0: moments[1]}}, r"exp_avg of parameter 0 is torch.float32 \(2,\), expected .* \(2, 3\)"),
+        ({"state": {0: {**moments[0], "step": "x"}}}, "step of parameter 0 is 'x'"),
+        ({"state": {0: {**moments[0], "step": torch.tensor(math.nan)}}}, "holds NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_moments(adam, state)
 
 
 def test_a_log_cut_off_in_a_line_is_read_up_to_it(tmp_path):

@@ -24,7 +24,8 @@ from .loading import Batch
 from .methods import Method, Outputs, adversarial_name
 from .methods.terms import upsampled
 from .mixing import Pasted
-from .optimizers import OptimizerSettings, build_optimizer
+from .optimizers import OptimizerSettings, build_optimizer, load_moments
+from .weights import load_module
 from .workers import ALONE, Workers
 
 __all__ = ["AdaptationLearner", "DiscriminatorSettings", "OptimizerSettings", "Pair"]
@@ -273,14 +274,21 @@ class AdaptationLearner:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state`."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.heads.load_state_dict(state["heads"])
-        self.discriminators.load_state_dict(state["discriminators"])
+        """Load what `state` returned.
+
+        Raises:
+            ValueError: It is the state of another learner; the message names the first difference.
+        """
+        missing = self.state().keys() - state.keys()
+        if missing:
+            raise ValueError(f"the training's state lacks {', '.join(sorted(missing))}")
+        load_moments(self.optimizer, state["optimizer"])
+        load_module(self.heads, state["heads"], "the method's extra heads")
+        load_module(self.discriminators, state["discriminators"], "the discriminators")
         if self.discriminator_optimizer is not None:
-            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+            load_moments(self.discriminator_optimizer, state["discriminator_optimizer"])
         if self.average is not None:
-            self.average.network.load_state_dict(state["average"])
+            load_module(self.average.network, state["average"], "the averaged network")
 
 
 def _size(maps: Tensor) -> tuple[int, int]:

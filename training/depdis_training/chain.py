@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from depdis_deploy.command import UsageError
+from depdis_deploy.json_files import shortened
+
 from .config import bundled_names, load_config
 from .settings import Config
 
@@ -24,11 +27,24 @@ def run_before(config: Config, folder: Path) -> tuple[Config, Path] | None:
     name, network = config.network.after, config.network
     if name is None or network.init is not None:
         return None
+    _check_ends(config)
     asked = {key: value for key, value in _given(config, name).items() if key != _OWN}
     asked |= {"network.backbone": network.backbone, "training.precision": config.training.precision}
     if network.start == "scratch":
         asked["network.start"] = "scratch"
     return load_config(name, changes=asked), folder.resolve().with_name(f"{folder.name}-before")
+
+
+def _check_ends(config: Config) -> None:
+    """Check that the runs which come before a run do not go on from each other in a circle."""
+    names: list[str] = []
+    network = config.network
+    while network.after is not None and network.init is None:
+        if network.after in names:
+            circle = shortened(" -> ".join((*names, network.after)))
+            raise UsageError(f"network.after: configurations go on from each other in a circle: {circle}")
+        names.append(network.after)
+        network = load_config(network.after).network
 
 
 def _given(config: Config, after: str) -> dict[str, Any]:

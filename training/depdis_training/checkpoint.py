@@ -6,10 +6,6 @@ Nothing is executed on loading: pickles are read with `weights_only=True`, weigh
 from __future__ import annotations
 
 import json
-import pickle
-import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +15,22 @@ import torch
 from torch import Tensor
 
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import parse_json, shortened, shown
 from depdis_deploy.manifest import Manifest
 
 from .branches import Network
 from .efficientnet import EfficientNetLite, load_imagenet_lite0
 from .network import build_network
 from .released import is_released, read_released
+from .torch_file import RefusedError, read_torch_file
 from .weights import describe, load_imagenet_resnet, load_weights
 
 FORMAT = "depdis-checkpoint"
 FORMAT_VERSION = 1
-_PLAIN = (Tensor, str, bytes, int, float, bool, type(None))
+_WEIGHT_TYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")
+_KINDS = {int: "an integer", str: "a name", list: "a list of names", bool: "true or false"}
+LARGEST_HEADER = 4 << 20  # bytes, of safetensors; a network's with its manifest has 0.2 MB
+_PLAIN = (Tensor, str, int, float, bool, type(None))
 
 
 class CheckpointError(ValueError):
@@ -70,7 +71,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     Raises CheckpointError for a file that is missing, truncated, of something else, or that would execute code.
     """
     path = Path(path)
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _read_weights(path)
     content = load_plain(path)
     if isinstance(content, dict) and content.get("format") == FORMAT:
@@ -88,13 +89,10 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def load_plain(path: Path) -> Any:
     """A torch file of tensors and plain values; CheckpointError for anything that would run code."""
     _check_exists(path)
-    _check_unpacked(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols, before a refusal that says more
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: refused: {_why_unpicklable(error)}") from None
+        return read_torch_file(path)
+    except RefusedError as error:
+        raise CheckpointError(f"{path}: refused: {error}") from None
     except Exception as error:  # whatever arbitrary bytes lead the unpickler to
         raise CheckpointError(f"{path}: truncated or not a torch file ({_first_line(error)})") from None
 
@@ -195,29 +193,22 @@ def _check_exists(path: Path) -> None:
         raise CheckpointError(f"{path}: no such file; expected a .pt, .pth or .safetensors file of weights")
 
 
-def _check_unpacked(path: Path) -> None:
-    """torch packs nothing in its archives: one with packed parts is not its own, and may unpack without end."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = [entry for entry in archive.infolist() if entry.file_size > entry.compress_size]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return  # what else it is, torch says
-    if packed:
-        largest = max(packed, key=lambda entry: entry.file_size)
-        raise CheckpointError(
-            f"{path}: refused: a packed archive ({largest.filename[:80]!r} would unpack to {largest.file_size} "
-            "bytes); only files of torch.save are read"
-        )
-
-
 def _read_weights(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     _check_exists(path)
+    _check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {}
+            for name in file.keys():  # noqa: SIM118
+                kind = file.get_slice(name).get_dtype()
+                if kind not in _WEIGHT_TYPES:
+                    raise CheckpointError(
+                        f"{path}: {shown(name)} has type {kind}, expected one of {', '.join(_WEIGHT_TYPES)}"
+                    )
+                weights[name] = file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: cannot be read, truncated or not safetensors ({_first_line(error)})"
@@ -226,47 +217,90 @@ def _read_weights(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: its metadata does not say which network it is: not written by this package"
         )
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
-    network = _said_of(path, _rebuild, json.loads(metadata["network"]), weights)
-    return Checkpoint(network, _said_of(path, _manifest, metadata), 0, {}, {}, "weights")
+    description = _said_of(path, _network_metadata, metadata)
+    network = _said_of(path, _rebuild, description, weights)
+    return Checkpoint(network, _said_of(path, _manifest, metadata, network), 0, {}, {}, "weights")
+
+
+def _check_header(path: Path) -> None:
+    """Check the size of a safetensors file's header, which its reader parses whole."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if LARGEST_HEADER < length <= path.stat().st_size:
+        raise CheckpointError(f"{path}: refused: a header of {length} bytes, at most {LARGEST_HEADER} are read")
+
+
+def _network_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The description of the network in the metadata of safetensors."""
+    if "network" not in metadata:
+        raise ValueError("its metadata has no description of the network: write the file again")
+    try:
+        return parse_json(metadata["network"], dict)
+    except ValueError as error:
+        raise ValueError(f"the description of the network in its metadata: {error}") from None
 
 
 def _from_ours(path: Path, content: Mapping[str, Any]) -> Checkpoint:
-    if content.get("version") != FORMAT_VERSION:
+    version = content.get("version")
+    if type(version) is not int or version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: checkpoint version {content.get('version')}, this package reads {FORMAT_VERSION}: "
+            f"{path}: checkpoint version {shown(version)}, this package reads {FORMAT_VERSION}: "
             "install the package version that wrote it"
         )
     missing = {"network", "weights", "manifest", "step", "config", "state"} - content.keys()
     if missing:
         raise CheckpointError(f"{path}: the checkpoint lacks {', '.join(sorted(missing))}")
+    step = content["step"]
+    if type(step) is not int or not 0 <= step < 2**63:
+        raise CheckpointError(f"{path}: its step is {shown(step)}, expected a number of iterations")
+    for key in ("config", "state"):
+        if not isinstance(content[key], Mapping):
+            raise CheckpointError(f"{path}: its {key} is {shown(content[key])}, expected a mapping")
     network = _said_of(path, _rebuild, content["network"], content["weights"])
-    manifest = None if content["manifest"] is None else _said_of(path, _manifest, content["manifest"])
-    return Checkpoint(network, manifest, content["step"], content["config"], content["state"], "checkpoint")
+    manifest = None if content["manifest"] is None else _said_of(path, _manifest, content["manifest"], network)
+    return Checkpoint(network, manifest, step, content["config"], content["state"], "checkpoint")
 
 
-def _rebuild(description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Network:
+def _rebuild(description: Any, weights: Any) -> Network:
+    """Build the described network with the weights; ValueError names what is malformed or does not fit."""
+    if not isinstance(description, Mapping):
+        raise ValueError(f"its description of the network is {shown(description)}, expected a mapping")
     missing = [key for key in ("num_classes", "backbone", "branches") if key not in description]
     if missing:
         raise ValueError(f"its description of the network lacks {', '.join(missing)}")
-    network = build_network(
-        int(description["num_classes"]), str(description["backbone"]), tuple(description["branches"]),
-        fusion=bool(description.get("fusion", False)),
-    )  # fmt: skip
+    fields = {"fusion": False, **description}
+    branches = fields["branches"]
+    for key, kind in (("num_classes", int), ("backbone", str), ("branches", list), ("fusion", bool)):
+        if type(fields[key]) is not kind:
+            raise ValueError(f"the network's {key} is {shown(fields[key])}, expected {_KINDS[kind]}")
+    if not all(isinstance(branch, str) for branch in branches):
+        raise ValueError(f"the network's branches are {shown(branches)}, expected names")
+    network = build_network(fields["num_classes"], fields["backbone"], branches, fusion=fields["fusion"])
     load_weights(network, weights)
     return network
 
 
-def _manifest(metadata: Mapping[str, str]) -> Manifest | None:
-    return Manifest.from_metadata(metadata) if any(key.startswith("depdis.") for key in metadata) else None
+def _manifest(metadata: Any, network: Network) -> Manifest | None:
+    if not isinstance(metadata, Mapping) or not all(
+        isinstance(key, str) and isinstance(text, str) for key, text in metadata.items()
+    ):
+        raise ValueError(f"its manifest is {shown(metadata)}, expected names and JSON texts")
+    if not any(key.startswith("depdis.") for key in metadata):
+        return None
+    manifest = Manifest.from_metadata(metadata)
+    if len(manifest.taxonomy) != network.num_classes:
+        raise ValueError(
+            f"its manifest names {len(manifest.taxonomy)} classes, its network has {network.num_classes}"
+        )
+    return manifest
 
 
 def _said_of(path: Path, function: Any, *arguments: Any) -> Any:
     """The function's result; its ValueError becomes a CheckpointError that names the file."""
     try:
         return function(*arguments)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {shortened(error, 500)}") from None
 
 
 def _description(network: Network) -> dict[str, Any]:
@@ -291,13 +325,6 @@ def _check_plain(value: Any, where: str) -> None:
         )
 
 
-def _why_unpicklable(error: pickle.UnpicklingError) -> str:
-    named = re.search(r"GLOBAL (\S+)", str(error))
-    if named:
-        return f"loading it would run code ({named[1]}); only tensors and plain values are read"
-    return "a bare pickle, which could run code, or no torch file at all; only files of torch.save are read"
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:120] if lines else type(error).__name__
@@ -305,5 +332,5 @@ def _first_line(error: Exception) -> str:
 
 def _looks_like(content: Any) -> str:
     if isinstance(content, Mapping):
-        return "it holds " + (", ".join(str(key) for key in list(content)[:4]) or "nothing") + ", ..."
+        return "it holds " + (", ".join(str(key)[:80] for key in list(content)[:4]) or "nothing") + ", ..."
     return f"it holds a {type(content).__name__}"

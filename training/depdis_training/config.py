@@ -9,12 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
-import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
-from depdis_deploy.command import UsageError, one_line
+from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.json_files import read_text, shortened, shown
 
 from .settings import Config
+from .yaml_text import LARGEST_YAML, parse_yaml
 
 
 def bundled_names() -> list[str]:
@@ -33,16 +34,16 @@ def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, A
     differences that hold where the key has that value. Raises UsageError for an unknown name or key (naming
     the nearest right one) or a value that does not fit.
     """
-    tree, title = _read(name)
-    cases = tree.pop("when", {})
+    tree, title = _read(name, ())
+    cases = _cases(name, tree.pop("when", None))
     asked: dict[str, Any] = {}
     for key, value in (changes or {}).items():
         _put(asked, key, value)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise UsageError(f"--set takes key=value, got {setting!r}")
-        _put(asked, key.strip(), _parsed(text, f"--set {setting}"))
+            raise UsageError(f"--set takes key=value, got {shown(setting)}")
+        _put(asked, key.strip(), _parsed(text, f"--set {shortened(setting, 60)}"))
     defaults = Config(name=title).model_dump()
     wanted = _merged(_merged(defaults, tree), asked)
     for condition, differences in cases.items():
@@ -62,46 +63,66 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] != "value_error":
-            message = f"configuration key {where}: {message}, got {first['input']!r}"
-        raise UsageError(message) from None
+            message = f"configuration key {where}: {message}, got {shown(first['input'])}"
+        raise UsageError(shortened(message)) from None
 
 
-def _read(name: str) -> tuple[dict[str, Any], str]:
+def _read(name: str, before: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The tree of a configuration and its title; before: the configurations that extend it."""
+    if name in before:
+        raise UsageError(
+            f"configurations extend each other in a circle: {shortened(' -> '.join((*before, name)))}"
+        )
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
+        if not path.exists():
             raise UsageError(f"no configuration file {name}")
-        text, title = path.read_text(encoding="utf-8"), path.stem
+        try:
+            text, title = read_text(path, LARGEST_YAML), path.stem
+        except InputError as error:
+            raise UsageError(str(error)) from None
     elif name in bundled_names():
         text = (resources.files(__package__) / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
         title = name
     else:
         raise UsageError(
-            f"no configuration named {name!r}; there are {', '.join(bundled_names())}, or give a .yaml file"
+            f"no configuration named {shown(name)}; there are {', '.join(bundled_names())}, or give a .yaml "
+            "file"
         )
     tree = _parsed(text, name)
     if tree is not None and not isinstance(tree, dict):
-        raise UsageError(f"{name}: a configuration is a mapping of keys to values")
-    tree = dict(tree or {})
-    if "extends" in tree:
-        tree = _merged(_part(str(tree.pop("extends"))), tree)
-    return tree, title
+        raise UsageError(f"{name}: a configuration is a mapping of keys to values, got {shown(tree)}")
+    return _extended(dict(tree or {}), (*before, name)), title
 
 
-def _part(name: str) -> dict[str, Any]:
+def _extended(tree: dict[str, Any], before: tuple[str, ...]) -> dict[str, Any]:
+    """A configuration's tree over that of the one which it extends."""
+    return _merged(_part(str(tree.pop("extends")), before), tree) if "extends" in tree else tree
+
+
+def _part(name: str, before: tuple[str, ...]) -> dict[str, Any]:
     """What several configurations share: one of the package's, or a file of `configs/parts`."""
-    part = resources.files(__package__) / "configs" / "parts" / f"{name}.yaml"
-    if not part.is_file():
-        return _read(name)[0]
-    tree = dict(_parsed(part.read_text(encoding="utf-8"), name))
-    return _merged(_part(str(tree.pop("extends"))), tree) if "extends" in tree else tree
+    parts = resources.files(__package__) / "configs" / "parts"
+    if f"{name}.yaml" not in {entry.name for entry in parts.iterdir()}:
+        return _read(name, before)[0]
+    return _extended(dict(_parsed((parts / f"{name}.yaml").read_text(encoding="utf-8"), name)), before)
+
+
+def _cases(name: str, cases: Any) -> dict[str, dict[str, Any]]:
+    """The `when` of a configuration: conditions with the differences that hold under them."""
+    found = {} if cases is None else cases
+    if not isinstance(found, dict) or not all(
+        isinstance(condition, str) and isinstance(differences, dict) for condition, differences in found.items()
+    ):
+        raise UsageError(f"{name}: when maps key=value to keys and values, got {shown(cases)}")
+    return found
 
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not YAML: {one_line(error)}") from None
+        return parse_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -145,7 +166,8 @@ def _keys(model: type[BaseModel], before: str = "") -> list[str]:
 def _refuse_unknown(tree: Mapping[str, Any], model: type[BaseModel], before: str) -> None:
     for key, value in tree.items():
         if key not in model.model_fields:
-            raise UsageError(f"unknown configuration key {before}{key}; nearest: {_nearest(before + str(key))}")
+            unknown = shortened(f"{before}{key}", 100)
+            raise UsageError(f"unknown configuration key {unknown}; nearest: {_nearest(unknown)}")
         inner = _section(model.model_fields[key].annotation)
         if inner is not None and isinstance(value, Mapping):
             _refuse_unknown(value, inner, f"{before}{key}.")

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import parse_json, read_text, shortened, shown
 from depdis_deploy.taxonomy import IGNORE
 
 DEFAULT_SCALE = 1e6
@@ -201,14 +202,24 @@ class DepthDistribution:
         if missing:
             raise ValueError(f"a depth distribution needs weights, means and variances; missing: {missing}")
         grid = fields.get("grid")
-        return cls(
-            fields["weights"],
-            fields["means"],
-            fields["variances"],
-            grid=None if grid is None else (grid[0], grid[1]),
-            scale=fields.get("scale", DEFAULT_SCALE),
-            variance_floor=fields.get("variance_floor", 0.0),
-        )
+        if grid is not None and not (
+            isinstance(grid, list | tuple) and [type(side) for side in grid] == [int, int]
+        ):
+            raise ValueError(f"a grid is (h, w) of whole cells, got {shown(grid)}")
+        scale, floor = fields.get("scale", DEFAULT_SCALE), fields.get("variance_floor", 0.0)
+        if not all(type(number) in (int, float) for number in (scale, floor)):
+            raise ValueError(f"scale and variance_floor are numbers, got {shown(scale)} and {shown(floor)}")
+        try:
+            return cls(
+                fields["weights"],
+                fields["means"],
+                fields["variances"],
+                grid=None if grid is None else (grid[0], grid[1]),
+                scale=scale,
+                variance_floor=floor,
+            )
+        except (TypeError, OverflowError) as error:  # numpy's, of anything but numbers
+            raise ValueError(f"weights, means and variances are numbers ({shortened(error, 100)})") from None
 
     def to_json(self, path: Path | str) -> None:
         """Write the file that `from_json` reads."""
@@ -219,10 +230,9 @@ class DepthDistribution:
     def from_json(cls, path: Path | str) -> DepthDistribution:
         """Read a file of `to_json`; ValueError when it is none."""
         try:
-            fields = json.loads(Path(path).read_text())
-            return cls.from_dict(fields)
-        except (OSError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a depth distribution ({error})") from None
+            return cls.from_dict(parse_json(read_text(Path(path)), dict))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: not a depth distribution ({shortened(error)})") from None
 
     @classmethod
     def published(cls, name: str) -> DepthDistribution:
@@ -271,11 +281,11 @@ class DepthDistribution:
         totals = self.weights.sum(axis=1)
         if (self.weights < 0).any() or not (np.isclose(totals, 1, atol=1e-2) | (totals == 0)).all():
             raise ValueError(
-                f"each class's weights are positive and sum to 1, got sums {totals.round(3).tolist()}"
+                f"each class's weights are positive and sum to 1, got sums {shown(totals.tolist())}"
             )
         if (self.variances <= 0).any():
             raise ValueError("variances must be positive; a constant depth has a tiny one, such as 1e-6")
-        if self.scale <= 0 or self.variance_floor < 0:
+        if not (0 < self.scale < math.inf and 0 <= self.variance_floor < math.inf):
             raise ValueError(
                 f"scale is positive and variance_floor at least 0, got {self.scale}, {self.variance_floor}"
             )

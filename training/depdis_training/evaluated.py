@@ -70,7 +70,10 @@ class Row:
     def __init__(self, entry: Entry, dataset: Dataset, options: Options) -> None:
         self.entry, self.taxonomy = entry, dataset.taxonomy
         manifest, classes = entry.manifest, len(dataset.taxonomy)
-        distribution = DepthDistribution.from_dict(manifest.density) if manifest.density else None
+        try:
+            distribution = DepthDistribution.from_dict(manifest.density) if manifest.density else None
+        except ValueError as error:
+            raise ValueError(f"{entry.title}: the mixtures in its description: {error}") from None
         self.scorer = Scorer(
             dataset.taxonomy, manifest, distribution=distribution, cap_m=options.cap_m, align=options.align
         )

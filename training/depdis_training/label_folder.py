@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import is_part, remove_parts, written_whole
+from depdis_deploy.json_files import parse_json, read_json, shortened
 from depdis_deploy.pictures import read_text, write_labels
 from depdis_deploy.taxonomy import Taxonomy
-
-from .data import reading
 
 MANIFEST, SHEET = "manifest.json", "sheet.png"
 _COUNTS = "Counts"  # keyword of a label file's own counts, so that a resumed work can sum them up
@@ -64,22 +63,22 @@ class LabelFolder:
         self.finished = False
         path = folder / MANIFEST
         if path.exists():
-            found = reading.read_json(path)
-            theirs = found.get("settings", {})
+            found = read_manifest(folder)
+            theirs = found["settings"]
             differing = sorted(
                 key for key in settings.keys() | theirs.keys() if settings.get(key) != theirs.get(key)
             )
             if differing:
                 raise InputError(
-                    f"{folder} holds labels of other settings (they differ in {', '.join(differing)}): "
+                    f"{folder} holds labels of other settings (they differ in "
+                    f"{shortened(', '.join(differing), 100)}): "
                     "remove it or give another folder"
                 )
             self.thresholds = np.array(found["thresholds"], np.float64)
             self.finished = found["counts"] is not None
-        elif folder.exists() and any(not _is_leftover(entry) for entry in folder.iterdir()):
+        elif folder.exists() and any(not is_part(entry) for entry in folder.iterdir()):
             raise InputError(f"{folder} holds something else than labels: give another folder")
-        for leftover in filter(_is_leftover, folder.glob("*")):
-            leftover.unlink()
+        remove_parts(folder)
 
     def path(self, name: str) -> Path:
         """The label file of a picture."""
@@ -110,7 +109,7 @@ class LabelFolder:
         """The sums of the labels' own counts."""
         total = np.zeros((3, len(self.settings["classes"])), np.int64)
         for name in self.names:
-            total += np.array(json.loads(read_text(self.path(name), _COUNTS) or ""), np.int64)
+            total += _counts(self.path(name), total.shape)
         assert self.thresholds is not None
         return LabelStatistics(tuple(self.settings["classes"]), len(self.names), self.thresholds, *total)
 
@@ -119,6 +118,39 @@ class LabelFolder:
         content = {"settings": self.settings, "thresholds": self.thresholds.tolist(), "counts": counts}
         with written_whole(self.folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder of labels: `settings`, `thresholds` (C,), `counts` if finished.
+
+    Raises:
+        InputError: The file is missing or not such a manifest.
+    """
+    path = folder / MANIFEST
+    found = read_json(path, dict)
+    settings, thresholds = found.get("settings"), found.get("thresholds")
+    classes = settings.get("classes") if isinstance(settings, dict) else None
+    if (
+        not isinstance(classes, list)
+        or not isinstance(thresholds, list)
+        or len(thresholds) != len(classes)
+        or not all(type(threshold) in (int, float) for threshold in thresholds)
+        or "counts" not in found
+        or not isinstance(found["counts"], dict | None)
+    ):
+        raise InputError(f"{path}: not the manifest of a folder of labels; remove the folder to label again")
+    return found
+
+
+def _counts(path: Path, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The pixel counts (3, C) in a label file: predicted, confident, refined."""
+    try:
+        found = np.array(parse_json(read_text(path, _COUNTS) or "", list))
+        if found.shape != shape or found.dtype.kind != "i":
+            raise ValueError(f"expected counts of the shape {shape}")
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; remove the file to label the image again") from None
+    return found.astype(np.int64)
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -136,8 +168,3 @@ def _is_whole(path: Path) -> bool:
         return False
     content = path.read_bytes()
     return content.endswith(_PNG_END) and _COUNTS.encode() in content
-
-
-def _is_leftover(path: Path) -> bool:
-    """Whether a work that was killed left this file half written."""
-    return path.name.startswith(".") and ".part." in path.name

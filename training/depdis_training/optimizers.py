@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from depdis_deploy.json_files import shown
 
 from .branches import Network
+
+# The values that an optimizer keeps for each parameter.
+_MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,39 @@ def build_optimizer(
     if settings.backbone_rate == settings.head_rate:
         return _BUILDERS[settings.kind](settings, {settings.backbone_rate: backbone + head})
     return _BUILDERS[settings.kind](settings, {settings.backbone_rate: backbone, settings.head_rate: head})
+
+
+def load_moments(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Load what an optimizer's `state_dict` holds for each parameter; its settings stay as they are.
+
+    Raises:
+        ValueError: The state is that of another optimizer or of other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    names = _MOMENTS["SGD" if isinstance(optimizer, torch.optim.SGD) else "Adam"]
+    moments = state.get("state") if isinstance(state, Mapping) else None
+    if not isinstance(moments, Mapping):
+        raise ValueError(f"expected the state of an optimizer, got {shown(state)}")
+    for index, values in moments.items():
+        if type(index) is not int or not 0 <= index < len(parameters):
+            raise ValueError(f"the optimizer has {len(parameters)} parameters, its state is of number {index}")
+        if not isinstance(values, Mapping) or values.keys() != names:
+            raise ValueError(f"expected {', '.join(sorted(names))} of parameter {index}, got {shown(values)}")
+        for name, value in values.items():
+            shape = () if name == "step" else tuple(parameters[index].shape)
+            _check_moment(f"{name} of parameter {index}", value, shape)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": dict(moments), "param_groups": groups})
+
+
+def _check_moment(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    if value is None and name.startswith("momentum"):
+        return
+    if not isinstance(value, Tensor) or not value.is_floating_point() or tuple(value.shape) != shape:
+        found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else shown(value)
+        raise ValueError(f"the optimizer's {name} is {found}, expected numbers of shape {shape}")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"the optimizer's {name} holds NaN or infinity")
 
 
 def _sgd(settings: OptimizerSettings, by_rate: Mapping[float, list[nn.Parameter]]) -> torch.optim.Optimizer:

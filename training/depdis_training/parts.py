@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
-from depdis_deploy.command import UsageError
+from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import ResizeRule
 
 from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
@@ -23,13 +23,13 @@ from .experiment_data import taxonomy_of
 from .loading import Batches, RandomViews, WholePictures
 from .methods import Method, Recipe, build_method
 from .network import Network, build_network
-from .run_folder import Run, read_json, write_json
+from .run_folder import Run, write_json
 from .schedule import poly
 from .settings import Config
 from .spatial_prior import minimum_sizes, scaled_sizes
 from .speech import say
 from .start import start_from
-from .statistics import count_classes, fit_source_mixtures, without_pixels
+from .statistics import count_classes, fit_source_mixtures, read_counts, without_pixels
 from .workers import Workers
 
 
@@ -122,7 +122,12 @@ class Parts:
             write_json(run.counts, counts.tolist())
         self.workers.wait()
         kept = DepthDistribution.from_json(run.mixtures) if has_density else None
-        return kept, np.asarray(read_json(run.counts), np.int64)
+        if kept is not None and kept.num_classes != classes:
+            raise InputError(
+                f"{run.mixtures}: mixtures of {kept.num_classes} classes, expected {classes}; remove the file "
+                "to fit them again"
+            )
+        return kept, read_counts(run.counts, classes)
 
     def _distribution_of_start(self) -> DepthDistribution:
         """The mixtures that the model which the network starts from was trained with."""
@@ -133,7 +138,10 @@ class Parts:
         manifest = read_checkpoint(path).manifest
         if manifest is None or manifest.density is None:
             raise UsageError(f"{path} names no mixtures: set mixtures.kind=fit")
-        return DepthDistribution.from_dict(manifest.density)
+        try:
+            return DepthDistribution.from_dict(manifest.density)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; set mixtures.kind=fit") from None
 
     def class_weights(
         self, counts: NDArray[np.int64], kind: str | tuple[float, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from .final_scores import final_scores
 from .forecast import Work, forecast
 from .label_figures import class_view
 from .methods import DEFAULT_VARIANT, VARIANTS, Method
-from .network import Network
+from .network import Network, build_network
 from .own_camera import decided
 from .parts import Parts, recipe_method
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
@@ -28,6 +29,7 @@ from .run_folder import WEIGHTS, Run
 from .self_description import make_manifest
 from .settings import Config
 from .speech import say
+from .start import start_from
 from .statistics import count_classes
 from .training_stage import PairBatches, Surroundings, TrainingStage, mixed, together
 from .workers import Workers, join_workers
@@ -55,16 +57,17 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
         return
     method = recipe_method(config)  # a wrong method or variant is said before any data is made
     _check_start(config)
+    if before is None and config.network.init is not None:
+        _check_init(config, method)
     if before is not None and not (before[1] / WEIGHTS).exists():
         train(*before, cache)
     if workers.first:
         open_experiment(config, cache, uses_target=method.uses_target)
     workers.wait()
     data = open_experiment(config, cache, uses_target=method.uses_target)
-    if workers.first:
-        run.begin()
-    workers.wait()
-    Experiment(run, data, cache, workers).carry_out(until)
+    with run.begun() if workers.first else nullcontext():
+        workers.wait()
+        Experiment(run, data, cache, workers).carry_out(until)
 
 
 def _second_stage(source: bool) -> dict[str, str]:
@@ -85,6 +88,13 @@ def _check_start(config: Config) -> None:
         raise UsageError(f"labels.minimum_pixels has {len(sizes)} numbers for {len(classes)} classes")
     if config.validation is not None:
         class_view(classes, taxonomy_of(config.validation))
+
+
+def _check_init(config: Config, method: Method) -> None:
+    """Load the file that training starts from, so that an unusable one is an error before any data is made."""
+    classes = len(taxonomy_of(config.source))
+    network = build_network(classes, config.network.backbone, method.branches, fusion=method.fusion)
+    start_from(network, Path(str(config.network.init)))
 
 
 class Experiment:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import shortened
 from depdis_deploy.manifest import ResizeRule
 from depdis_deploy.pictures import write_rgb
 from depdis_deploy.preprocess import plan, resize_picture
@@ -26,7 +27,7 @@ from depdis_deploy.taxonomy import IGNORE, Taxonomy
 
 from .data import reading
 from .data.samples import Dataset, Sample
-from .label_folder import MANIFEST, SHEET, LabelFolder, LabelStatistics
+from .label_folder import MANIFEST, SHEET, LabelFolder, LabelStatistics, read_manifest
 from .label_sheet import LabelRow, label_sheet
 from .loading import ahead
 from .multi_scale import Inputs, MultiScale
@@ -110,16 +111,18 @@ class PseudoLabelled:
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.dataset, self.folder, self._blank = dataset, Path(folder), False
-        manifest = reading.read_json(self.folder / MANIFEST)
-        if manifest.get("counts") is None:
+        manifest = read_manifest(self.folder)
+        if manifest["counts"] is None:
             raise InputError(f"{folder}: its labels are unfinished; label again to go on")
         settings = manifest["settings"]
         self.thresholds = np.array(manifest["thresholds"], np.float64)
-        self.taxonomy = Taxonomy(
-            tuple(settings["classes"]), tuple((red, green, blue) for red, green, blue in settings["palette"])
-        )
-        self.names: Sequence[str] = settings["pictures"]
-        self._resize = ResizeRule(**settings["resize"])
+        try:
+            palette = tuple((red, green, blue) for red, green, blue in settings["palette"])
+            self.taxonomy = Taxonomy(tuple(settings["classes"]), palette)
+            self.names: Sequence[str] = [str(name) for name in settings["pictures"]]
+            self._resize = ResizeRule(**settings["resize"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.folder / MANIFEST}: malformed settings ({shortened(error)})") from None
         places = {name: index for index, name in enumerate(dataset.names)}
         unknown = [name for name in self.names if name not in places]
         if unknown:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
+from depdis_deploy.json_files import shown
+
 from .branches import Network
 from .network import build_network
 from .weights import load_weights
@@ -28,7 +32,10 @@ def read_released(content: Mapping[str, Any]) -> tuple[Network, tuple[str, ...]]
     weights are missing or unknown, or the class count is none that was released.
     """
     weights = content["model"]
-    num_classes = int(weights[_CLASSIFIER].shape[0])
+    classifier = weights[_CLASSIFIER]
+    if not isinstance(classifier, Tensor) or classifier.ndim != 4:
+        raise ValueError(f"{_CLASSIFIER} is {shown(classifier)}, expected the weights of a convolution")
+    num_classes = classifier.shape[0]
     if num_classes not in RELEASED_CLASSES:
         counts = " or ".join(map(str, RELEASED_CLASSES))
         raise ValueError(f"it has {num_classes} classes; the released networks have {counts}")

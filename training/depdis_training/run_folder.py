@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import is_part, remove_parts, written_whole
+from depdis_deploy.folder_lock import LOCK_FILE, locked
+from depdis_deploy.json_files import read_json, shortened
 
 from .config import build_config
 from .hardware import fast_precision
@@ -37,16 +40,27 @@ class Run:
     def finished(self) -> bool:
         return self.weights.exists() and self.metrics.exists()
 
-    def begin(self) -> None:
-        """Make the folder; only once the data is known to be there, so that a slip leaves nothing behind."""
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the folder and hold it for this process alone within the block.
+
+        Called only once the data is known to be there, so that a mistake leaves nothing behind.
+
+        Raises:
+            InputError: Another process trains in the folder.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "config.json", self.config.plain())
+        with locked(self.folder):
+            self._resolved(self.config)  # again: another process may have begun or ended here meanwhile
+            remove_parts(self.folder)
+            write_json(self.folder / "config.json", self.config.plain())
+            yield
 
     def _resolved(self, config: Config) -> Config:
         path = self.folder / "config.json"
         if path.exists():
-            return _same(config, build_config(read_json(path)), self.folder)
-        if self.folder.exists() and any(self.folder.iterdir()):
+            return _same(config, _read_config(path), self.folder)
+        if self.folder.exists() and not all(map(_is_of_lock, self.folder.iterdir())):
             raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
         training = config.training
         if training.precision == "auto":
@@ -64,15 +78,26 @@ def snapshots(folder: Path) -> list[Path]:
     return [stages[-1] / name for name in SNAPSHOTS if (stages[-1] / name).exists()] if stages else []
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file's content."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_config(path: Path) -> Config:
+    """The configuration that a run began with; InputError where the file holds none."""
+    try:
+        return build_config(read_json(path, dict))
+    except ValueError as error:
+        named = str(error) if isinstance(error, InputError) else f"{path}: {error}"
+        raise InputError(
+            f"{named}; this folder's run cannot be resumed: give another folder with --out"
+        ) from None
+
+
+def _is_of_lock(path: Path) -> bool:
+    """Whether a file may be in a folder that no run has begun in: what a killed process left."""
+    return path.name == LOCK_FILE or is_part(path)
 
 
 def _same(asked: Config, found: Config, folder: Path) -> Config:
@@ -82,7 +107,7 @@ def _same(asked: Config, found: Config, folder: Path) -> Config:
     differing = sorted(_differences(asked.plain(), found.plain()))
     if differing:
         raise InputError(
-            f"{folder} is a run of another configuration (it differs in {', '.join(differing)}): "
+            f"{folder} is a run of another configuration (it differs in {shortened(', '.join(differing))}): "
             "give another folder with --out, or the configuration that it began with"
         )
     return found

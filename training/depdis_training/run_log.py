@@ -12,18 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import parse_json, read_text, shown
+
+LARGEST_LOG = 512 << 20  # bytes; an entry of a long training has some 500
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a `log.jsonl`; a last line that was cut off is left out."""
+    """Return the entries of a `log.jsonl`, each with its `step`; a last line that was cut off is left out.
+
+    Raises:
+        InputError: A line is not an entry; the message names file and line.
+    """
     if not path.exists():
         return []
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            entries.append(json.loads(line))
-    return entries
+    whole = read_text(path, LARGEST_LOG).rpartition("\n")[0]
+    return [_entry(path, number, line) for number, line in enumerate(whole.split("\n"), 1) if line]
+
+
+def _entry(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        entry = parse_json(line, dict)
+        if type(entry.get("step")) is not int:
+            raise ValueError(f"expected an integer step, got {shown(entry.get('step'))}")
+    except ValueError as error:
+        raise InputError(f"{path}: line {number}: {error}; remove the line") from None
+    return entry
 
 
 class RunLog:

@@ -24,7 +24,7 @@ Size = tuple[int, int]
 class Section(BaseModel):
     """A part of the tree: frozen, keyword-only, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StreetData(Section):

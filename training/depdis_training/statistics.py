@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import read_json
 from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import IGNORE
 
@@ -117,13 +118,7 @@ def fit_set(
                 "depths": {"counts": depths.counts.tolist(), "total_m": depths.total_m.tolist()},
             },
         )
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return Fitted(
-        DepthDistribution.from_dict(found["mixtures"]),
-        ClassDepths(
-            np.array(found["depths"]["counts"], np.int64), np.array(found["depths"]["total_m"], np.float64)
-        ),
-    )
+    return _read_fitted(path, num_classes)
 
 
 def count_classes(cache: Path, batches: Batches, *, num_classes: int, pictures: int) -> NDArray[np.int64]:
@@ -135,7 +130,44 @@ def count_classes(cache: Path, batches: Batches, *, num_classes: int, pictures: 
         for batch in tracked(ahead(batches, 0, rounds), "classes: counting", rounds):
             counts += np.bincount(batch.labels.numpy().ravel(), minlength=256)
         _write_json(path, counts[:num_classes].tolist())
-    return np.asarray(json.loads(path.read_text(encoding="utf-8")), np.int64)
+    return read_counts(path, num_classes)
+
+
+def read_counts(path: Path, num_classes: int) -> NDArray[np.int64]:
+    """Return the (C,) pixel counts in a JSON file; InputError where it holds anything else."""
+    return _integers(read_json(path, list), (num_classes,), path)
+
+
+def _read_fitted(path: Path, num_classes: int) -> Fitted:
+    found = read_json(path, dict)
+    depths = found.get("depths")
+    if not isinstance(depths, dict) or not isinstance(found.get("mixtures"), dict):
+        raise _not_statistics(path)
+    try:
+        distribution = DepthDistribution.from_dict(found["mixtures"])
+        total_m = np.array(depths.get("total_m"), np.float64)
+    except (TypeError, ValueError):
+        raise _not_statistics(path) from None
+    counts = _integers(depths.get("counts"), (num_classes, len(DEPTH_EDGES_M) - 1), path)
+    if distribution.num_classes != num_classes or total_m.shape != (num_classes,):
+        raise _not_statistics(path)
+    return Fitted(distribution, ClassDepths(counts, total_m))
+
+
+def _integers(values: Any, shape: tuple[int, ...], path: Path) -> NDArray[np.int64]:
+    try:
+        found = np.array(values)
+    except ValueError:  # lists of unequal lengths
+        raise _not_statistics(path) from None
+    if found.shape != shape or found.dtype.kind != "i" or (found < 0).any():
+        raise _not_statistics(path)
+    return found.astype(np.int64)
+
+
+def _not_statistics(path: Path) -> InputError:
+    return InputError(
+        f"{path}: not the statistics of this data set; remove the file, and they are counted again"
+    )
 
 
 def without_pixels(unseen: Sequence[int], names: Sequence[str]) -> str | None:

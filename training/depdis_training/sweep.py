@@ -18,9 +18,10 @@ import torch
 
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import read_json
 from depdis_deploy.terminal import write_out
 
-from .run_folder import METRICS, read_json, write_json
+from .run_folder import METRICS, write_json
 from .settings import Config
 from .speech import say
 
@@ -114,13 +115,9 @@ def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
     found: dict[str, dict[str, list[float]]] = {}
     for name, config in runs.items():
         path = parent / name / METRICS
-        metrics = read_json(path) if path.exists() else {}
-        for snapshot, scores in metrics.get("rows", {}).items():
-            if scores["kind"] == "deployed":
-                continue
-            row = "-".join(part for part in (config.method, config.variant or "") if part)
-            key = next(key for key in scores["figures"] if key.startswith("mIoU"))
-            found.setdefault(snapshot, {}).setdefault(row, []).append(scores["figures"][key])
+        row = "-".join(part for part in (config.method, config.variant or "") if part)
+        for snapshot, miou in _mious(path).items() if path.exists() else ():
+            found.setdefault(snapshot, {}).setdefault(row, []).append(miou)
     return {
         snapshot: {
             row: {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else None, "values": values}
@@ -128,6 +125,21 @@ def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
         }
         for snapshot, rows in found.items()
     }
+
+
+def _mious(path: Path) -> dict[str, float]:
+    """The mIoU in % of each snapshot in a run's metrics; InputError where the file holds something else."""
+    found = {}
+    try:
+        for snapshot, scores in read_json(path, dict).get("rows", {}).items():
+            if scores["kind"] != "deployed":
+                figures = scores["figures"].items()
+                found[snapshot] = next(value for key, value in figures if key.startswith("mIoU"))
+        if all(type(miou) in (int, float) for miou in found.values()):
+            return found
+    except (AttributeError, KeyError, StopIteration, TypeError):
+        pass
+    raise InputError(f"{path}: not the metrics of a run; remove the file to score the run again")
 
 
 def as_markdown(results: Mapping[str, Any]) -> str:
@@ -181,7 +193,7 @@ def main() -> None:
 
     def one(config: Path, folder: Path, data: Path, stage: str) -> None:
         command.raise_on_sigterm()
-        run_one(build_config(read_json(config)), folder, data, stage or None, None)
+        run_one(build_config(read_json(config, dict)), folder, data, stage or None, None)
 
     app = typer.Typer(add_completion=False)
     app.command()(one)

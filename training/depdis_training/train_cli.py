@@ -102,10 +102,13 @@ def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threa
             "training.accumulate, or the input's size; the last checkpoint is as it was"
         ) from None
     if resolved.verdict.decide and stage is None and os.environ.get("RANK", "0") == "0":
+        from depdis_deploy.folder_lock import locked
+
         from .own_camera import export_model
         from .run_folder import Run
 
-        export_model(folder, Run(folder, resolved).weights)
+        with locked(folder):
+            export_model(folder, Run(folder, resolved).weights)
 
 
 def main() -> None:

@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import torch
 
+from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
+from depdis_deploy.json_files import shown
 from depdis_deploy.manifest import Manifest
 
 from .adaptation import AdaptationLearner, Pair
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .loading import Batches
@@ -29,6 +31,7 @@ from .run_log import RunLog
 from .scoring import score
 from .settings import Config
 from .speech import say
+from .weights import load_weights
 from .workers import Workers
 
 PANEL_PICTURES = 4
@@ -148,11 +151,28 @@ class TrainingStage:
     def _restore(self) -> int:
         if not self.last.exists():
             return 0
-        found = read_checkpoint(self.last)
-        self.learner.network.load_state_dict(found.state["weights"])
-        self.learner.load_state(found.state["learner"])
-        self.best_score = float(found.state["best_score"])
+        try:
+            found = read_checkpoint(self.last)
+            self._load(found)
+        except ValueError as error:
+            where = "" if isinstance(error, CheckpointError) else f"{self.last}: "
+            raise InputError(
+                f"{where}{error}; this training cannot be resumed from it: remove the file to begin "
+                f"{self.folder.name} again, or start a new run with another --out"
+            ) from None
         return found.step
+
+    def _load(self, found: Checkpoint) -> None:
+        """Take over a checkpoint's state; ValueError names what is not of this stage."""
+        if found.step > self.iterations:
+            raise ValueError(f"it is of step {found.step}, this stage has {self.iterations} iterations")
+        kinds = {"weights": Mapping, "learner": Mapping, "best_score": float}
+        for key, kind in kinds.items():
+            if not isinstance(found.state.get(key), kind):
+                raise ValueError(f"its state has no {key}, or {shown(found.state.get(key))} in its place")
+        load_weights(self.learner.network, found.state["weights"])
+        self.learner.load_state(found.state["learner"])
+        self.best_score = found.state["best_score"]
 
     def _log(self, step: int, values: Mapping[str, float]) -> None:
         self.log.values(step, values, "train")

@@ -1,32 +1,59 @@
-"""State dicts into networks, with every mismatch said in one line."""
+"""State dicts into networks; every mismatch is an error of one line."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from depdis_deploy.json_files import shown
 
 from .branches import Network
 
 
-def load_weights(network: Network, weights: Mapping[str, Any]) -> None:
-    """Load a whole state dict; ValueError names what is missing, unknown or of another shape."""
-    own = network.state_dict()
-    for what, names in (("lacks", own.keys() - weights.keys()), ("has unknown", weights.keys() - own.keys())):
+def load_weights(network: Network, weights: Any) -> None:
+    """Load the whole state dict of a network; ValueError as `load_module` does."""
+    load_module(network, weights, f"a network of {describe(network)}")
+
+
+def load_module(module: nn.Module, weights: Any, what: str) -> None:
+    """Load a whole state dict of the module, which is `what` in messages.
+
+    Raises:
+        ValueError: A value is missing, unknown, of another shape or type, or not finite.
+    """
+    own = module.state_dict()
+    _check_names(weights, what)
+    missing, unknown = own.keys() - weights.keys(), weights.keys() - own.keys()
+    for problem, names in (("lacks", missing), ("has unknown", unknown)):
         if names:
-            raise ValueError(
-                f"it {what} {len(names)} weights ({_some(names)}) for a network of {describe(network)}"
-            )
+            raise ValueError(f"it {problem} {len(names)} weights ({_some(names)}) for {what}")
+    check_weights(own, weights, what)
+    module.load_state_dict(dict(weights))  # without the metadata that a state dict of a file may have
+
+
+def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Any], what: str) -> None:
+    """Check that `weights` has a value to replace each of `own`; ValueError names the first that cannot."""
     for name, value in own.items():
-        found = (
-            tuple(weights[name].shape) if isinstance(weights[name], Tensor) else type(weights[name]).__name__
-        )
-        if found != tuple(value.shape):
-            raise ValueError(
-                f"{name} is {found}, expected {tuple(value.shape)} for a network of {describe(network)}"
-            )
-    network.load_state_dict(weights)
+        found = weights[name]
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        if shape != tuple(value.shape):
+            raise ValueError(f"{name} is {shape}, expected {tuple(value.shape)} for {what}")
+        if found.is_floating_point() != value.is_floating_point():
+            raise ValueError(f"{name} has type {found.dtype}, expected {value.dtype} for {what}")
+        low, high = torch.aminmax(found.to(value.dtype))  # NaN where any value is
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(f"{name} holds NaN or infinity; the training that wrote it had diverged")
+        if name.endswith("running_var") and low < 0:
+            raise ValueError(f"{name} holds a negative variance")
+
+
+def _check_names(weights: Any, what: str) -> None:
+    if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
+        raise ValueError(f"expected a state dict of names and tensors for {what}, got {shown(weights)}")
 
 
 def load_imagenet_resnet(network: Network, content: Any) -> None:
@@ -53,12 +80,9 @@ def load_imagenet_resnet(network: Network, content: Any) -> None:
     missing = {name for name in backbone if name not in found and not name.endswith("num_batches_tracked")}
     if missing:
         raise ValueError(f"it lacks {len(missing)} weights of a ResNet-101 ({_some(missing)})")
-    for name in backbone.keys() & found.keys():
-        if found[name].shape != backbone[name].shape:
-            raise ValueError(
-                f"{name} has shape {tuple(found[name].shape)}, a ResNet-101's is {tuple(backbone[name].shape)}"
-            )
-    network.load_state_dict({name: found[name] for name in backbone.keys() & found.keys()}, strict=False)
+    present = {name: value for name, value in backbone.items() if name in found}
+    check_weights(present, found, "a ResNet-101")
+    network.load_state_dict({name: found[name] for name in present}, strict=False)
 
 
 def describe(network: Network) -> str:
@@ -68,4 +92,4 @@ def describe(network: Network) -> str:
 
 
 def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(name[:80] for name in sorted(names)[:3]) + (", ..." if len(names) > 3 else "")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError, one_line
+from depdis_deploy.json_files import read_json
 from depdis_deploy.progress import tracked
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16, Taxonomy
 from depdis_deploy.terminal import printable
@@ -169,7 +170,7 @@ def _look_at(dataset: FileDataset, index: int) -> _Seen:
 def _unreadable(kind: str, path: Path) -> str | None:
     try:
         if kind == "camera":
-            reading.read_json(path)
+            read_json(path, dict)
         elif kind == "picture":
             reading.read_rgb(path)
         else:

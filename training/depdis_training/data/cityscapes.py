@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
@@ -80,11 +81,15 @@ class Cityscapes:
 
 def _camera(path: Path) -> tuple[float, float]:
     """The focal length in pixels and the baseline in metres."""
-    camera = reading.read_json(path)
+    camera = read_json(path, dict)
     try:
-        return float(camera["intrinsic"]["fx"]), float(camera["extrinsic"]["baseline"])
-    except (KeyError, TypeError, ValueError):
+        focal_px, baseline_m = camera["intrinsic"]["fx"], camera["extrinsic"]["baseline"]
+    except (KeyError, TypeError):
         raise InputError(f"{path}: no intrinsic.fx and extrinsic.baseline, which a camera file has") from None
+    return (
+        reading.positive(focal_px, "intrinsic.fx", path),
+        reading.positive(baseline_m, "extrinsic.baseline", path),
+    )
 
 
 def _depth(path: Path, focal_baseline: float) -> NDArray[np.float32]:

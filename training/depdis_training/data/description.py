@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from depdis_deploy.command import InputError, one_line
+from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_text, shortened, shown
 from depdis_deploy.taxonomy import (
     CAMVID_11,
     CITYSCAPES_7,
@@ -24,6 +24,7 @@ from depdis_deploy.taxonomy import (
     Colour,
     Taxonomy,
 )
+from depdis_training.yaml_text import LARGEST_YAML, parse_yaml
 
 FILE = "taxonomy.yaml"
 UNKNOWN = -1  # in tables of ids: neither a class nor ignored
@@ -32,7 +33,7 @@ _THROUGH_16 = {"cityscapes-7": VIEW_7, "camvid-11": VIEW_CAMVID}
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Depth(_Part):
@@ -99,16 +100,13 @@ class Description:
 
 def read_description(path: Path) -> Description:
     """The description in a taxonomy.yaml; InputError in one line for whatever is wrong with it."""
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fields = _File.model_validate(content)
-        return _described(path, fields)
-    except FileNotFoundError:
+    if not path.exists():
         raise InputError(
             f"{path}: no such file, which describes a set's classes; for pictures alone use layout frames"
-        ) from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {one_line(error)}") from None
+        )
+    text = read_text(path, LARGEST_YAML)
+    try:
+        return _described(path, _File.model_validate(parse_yaml(text)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(
@@ -116,12 +114,12 @@ def read_description(path: Path) -> Description:
         )
         if first["type"] == "extra_forbidden":
             raise InputError(
-                f"{path}: unknown key {where}; known are {', '.join(_File.model_fields)}"
+                f"{path}: unknown key {shortened(where, 60)}; known are {', '.join(_File.model_fields)}"
             ) from None
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        raise InputError(f"{path}: {where or 'the file'}: {first['msg']}{got}") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: {error}") from None
+        got = "" if first["type"] == "missing" else f", got {shown(first['input'])}"
+        raise InputError(f"{path}: {shortened(where, 60) or 'the file'}: {first['msg']}{got}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {shortened(error)}") from None
 
 
 def _described(path: Path, fields: _File) -> Description:

@@ -8,6 +8,7 @@ from threading import Lock
 
 from depdis_deploy.clip import open_clip
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.sources import Frame, Source
 from depdis_deploy.taxonomy import CITYSCAPES_16, Taxonomy
 from depdis_training.label_figures import class_view
@@ -43,7 +44,7 @@ class Drive:
         with open_clip(self._source) as clip:
             self.rate = float(clip.rate)
         camera = root / "camera.json"
-        self._focal_px = float(reading.read_json(camera)["focal_px"]) if camera.exists() else None
+        self._focal_px = reading.focal_length(read_json(camera, dict), camera) if camera.exists() else None
         kinds = ("labels", *(["depth"] if self._has_depth else []))
         reading.require((self._file(kind, name) for kind in kinds for name in self.names), str(root), whole)
         self._lock, self._next = Lock(), 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from depdis_deploy.address import masked
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json, shown
 from depdis_deploy.sources import find_sources
 
 from . import own
@@ -113,7 +113,9 @@ def unfinished(root: Path) -> list[str]:
     ]
     description, finished = root / "street.json", root / "street.finished"
     if description.exists():
-        wanted = int(json.loads(description.read_text(encoding="utf-8")).get("pictures", 0))
+        wanted = read_json(description, dict).get("pictures", 0)
+        if type(wanted) is not int:
+            raise InputError(f"{description}: expected a number of pictures, got {shown(wanted)}")
         done = finished.read_text(encoding="utf-8").count("\n") if finished.exists() else 0
         if done < wanted:
             lines.append(

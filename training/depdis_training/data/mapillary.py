@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
@@ -78,8 +79,11 @@ def mapillary_v20(root: Path, split: str, taxonomy: Taxonomy, whole: bool = True
 
 def _class_names(config: Path) -> list[str]:
     """The readable names in the order of their label values."""
-    content = reading.read_json(config)
+    content = read_json(config, dict)
     try:
-        return [str(entry["readable"]) for entry in content["labels"]]
+        names = [str(entry["readable"]) for entry in content["labels"]]
     except (KeyError, TypeError):
         raise InputError(f"{config}: no list `labels` of entries with `readable` names") from None
+    if len(names) > 256:
+        raise InputError(f"{config}: {len(names)} labels, expected at most 256, the values of an 8-bit image")
+    return names

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
@@ -54,7 +55,7 @@ class Own:
         cameras = root / "cameras.json"
         self._focal_px: dict[str, float] = {}
         if cameras.exists():
-            self._focal_px = reading.focal_lengths(reading.read_json(cameras), map(_key, stems), cameras)
+            self._focal_px = reading.focal_lengths(read_json(cameras, dict), map(_key, stems), cameras)
         self._stems = stems
 
     def __len__(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import shown
 from depdis_deploy.media.image_decoding import check, decode_stored
 from depdis_deploy.media.image_files import read_file
 from depdis_deploy.pictures import MAX_PIXELS
@@ -49,19 +49,6 @@ def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
         raise InputError(f"{what}: {count} missing{first}: {lacking[0]}")
 
 
-def require_file(path: Path) -> None:
-    """Check that reading `path` does not wait for another program.
-
-    Raises:
-        InputError: It does not exist, or is a folder, a named pipe, a socket or a device.
-    """
-    if path.is_file():
-        return
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    raise InputError(f"{path}: expected a file, got a folder, named pipe, socket or device")
-
-
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
     if path.suffix.lower() == ".png":
@@ -91,15 +78,6 @@ def label_values(path: Path) -> tuple[NDArray[np.uint8] | None, str]:
         read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS, formats=("PNG",), modes=modes
     )
     return (np.asarray(image) if image.mode in modes else None), image.mode
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file's content."""
-    require_file(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
 
 
 def read_depth_cm(path: Path) -> NDArray[np.float32]:
@@ -145,9 +123,21 @@ def mapped(
 def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) -> dict[str, float]:
     """The focal lengths in pixels by picture from a cameras.json; all of the pictures have to be in it."""
     try:
-        return {name: float(cameras[name]["focal_px"]) for name in names}
-    except (KeyError, TypeError, ValueError) as error:
+        return {name: focal_length(cameras[name], path) for name in names}
+    except KeyError as error:
         raise InputError(f"{path}: no focal_px for {error}") from None
+
+
+def focal_length(camera: Any, path: Path) -> float:
+    """The `focal_px` of a camera; InputError where it is missing or not a positive number."""
+    return positive(camera.get("focal_px") if isinstance(camera, Mapping) else None, "focal_px", path)
+
+
+def positive(value: Any, what: str, path: Path) -> float:
+    """A number of a JSON file; InputError where it is none or not above 0."""
+    if type(value) not in (int, float) or value <= 0:
+        raise InputError(f"{path}: expected a positive number {what}, got {shown(value)}")
+    return float(value)
 
 
 def _decoded(path: Path, flags: int) -> NDArray[Any]:

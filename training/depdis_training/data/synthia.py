@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from depdis_deploy.command import InputError
+from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
@@ -44,7 +45,7 @@ class Synthia:
         self.names = [path.stem for path in pictures]
         cameras = root / "cameras.json"
         self._focal_px = (
-            reading.focal_lengths(reading.read_json(cameras), self.names, cameras) if cameras.exists() else {}
+            reading.focal_lengths(read_json(cameras, dict), self.names, cameras) if cameras.exists() else {}
         )
 
     def __len__(self) -> int:

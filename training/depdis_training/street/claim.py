@@ -14,6 +14,7 @@ from typing import IO
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 from depdis_deploy.folder_lock import LOCK_FILE, locked
+from depdis_deploy.json_files import read_json, shortened
 from depdis_training.speech import say
 
 _DESCRIPTION = "street.json"
@@ -89,15 +90,15 @@ def _compared(root: Path, wanted: Mapping[str, object]) -> bool | None:
             raise InputError(f"{root} holds something that is no street set; give a new or an empty folder")
         return None
     try:
-        found = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
-        differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
-    except (ValueError, TypeError):
+        found = read_json(root / _DESCRIPTION, dict)
+    except InputError:
         raise InputError(
             f"{root / _DESCRIPTION} is not this command's; give a new or an empty folder"
         ) from None
+    differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
     if set(differing) - {"generator"}:
         raise InputError(
-            f"{root} holds another street set (of other {', '.join(differing)}); "
+            f"{root} holds another street set (of other {shortened(', '.join(differing), 100)}); "
             "give a new folder, or remove this one"
         )
     return not differing
