@@ -1,8 +1,10 @@
-"""Resource limits that a child process sets for itself before it handles untrusted input."""
+"""Limits of child processes that handle untrusted input: memory, processor time, environment."""
 
 from __future__ import annotations
 
 import math
+import os
+import re
 from pathlib import Path
 
 try:
@@ -11,6 +13,12 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 _STATM = Path("/proc/self/statm")
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+
+
+def environment_without_secrets() -> dict[str, str]:
+    """Return this process's environment variables without those whose names look like secrets."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
 
 
 def limit_memory(extra_bytes: int) -> None:

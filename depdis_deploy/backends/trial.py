@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 import depdis_deploy
+from depdis_deploy.child_limits import environment_without_secrets
 from depdis_deploy.command import InputError, one_line
 
 from .cpu import cores
@@ -28,7 +28,6 @@ from .model_file import ModelFile
 # The paper's ResNet-101 at 1280x760 takes 1.3 GB, and 5 to 15 s on two cores.
 _MEMORY = (2**30, 3072, 8, 64 * 2**20)  # bytes: fixed, per input pixel, per byte of the file, per thread
 _SECONDS = (30.0, 300e-6)  # fixed, per input pixel
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _FOLDER = "trials"
 _CODE = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
 
@@ -124,7 +123,7 @@ def _tried(file: ModelFile, engine: str, arithmetic: str, threads: int | None, l
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env={**environment_without_secrets(), "MALLOC_ARENA_MAX": "2"},  # unused pools count as memory
         )
     except OSError as error:
         return f"{file.path}: cannot start a process for the trial run of this model ({one_line(error)})"
@@ -136,12 +135,6 @@ def _tried(file: ModelFile, engine: str, arithmetic: str, threads: int | None, l
         finally:
             process.kill()  # also on Ctrl-C
     return _verdict(file, engine, limits, process.returncode, answer)
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment without what looks like a secret; few memory pools, which count as used."""
-    kept = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    return {**kept, "MALLOC_ARENA_MAX": "2"}
 
 
 def _verdict(file: ModelFile, engine: str, limits: Limits, status: int, answer: bytes) -> str | None:

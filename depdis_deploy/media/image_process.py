@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from depdis_deploy.child_limits import environment_without_secrets
 from depdis_deploy.command import InputError
 
 from .image_files import TooLarge
@@ -142,4 +143,5 @@ class DecoderProcess:
 def _environment() -> dict[str, str]:
     """Return the environment in which the child imports what this program would."""
     paths = os.pathsep.join(os.path.abspath(path) for path in sys.path)
-    return {**_KEEP_MEMORY, **os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
+    kept = environment_without_secrets()
+    return {**_KEEP_MEMORY, **kept, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import threading
 import time
 import weakref
@@ -12,21 +13,23 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from depdis_deploy.command import InputError
 
-from .image_decoding import ALL
+from .image_decoding import ALL, decode
 from .image_files import read_file
 from .image_limits import most_seconds
 from .image_process import DecoderProcess, ProcessEndedError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from depdis_deploy.patience import Flag
 
 _GRACE_S = 1.0  # for an image under way once nobody waits for it: most end by themselves
 _STEP_S = 0.1  # how long a flag may go unnoticed
+_HAS_POLL = hasattr(select, "poll")  # Windows has none; images are decoded in this process there
 
 
 class ImageDecoder:
@@ -81,6 +84,8 @@ class ImageDecoder:
         """
         if not data:
             raise InputError(f"{name}: it is empty; expected an image")
+        if not _HAS_POLL:
+            return np.asarray(decode(data, name, max_pixels=max_pixels, formats=formats))
         request = {"name": name, "formats": formats, "max_pixels": max_pixels, "bytes": len(data)}
         answer = self._answer(request, data, _Wait(self._deadline_s or most_seconds(max_pixels), stopped, name))
         if isinstance(answer, Exception):
@@ -89,6 +94,8 @@ class ImageDecoder:
 
     def start(self) -> None:
         """Start all processes, so that the first images need not wait for one."""
+        if not _HAS_POLL:
+            return
         for process in [self._idle.get() for _ in range(self._workers)]:
             self._idle.put(process or self._replaced(None))
 

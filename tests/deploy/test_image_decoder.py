@@ -215,6 +215,15 @@ def test_processes_end_with_the_program(tmp_path: Path, end: str) -> None:
     wait_until(lambda: not any(map(running, children)))
 
 
+def test_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPDIS_API_KEY", "hidden")
+    known = decoders(os.getpid())
+    with ImageDecoder(1) as decoder:
+        decoder.start()
+        (child,) = set(decoders(os.getpid())) - set(known)
+        assert b"hidden" not in Path(f"/proc/{child}/environ").read_bytes()
+
+
 def test_imports_nothing_from_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")

@@ -18,6 +18,7 @@ from tiny_model import graph
 from depdis_deploy.backends import open_session, trial
 from depdis_deploy.backends.local_engines import cache_folder
 from depdis_deploy.backends.model_file import read_model
+from depdis_deploy.child_limits import environment_without_secrets
 from depdis_deploy.command import InputError
 
 GENEROUS = trial.Limits(seconds=120, memory=2**32)
@@ -131,7 +132,7 @@ def test_child_gets_no_secrets_and_imports_nothing_from_the_working_folder(
 ) -> None:
     for name in ("DEPDIS_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "DB_PASSWORD"):
         monkeypatch.setenv(name, "hidden")
-    assert "hidden" not in trial._environment().values()
+    assert "hidden" not in environment_without_secrets().values()
     monkeypatch.chdir(tmp_path)
     for name in ("json.py", "numpy.py", "onnxruntime.py"):
         Path(name).write_text("open('imported', 'w').close()\nraise SystemExit(1)\n")
