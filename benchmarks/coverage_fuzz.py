@@ -46,10 +46,10 @@ def _rejections() -> tuple[type[Exception], ...]:
 
 
 def image() -> Target:
-    """Encoded images."""
-    from depdis_deploy.pictures import decode_picture
+    """Encoded images of the formats that are decoded in process; the others need a child process."""
+    from depdis_deploy.media.image_decoding import BOUNDED, decode
 
-    return lambda data: _ignore(decode_picture(data, max_pixels=MAX_PIXELS))
+    return lambda data: _ignore(decode(data, "image", max_pixels=MAX_PIXELS, formats=BOUNDED))
 
 
 def video() -> Target:
