@@ -14,7 +14,7 @@ def parse_duration(text: str, option: str) -> float:
     """Seconds of `90`, `45s`, `10m`, `1h30m`; more than none. UsageError: it is no such thing."""
     parts = _PART.findall(text.strip().lower())
     if "".join(number + unit for number, unit in parts) != text.strip().lower() or not parts:
-        raise UsageError(f"{option} takes a duration such as 90, 45s, 10m or 1h30m, got {text!r}")
+        raise UsageError(f"{option}: expected a duration such as 90, 45s, 10m or 1h30m, got {text[:40]!r}")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if not 0 < seconds < 1e9:
         raise UsageError(f"{option}: expected a duration above 0 and below 1e9 seconds, got {text[:40]!r}")

@@ -201,8 +201,8 @@ def test_a_film_up_to_a_time(tmp_path: Path, call: Call) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--segment", "10m"), "--segment is for cameras"), (("--duration", "soon"), "--duration takes"),
-        (("--segment", "0"), "--segment: expected"), (("--retry", "-1"), "--retry takes"),
+        (("--segment", "10m"), "--segment is for cameras"), (("--duration", "soon"), "--duration: expected"),
+        (("--segment", "0"), "--segment: expected"), (("--retry", "-1"), "--retry: expected"),
     ],
 )  # fmt: skip
 def test_times_that_are_wrong_usage(tmp_path: Path, call: Call, words: tuple[str, str], said: str) -> None:

@@ -87,6 +87,7 @@ def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threa
     import torch
 
     from .pipeline import train as run
+    from .workers import leave_workers
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -101,6 +102,7 @@ def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threa
             f"the GPU's memory is not enough ({command.one_line(error)[:120]}): lower training.batch with more "
             "training.accumulate, or the input's size; the last checkpoint is as it was"
         ) from None
+    leave_workers()
     if resolved.verdict.decide and stage is None and os.environ.get("RANK", "0") == "0":
         from depdis_deploy.folder_lock import locked
 

@@ -74,3 +74,9 @@ def join_workers() -> Workers:
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=_LONGEST_WAIT)
     return Workers(rank, count, local_rank)
+
+
+def leave_workers() -> None:
+    """Leave the group that was joined; its threads may abort a process that ends with them running."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
