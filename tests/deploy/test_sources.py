@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from clips import level, make_clip, write_picture
 
-from depdis_deploy import sources
 from depdis_deploy.clip import open_clip
 from depdis_deploy.command import InputError
 from depdis_deploy.interruption import Switch
+from depdis_deploy.media import source_list
+from depdis_deploy.media.source_frames import newest
 from depdis_deploy.outputs import Names, group_names, output_folder, protected_sources, refuse_overwriting
 from depdis_deploy.patience import Patience
-from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, find_sources, open_sources
 
 
 def found(*words: object) -> list[tuple[str, str, str | None]]:
@@ -174,7 +175,7 @@ def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path
 def test_lists_that_cannot_be_read_to_their_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_MOST_LIST_BYTES", 10)
+    monkeypatch.setattr(source_list, "_MOST_LIST_BYTES", 10)
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "kernel.txt").symlink_to("/proc/kmsg")
     (tmp_path / "endless.txt").symlink_to("/dev/zero")
@@ -337,7 +338,7 @@ def test_a_program_that_is_slow_gets_the_newest_frame_of_a_live_source() -> None
         over.wait(30)
 
     given_up = Switch()
-    frames = _newest(camera(), given_up)
+    frames = newest(camera(), given_up)
     assert next(frames).index == 0
     taken.set()
     all_came.wait(30)
