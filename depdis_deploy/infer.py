@@ -18,6 +18,7 @@ from .outputs import group_names, output_folder, protected_sources, refuse_overw
 from .prediction import failure_line
 from .progress import say
 from .sources import BUNDLED_CLIP, Source, find_sources
+from .standard_streams import is_stdout_open
 from .write_faults import Unwritable
 
 _MOST_WORKERS = 8
@@ -37,6 +38,8 @@ def run(options: Options) -> int:
 
 
 def _run(options: Options) -> int:
+    if options.stdout and not is_stdout_open():
+        raise InputError("--stdout: stdout is closed; redirect it to a file or a pipe")
     words = options.sources
     if not words:
         options.note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")

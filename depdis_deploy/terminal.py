@@ -6,7 +6,10 @@ import json
 import re
 import sys
 import warnings
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any
+
+from .standard_streams import write_message, write_result
 
 # Control characters (C0, DEL, C1), invisible and bidirectional format characters, line separators, and the
 # surrogates that stand for bytes that are no UTF-8.
@@ -43,13 +46,15 @@ def json_line(value: Any) -> str:
 
 
 def write_out(text: str) -> None:
-    """Write text of one or more lines to stdout."""
-    _write(sys.stdout, text)
+    """Write text of one or more lines to stdout. A reader that has left, such as `head`, is no error."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    with suppress(BrokenPipeError):
+        write_result(f"{printable_lines(text)}\n".encode(encoding, "backslashreplace"))
 
 
 def write_err(text: str) -> None:
     """Write text of one or more lines to stderr."""
-    _write(sys.stderr, text)
+    write_message(f"{printable_lines(text)}\n")
 
 
 def escape_warnings() -> None:
@@ -59,11 +64,6 @@ def escape_warnings() -> None:
         return printable_lines(_format_warning(*arguments, **keywords))
 
     warnings.formatwarning = shown
-
-
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(printable_lines(text) + "\n")
-    stream.flush()
 
 
 def _escaped(found: re.Match[str]) -> str:
