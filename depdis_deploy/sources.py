@@ -18,6 +18,7 @@ from .media.source_checks import (
     names_address,
     require_accepted,
     require_content,
+    require_ends,
     require_readable,
 )
 from .media.source_frames import frames_of
@@ -33,6 +34,7 @@ __all__ = [
     "find_sources",
     "frames_of",
     "open_sources",
+    "require_ends",
     "require_readable",
 ]
 
@@ -140,7 +142,9 @@ def open_sources(
     on_error: is told of each source that cannot be read (whole), and the next one follows; None: it is raised.
     """
     words = [source] if isinstance(source, (str, Path, int)) else list(source)
-    for single in find_sources([str(word) for word in words]):
+    sources = find_sources([str(word) for word in words])
+    require_ends(sources, ", or give a camera last")
+    for single in sources:
         try:
             yield from frames_of(single, stride=stride)
         except InputError as error:

@@ -47,6 +47,10 @@ class Options:
 
     def __post_init__(self) -> None:
         check_words(self.device, "auto", "auto")
+        if self.source is not None and self.source.is_fifo():
+            raise UsageError(
+                f"--source {self.source}: expected images or a video file, which can be read again, got a pipe"
+            )
         if self.out is None:
             return
         if self.out.suffix != ".json":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from depdis_deploy.address import fault_of, is_address
-from depdis_deploy.command import InputError
+from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import is_there
 
 from .source import Source
@@ -16,12 +18,38 @@ STREAM_SCHEMES = ("rtsp", "rtsps")
 
 
 def names_address(word: str) -> bool:
-    return "://" in word or (is_address(word) and not is_there(Path(word)))
+    return is_address(word) and not is_there(Path(word))
 
 
 def require_accepted(address: str) -> None:
-    if (fault := fault_of(address, STREAM_SCHEMES)) is not None:
+    if (fault := _fault(address)) is not None:
         raise InputError(fault)
+
+
+def _fault(address: str) -> str | None:
+    return fault_of(address, STREAM_SCHEMES)
+
+
+def require_ends(sources: Sequence[Source], fix: str) -> None:
+    """Check that a camera or stream, which does not end by itself, comes after all other sources.
+
+    Args:
+        sources: In the order in which they are read, one after the other.
+        fix: The advice in the error, after "start one process per camera".
+
+    Raises:
+        UsageError: A source would never be read.
+    """
+    for source, following in pairwise(sources):
+        if source.kind == "camera" or (source.kind == "stream" and _fault(source.location) is None):
+            raise UsageError(
+                f"{_shown(following)}: would never be read, because {_shown(source)} before it does not end; "
+                f"start one process per camera{fix}"
+            )
+
+
+def _shown(source: Source) -> str:
+    return f"camera {source.label}" if source.kind == "camera" else source.label
 
 
 def require_readable(source: Source) -> None:
