@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
 import warnings
-from contextlib import suppress
 from typing import Any
 
 from .standard_streams import write_message, write_result
@@ -46,10 +46,13 @@ def json_line(value: Any) -> str:
 
 
 def write_out(text: str) -> None:
-    """Write text of one or more lines to stdout. A reader that has left, such as `head`, is no error."""
+    """Write text of one or more lines to stdout. It is no error if its reader has left or it is closed."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    with suppress(BrokenPipeError):
+    try:
         write_result(f"{printable_lines(text)}\n".encode(encoding, "backslashreplace"))
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EBADF):
+            raise
 
 
 def write_err(text: str) -> None:
