@@ -16,15 +16,26 @@ from depdis_deploy.standard_streams import open_missing, reserve_stdout, restore
 from depdis_deploy.terminal import write_out
 
 _MODULES = {
-    "infer": "depdis_deploy.cli", "serve": "depdis_deploy.serve.cli", "benchmark": "depdis_deploy.benchmark.cli",
-    "train": "depdis_training.train_cli", "evaluate": "depdis_training.evaluate_cli",
-    "data": "depdis_training.data_cli", "export": "depdis_export.cli", "demo": "depdis_demo.cli",
-}  # fmt: skip
+    "infer": "depdis_deploy.cli",
+    "serve": "depdis_deploy.serve.cli",
+    "data": "depdis_training.data_cli",
+    "benchmark": "depdis_deploy.benchmark.cli",
+    "train": "depdis_training.train_cli",
+    "evaluate": "depdis_training.evaluate_cli",
+    "export": "depdis_export.cli",
+    "demo": "depdis_demo.cli",
+}
 # Missing files and unknown options fail in every command; each ends before anything heavy is imported.
 _WRONG = {
-    "infer": (1, "missing.png"), "serve": (2, "--bad"), "benchmark": (2, "--bad"), "train": (2, "--bad"),
-    "evaluate": (2, "--bad"), "data": (1, "check", "missing"), "export": (2, "--bad"), "demo": (2, "--bad"),
-}  # fmt: skip
+    "infer": (1, "missing.png"),
+    "serve": (2, "--bad"),
+    "benchmark": (2, "--bad"),
+    "train": (2, "--bad"),
+    "evaluate": (2, "--bad"),
+    "data": (1, "check", "missing"),
+    "export": (2, "--bad"),
+    "demo": (2, "--bad"),
+}
 
 
 def run(redirection: str, command: str, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -33,8 +44,12 @@ def run(redirection: str, command: str, *words: object, cwd: Path) -> subprocess
     paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "training", "export", "demo"))
     return subprocess.run(
         ["sh", "-c", f'exec "$0" "$@" {redirection}', sys.executable, "-c", code, *map(str, words)],
-        cwd=cwd, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.mark.long
@@ -119,7 +134,10 @@ def test_a_log_whose_reader_left_ends_no_run(tmp_path: Path, model: Path) -> Non
     code = "from depdis_deploy.cli import main; main()"
     subprocess.run(
         ["sh", "-c", command, sys.executable, "-c", code, "a.png", "--model", str(model), "--outdir", "out"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=120,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=120,
+    )
     assert (tmp_path / "status").read_text() == "0\n"
     assert len(lines(tmp_path / "out/a.ndjson")) == 1
