@@ -7,15 +7,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 class _Results:
-    """Where results go: `descriptor` 1, or a copy of it while 1 leads to stderr; `redirected` tells which."""
+    """Where results go: `descriptor` 1, or a copy of it while 1 leads to stderr; `redirected` tells which.
+
+    replaced: The object that a program had put in place of `sys.stdout` when it was redirected.
+    """
 
     descriptor = _STDOUT
     redirected = False
+    replaced: TextIO | None = None
 
 
 def open_missing() -> None:
@@ -31,6 +36,7 @@ def open_missing() -> None:
             opened = os.open(os.devnull, mode)  # the lowest free number, since those below are open
             os.set_inheritable(opened, True)
     if sys.stdout is None:
+        # Text that Python prints is dropped, as Python itself does.
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     if sys.stderr is None:
         sys.stderr = os.fdopen(_STDERR, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -44,6 +50,7 @@ def reserve_stdout() -> None:
     if _Results.redirected:
         return
     sys.stdout.flush()
+    _Results.replaced = replaced_stdout()
     _Results.descriptor, _Results.redirected = os.dup(_STDOUT), True
     os.dup2(_STDERR, _STDOUT)
     sys.stdout = sys.stderr
@@ -63,13 +70,23 @@ def restored_stdout() -> Iterator[None]:
             sys.stdout = before
             os.dup2(_Results.descriptor, _STDOUT)
             os.close(_Results.descriptor)
-            _Results.descriptor, _Results.redirected = _STDOUT, False
+            _Results.descriptor, _Results.redirected, _Results.replaced = _STDOUT, False, None
         for stream, number in ((sys.stdout, _STDOUT), (sys.stderr, _STDERR)):
             with suppress(AttributeError, ValueError):  # replaced by an object that is no file, or closed
                 try:
                     stream.flush()
                 except OSError:
                     _drop(number)
+
+
+def replaced_stdout() -> TextIO | None:
+    """Return the object that a program, such as a notebook, has put in place of stdout, if any."""
+    if _Results.redirected:
+        return _Results.replaced
+    try:
+        return None if sys.stdout is None or sys.stdout.fileno() == _STDOUT else sys.stdout
+    except (AttributeError, OSError, ValueError):
+        return sys.stdout
 
 
 def write_result(data: bytes) -> None:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from typing import Any
 
-from .standard_streams import write_message, write_result
+from .standard_streams import replaced_stdout, write_message, write_result
 
 # Control characters (C0, DEL, C1), invisible and bidirectional format characters, line separators, and the
 # surrogates that stand for bytes that are no UTF-8.
@@ -47,9 +47,15 @@ def json_line(value: Any) -> str:
 
 def write_out(text: str) -> None:
     """Write text of one or more lines to stdout. It is no error if its reader has left or it is closed."""
+    text = f"{printable_lines(text)}\n"
+    replaced = replaced_stdout()
+    if replaced is not None:
+        replaced.write(text)
+        replaced.flush()
+        return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        write_result(f"{printable_lines(text)}\n".encode(encoding, "backslashreplace"))
+        write_result(text.encode(encoding, "backslashreplace"))
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EBADF):
             raise
