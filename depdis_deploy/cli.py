@@ -51,7 +51,7 @@ def infer(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> int:
     """Segment street pictures and videos, with depth in metres and a density of how usual that depth is."""
-    command.raise_on_sigterm()
+    command.begin()
     from .durations import parse_duration
     from .infer import run
     from .job import Options

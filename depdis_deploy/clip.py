@@ -90,10 +90,13 @@ def _piped(path: str, stride: int, patience: Patience | None, max_pixels: int) -
 
     pipe = Pipe(path, Never() if patience is None else patience.over)
     try:
-        return VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe)
+        video = VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe)
     except BaseException:
         pipe.close()
         raise
+    if video.has_audio and patience is not None:
+        patience.note(f"note: {path}: the audio is not kept, since a named pipe can be read only once")
+    return video
 
 
 def video_stream(container: Any, name: str, max_pixels: int = MAX_PIXELS) -> Any:
@@ -194,7 +197,8 @@ class VideoFile:
         if self.expected is None and stream.duration:
             self.expected = round(stream.duration * self._ticks * self.rate)
         self.total = None if self.expected is None else -(-self.expected // self.stride)
-        self.audio = Path(self.path) if self._container.streams.audio and self._pipe is None else None
+        self.has_audio = bool(self._container.streams.audio)
+        self.audio = Path(self.path) if self.has_audio and self._pipe is None else None
         self.damage: str | None = None
         self.start_s = 0.0
         self.decoded = 0

@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .address import masked_text
+from .standard_streams import open_missing, reserve_stdout, restored_stdout
 from .terminal import escape_warnings, printable, write_err
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def raise_on_sigterm() -> None:
         signal.signal(signal.SIGHUP, hang_up)
 
 
+def begin() -> None:
+    """Prepare this process for a command's work: end on SIGTERM, and keep stdout for results."""
+    raise_on_sigterm()
+    reserve_stdout()
+
+
 def _ignore_signals() -> None:
     """What is asked for while the interpreter ends comes too late, and would only be a traceback."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -76,6 +83,14 @@ def one_line(error: BaseException) -> str:
 
 def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     """Run a typer app and end the process: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    open_missing()
+    with restored_stdout():
+        status = _status(app, keywords)
+    sys.exit(status)
+
+
+def _status(app: typer.Typer, keywords: dict[str, Any]) -> int:
+    """Run a typer app, report its error and return the exit status."""
     atexit.register(_ignore_signals)
     # Pillow warns of metadata that it passes over, which would be lines between ours.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -83,21 +98,21 @@ def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     try:
         status = app(standalone_mode=False, **keywords)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Terminated:
-        sys.exit(143)
+        return 143
     except (ValueError, OSError, MemoryError) as error:
         wrong_usage = isinstance(error, UsageError)
         # an option whose value was left out takes the address that follows it
         write_err(f"error: {masked_text(one_line(error)) if wrong_usage else one_line(error)}")
-        sys.exit(2 if wrong_usage else 1)
+        return 2 if wrong_usage else 1
     except Exception as error:
         # click's own complaints (unknown option, bad value), which carry their exit status
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             message = " ".join(error.format_message().split())
             write_err(f"error: {masked_text(message)} (--help lists the options)")
-            sys.exit(error.exit_code)
+            return int(error.exit_code)
         if type(error).__name__ == "Abort":
-            sys.exit(130)
+            return 130
         raise
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0

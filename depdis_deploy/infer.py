@@ -17,7 +17,8 @@ from .job import Job, Options
 from .outputs import group_names, output_folder, protected_sources, refuse_overwriting
 from .prediction import failure_line
 from .progress import say
-from .sources import BUNDLED_CLIP, Source, find_sources
+from .sources import BUNDLED_CLIP, Source, find_sources, require_ends
+from .standard_streams import is_stdout_open
 from .write_faults import Unwritable
 
 _MOST_WORKERS = 8
@@ -37,6 +38,8 @@ def run(options: Options) -> int:
 
 
 def _run(options: Options) -> int:
+    if options.stdout and not is_stdout_open():
+        raise InputError("--stdout: stdout is closed; redirect it to a file or a pipe")
     words = options.sources
     if not words:
         options.note(f"no source given: the bundled clip {BUNDLED_CLIP.name} is used")
@@ -48,6 +51,8 @@ def _run(options: Options) -> int:
         say(f"error: {one_line(error)}")
 
     sources = find_sources(words, options.note, fault)
+    if options.duration_s is None:
+        require_ends(sources, ", name a camera last, or end each one by --duration")
     stems, records = group_names(sources)
     workers, threads = workers_and_threads(options, sources)
     predictor, warned = open_model(options, threads)

@@ -13,6 +13,7 @@ from .command import InputError
 from .files import NO_FOLLOW, Protected, create, is_there, remove_left_over
 from .folder_lock import LOCK_FILE, locked
 from .sources import Source
+from .standard_streams import write_result
 from .terminal import plain_name
 
 KINDS = ("video", "overlay", "labels", "depth", "density", "confidence", "npz", "json")
@@ -20,7 +21,6 @@ BRANCH_KINDS = frozenset({"depth", "density", "confidence"})
 _FRAME_FOLDERS = tuple(f"_{kind}" for kind in KINDS if kind not in ("video", "json"))
 _SUFFIXES = frozenset({".png", ".npz", ".ndjson", ".mp4"})
 RUNS = Path("runs") / "infer"
-_STDOUT = 1
 _LONGEST_STEM = 200  # bytes; file systems take 255, and names of growing files add to it
 
 
@@ -284,7 +284,7 @@ class StandardOutput:
         if self._left:
             return
         try:
-            _write_all(_STDOUT, line)
+            write_result(f"{line}\n".encode())
         except BrokenPipeError:
             self._left = True
             self._closed()

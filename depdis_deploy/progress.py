@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from .standard_streams import write_message
 from .terminal import printable
 
 Item = TypeVar("Item")
@@ -22,11 +23,14 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def say(*lines: str) -> None:
     """Write lines to stderr; on a terminal they replace the progress line, which is drawn again below them."""
-    start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write("".join(f"{start}{printable(line)}\n" for line in lines))
-    sys.stderr.flush()
+    start = "\r\x1b[K" if _on_terminal() else ""
+    write_message("".join(f"{start}{printable(line)}\n" for line in lines))
 
 
 class Progress:
@@ -43,7 +47,7 @@ class Progress:
         self.what, self.total, self.unit, self.quiet = what, total, unit, quiet
         self.done = self.start = done
         self.begun = time.monotonic()
-        self.terminal = sys.stderr.isatty()
+        self.terminal = _on_terminal()
         self.every_s = 0.2 if self.terminal else plain_every_s
         self.shown = self.begun
 
@@ -76,10 +80,9 @@ class Progress:
             parts.append(note)
         line = printable(", ".join(parts))
         if self.terminal:
-            sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if end else ""))
+            write_message(f"\r\x1b[K{line}" + ("\n" if end else ""))
         else:
-            sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+            write_message(line + "\n")
 
 
 def tracked(items: Iterable[Item], what: str, total: int | None, *, quiet: bool = False) -> Iterator[Item]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
 import warnings
-from typing import Any, TextIO
+from typing import Any
+
+from .standard_streams import replaced_stdout, write_message, write_result
 
 # Control characters (C0, DEL, C1), invisible and bidirectional format characters, line separators, and the
 # surrogates that stand for bytes that are no UTF-8.
@@ -43,13 +46,24 @@ def json_line(value: Any) -> str:
 
 
 def write_out(text: str) -> None:
-    """Write text of one or more lines to stdout."""
-    _write(sys.stdout, text)
+    """Write text of one or more lines to stdout. It is no error if its reader has left or it is closed."""
+    text = f"{printable_lines(text)}\n"
+    replaced = replaced_stdout()
+    if replaced is not None:
+        replaced.write(text)
+        replaced.flush()
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        write_result(text.encode(encoding, "backslashreplace"))
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EBADF):
+            raise
 
 
 def write_err(text: str) -> None:
     """Write text of one or more lines to stderr."""
-    _write(sys.stderr, text)
+    write_message(f"{printable_lines(text)}\n")
 
 
 def escape_warnings() -> None:
@@ -59,11 +73,6 @@ def escape_warnings() -> None:
         return printable_lines(_format_warning(*arguments, **keywords))
 
     warnings.formatwarning = shown
-
-
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(printable_lines(text) + "\n")
-    stream.flush()
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -43,7 +43,8 @@ def unwritable(error: OSError | FFmpegError, folder: Path) -> Unwritable:
     """The error to raise for a fault of the disk."""
     reason = error.strerror or one_line(error)
     advice = "make room" if error.errno in _NO_ROOM else "is its disk still there, and may it be written to?"
-    return Unwritable(f"{folder}: no more results can be written ({reason}); {advice}")
+    place = "stdout" if error.filename == "stdout" else folder
+    return Unwritable(f"{place}: no more results can be written ({reason}); {advice}")
 
 
 def write_fault(error: OSError | FFmpegError, folder: Path, what: str) -> InputError:

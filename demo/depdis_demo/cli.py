@@ -79,7 +79,7 @@ def demo(
     ] = None,
 ) -> None:  # fmt: skip
     """Serve the demo: pictures, videos and the camera, adapting, and what it all means."""
-    command.raise_on_sigterm()
+    command.begin()
     from .app import serve
     from .limits import Limits
     from .settings import Settings, auth_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,14 +70,17 @@ def open_chosen(
     file = read_model(path)
     manifest = file.manifest
     wants_gpu = suffix == ".onnx" and device == "auto" and engine != "openvino" and precision != "bf16"
-    choice = choose(manifest, suffix, device, engine, precision, gpu=wants_gpu and has_gpu())
+    gpu = wants_gpu and has_gpu()
+    if wants_gpu and not gpu:
+        _warn_of_unusable_gpu_build()
+    choice = choose(manifest, suffix, device, engine, precision, gpu=gpu)
     if choice.engine == "onnxruntime":
         from .onnxruntime_backend import OnnxRuntimeSession
 
         require_trial(file, "onnxruntime", "fp32", threads)
-        session = OnnxRuntimeSession(file, device, threads)
-        if wants_gpu and session.device == "cpu":
-            # None in spite of the GPU's onnxruntime, which has warned of the cause.
+        session = OnnxRuntimeSession(file, "cpu" if wants_gpu and not gpu else device, threads)
+        if gpu and session.device == "cpu":
+            # The GPU cannot run this model, and the session has warned of the cause.
             choice = choose(manifest, suffix, device, engine, precision, gpu=False)
         if choice.engine == "onnxruntime":
             return session, choice.reason
@@ -118,17 +122,29 @@ def _open_tensorrt(
 
 
 def has_gpu() -> bool:
-    """Whether the installed onnxruntime, if there is one, has its part for NVIDIA GPUs."""
+    """Return whether the installed onnxruntime, if there is one, can use a GPU of this machine."""
+    if not _has_gpu_build():
+        return False
+    from .onnxruntime_backend import gpu_fault
+
+    return gpu_fault() is None
+
+
+def _has_gpu_build() -> bool:
+    """Return whether onnxruntime has its part for NVIDIA GPUs. Importing it only to ask would be slow."""
     from importlib.util import find_spec
 
     found = find_spec("onnxruntime")
     places = (found and found.submodule_search_locations) or []
-    # Importing it only to ask would take longer than all else that is decided here.
-    if not any(True for place in places for _ in Path(place, "capi").glob("*onnxruntime_providers_cuda.*")):
-        return False
-    from .onnxruntime_backend import gpu_available
+    return any(True for place in places for _ in Path(place, "capi").glob("*onnxruntime_providers_cuda.*"))
 
-    return gpu_available()
+
+def _warn_of_unusable_gpu_build() -> None:
+    """Warn that the CPU is used although the installed onnxruntime is for GPUs."""
+    if _has_gpu_build():
+        from .onnxruntime_backend import gpu_fault
+
+        warnings.warn(f"running on the CPU: {gpu_fault()}", RuntimeWarning, stacklevel=3)
 
 
 def _checked_suffix(path: Path, engine: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,11 @@ from .session_checks import OutputCheck, SizeLimit
 _GPU = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _WARNINGS, _SILENT = 2, 4  # levels of its log; the first is its default
+# An ONNX file of one Relu on a float32 vector of length 1.
+_RELU = (
+    b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01b\x0f\n'
+    b"\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
 _LAYERS = ("Conv", "QLinearConv", "ConvTranspose", "MatMul", "Gemm")
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}  # its names of element types -> numpy's
 
@@ -184,14 +192,36 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
         if device != "auto":
             _no_gpu(device, _cause(onnxruntime))
         return [_CPU]
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()  # CUDA's libraries out of pip packages, where they are installed
+    _preload(onnxruntime)
     return [(_GPU, {"device_id": int(device) if device.isdecimal() else 0, "use_tf32": 0}), _CPU]
 
 
-def gpu_available() -> bool:
-    """Whether the installed onnxruntime has its part for NVIDIA GPUs."""
-    return _GPU in import_onnxruntime().get_available_providers()
+def _preload(onnxruntime: Any) -> None:
+    """Load CUDA's libraries out of pip packages, where they are installed."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find, which `_cause` reports
+            onnxruntime.preload_dlls()
+
+
+@cache
+def gpu_fault() -> str | None:
+    """Return why the installed onnxruntime cannot use a GPU, None if it can.
+
+    The GPU build alone is no sign: CUDA's libraries, the driver or the GPU itself may be missing. Opening a
+    session of one layer tells, and costs little next to the session of the model that follows.
+    """
+    onnxruntime = import_onnxruntime()
+    if _GPU not in onnxruntime.get_available_providers():
+        return _cause(onnxruntime)
+    _preload(onnxruntime)
+    onnxruntime.set_default_logger_severity(_SILENT)
+    try:
+        session = onnxruntime.InferenceSession(_RELU, providers=[_GPU, _CPU], enable_fallback=0)
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        return f"{_cause(onnxruntime)} ({one_line_of(error)})"
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+    return None if _GPU in session.get_providers() else _cause(onnxruntime)
 
 
 def _no_gpu(device: str, cause: str) -> None:

@@ -60,7 +60,7 @@ def benchmark(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the table and errors only.")] = False,
 ) -> int:
     """Time a model in every engine and precision at hand, beside how far each is from the fp32 file."""
-    command.raise_on_sigterm()
+    command.begin()
     from .run import Options, run
 
     return run(

@@ -47,6 +47,10 @@ class Options:
 
     def __post_init__(self) -> None:
         check_words(self.device, "auto", "auto")
+        if self.source is not None and self.source.is_fifo():
+            raise UsageError(
+                f"--source {self.source}: expected images or a video file, which can be read again, got a pipe"
+            )
         if self.out is None:
             return
         if self.out.suffix != ".json":
@@ -200,23 +204,26 @@ class _Work:
 
 
 def _report(options: Options, rows: Sequence[Row], source: Path) -> None:
-    threads = options.threads or cores()
+    if options.out is not None:  # first, since the reader of stdout may be gone
+        _write(options.out, options, rows, source)
     write_out(table(rows))
     if shares := shares_table(rows):
         write_out(f"\n{shares}")
     write_out(f"\n{advice(rows)}")
-    if options.out is None:
-        return
+    if options.out is not None and not options.quiet:
+        say(f"{options.out}, {options.out.with_suffix('.png')}")
+
+
+def _write(out: Path, options: Options, rows: Sequence[Row], source: Path) -> None:
     from .chart import draw_chart
 
+    threads = options.threads or cores()
     record = as_record(
         rows, date=datetime.now(UTC).date().isoformat(), source=source.name, pictures=options.pictures,
         threads=threads,
     )  # fmt: skip
-    with written_whole(options.out) as temporary:
+    with written_whole(out) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     machine = record["machine"]
     title = f"{machine['processor']}, {threads} thread{'s' * (threads > 1)} of {machine['cores']} cores"
-    draw_chart(rows, title, options.out.with_suffix(".png"))
-    if not options.quiet:
-        say(f"{options.out}, {options.out.with_suffix('.png')}")
+    draw_chart(rows, title, out.with_suffix(".png"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -14,9 +15,11 @@ from av.container import InputContainer
 from depdis_deploy.command import InputError
 
 from .containers import AUDIO_DECODERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options
+from .rtsp_relay import relayed
 
 # FFmpeg follows a redirect only if its scheme is listed. The first connection needs the transport alone.
 _PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp"}
+_UDP_PROTOCOLS = "tcp,udp,rtp"
 _PORTS = {"rtsp": 554, "rtsps": 322}
 # Earlier versions do not check the address of a redirect against the whitelist (CVE-2026-107698).
 _CHECKS_REDIRECTS = (62, 12, 101)
@@ -28,7 +31,9 @@ class Redirected(InputError):
 
 
 def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> InputContainer:
-    """Open an RTSP stream over TCP. No host but the one in `address` is contacted.
+    """Open an RTSP stream over TCP, or over UDP if the server supports no other transport.
+
+    No host but the one in `address` is contacted.
 
     Args:
         address: The URL, which may hold a user name and a password.
@@ -37,22 +42,16 @@ def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> Input
 
     Raises:
         Redirected: The server redirects.
-        InputError: The installed FFmpeg would follow a redirect.
+        InputError: The installed FFmpeg would follow a redirect, or nothing arrives over UDP.
         OSError, ValueError, av.error.FFmpegError: The stream cannot be opened.
     """
     if av.library_versions["libavformat"] < _CHECKS_REDIRECTS:
         raise InputError(f"{label}: RTSP needs FFmpeg 8.1.1 or newer: pip install 'av>=17.1'")
     url = urlsplit(address)
-    options = {
-        "rtsp_transport": "tcp",
-        "protocol_whitelist": _PROTOCOLS[url.scheme],
-        "codec_whitelist": f"{VIDEO_DECODERS},{AUDIO_DECODERS}",
-        **decoder_options(MAX_PIXELS),
-    }
     address = url.scheme + address[len(url.scheme) :]  # FFmpeg takes `RTSPS:` for `rtsp:`
     deadline = time.monotonic() + timeout_s[0]
     try:
-        return av.open(address, format="rtsp", options=options, timeout=timeout_s)  # noqa: TID251 (not a file)
+        return _opened(address, timeout_s, rtsp_transport="tcp", protocol_whitelist=_PROTOCOLS[url.scheme])
     except (av.error.ArgumentError, av.error.InvalidDataError) as error:
         target = _redirect_target(url, deadline)
         if target is None and isinstance(error, av.error.InvalidDataError):
@@ -60,6 +59,33 @@ def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> Input
         raise Redirected(
             f"{label}: the server redirects to {target or 'another address'}, which is not followed; "
             "give that address instead"
+        ) from None
+    except OSError as error:
+        # What FFmpeg makes of 461 Unsupported Transport. Over UDP, media would not be encrypted by TLS.
+        if error.errno != errno.EPROTONOSUPPORT or url.scheme != "rtsp":
+            raise
+    return _opened_over_udp(url, label, timeout_s)
+
+
+def _opened(address: str, timeout_s: tuple[float, float], **options: str) -> InputContainer:
+    limits = {"codec_whitelist": f"{VIDEO_DECODERS},{AUDIO_DECODERS}", **decoder_options(MAX_PIXELS)}
+    return av.open(address, format="rtsp", options=limits | options, timeout=timeout_s)  # noqa: TID251 (not a file)
+
+
+def _opened_over_udp(url: SplitResult, label: str, timeout_s: tuple[float, float]) -> InputContainer:
+    """Open a stream over UDP, with packets from the server alone."""
+    camera = _connected(url, url.port or _PORTS[url.scheme], time.monotonic() + timeout_s[0])
+    user_info = "".join(url.netloc.rpartition("@")[:2])
+    address = url._replace(netloc=user_info + relayed(camera)).geturl()
+    try:
+        return _opened(
+            address, timeout_s, rtsp_transport="udp", rtsp_flags="filter_src", protocol_whitelist=_UDP_PROTOCOLS
+        )
+    except (ValueError, OSError, av.error.FFmpegError) as error:
+        reason = getattr(error, "strerror", None) or "no answer"
+        raise InputError(
+            f"{label}: the server supports RTP over UDP only, and no video arrived ({reason}); let the "
+            "firewall pass UDP from the camera to ports 5000 to 65000"
         ) from None
 
 

@@ -11,6 +11,7 @@ from .settings import Settings
 
 # None of these is a type that a page may send to another site without a preflight request, which is rejected.
 _TYPES = ("image/", "application/octet-stream")
+_EXAMPLE = "send it by: curl --data-binary @image.jpg -H 'Content-Type: image/jpeg' URL"
 _BODIES = 8  # bodies of the largest size that fit in memory together
 
 
@@ -57,12 +58,11 @@ class Bodies:
         """Reject a body by its header."""
         kind = request.headers.get("content-type", "").lower()
         if not kind.startswith(_TYPES):
-            form = kind.startswith("application/x-www-form-urlencoded")
-            hint = "; curl sends a form unless you add -H 'Content-Type: image/jpeg'" if form else ""
+            given = f"Content-Type {kind[:80]!r}" if kind else "no Content-Type"
             raise Refusal(
                 415,
-                f"Content-Type {kind[:80]!r}: expected image/jpeg, image/png, another image type or "
-                f"application/octet-stream, and the image's bytes as the body (URLs are not fetched){hint}",
+                f"{given}: expected image/jpeg, image/png, another image type or application/octet-stream, and "
+                f"the image's bytes as the body (forms are not read, URLs are not fetched); {_EXAMPLE}",
             )
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refusal(415, "Content-Encoding: expected a body without compression of its own")

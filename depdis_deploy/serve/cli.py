@@ -83,7 +83,7 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> int:
     """Serve predictions over HTTP. POST an image to /predict; /docs describes the API."""
-    command.raise_on_sigterm()
+    command.begin()
     from depdis_deploy.sizes import parse_sides
 
     from .settings import Settings, key_from, most_at_once

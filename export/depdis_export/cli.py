@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from depdis_deploy.command import run
+from depdis_deploy.command import begin, run
 from depdis_deploy.terminal import write_err, write_out
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def command(
 
     Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
+    begin()
     from .request import EngineOptions, Request
 
     engine = EngineOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import ssl
@@ -31,7 +32,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 headers[name.lower()] = value.strip()
             method = line.partition(" ")[0]
             answer = owner.answer(method, number, headers)
-            self._send(answer or owner.accepted(method), headers)
+            self._send(answer or owner.accepted(method, headers), headers)
             if method == "PLAY" and answer is None:
                 self._play(owner.next_clip())
                 return
@@ -48,7 +49,10 @@ class _Connection(socketserver.StreamRequestHandler):
             payload = clip[start : start + _PER_PACKET]
             stamp = (90 * number).to_bytes(4, "big")
             packet = b"\x80\x21" + (number % 65536).to_bytes(2, "big") + stamp + b"\0\0\0\1" + payload
-            self.wfile.write(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+            if self.server.owner.udp is None:
+                self.wfile.write(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+            else:
+                self.server.owner.udp.sendto(packet, (self.client_address[0], self.server.owner.client_port))
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -70,15 +74,20 @@ class SmallRtsp:
 
     answer: what to say to a method on a connection (counted from 0) with these headers; None: what an ordinary
     server says. An empty line parts the answer's header from its body.
+    udp: answer 461 to a client that wants media over TCP, and send it over UDP.
     """
 
     def __init__(
         self, clips: Sequence[Path] = (), answer: Answer = ordinary, *, tls: ssl.SSLContext | None = None,
-        media_host: str = "127.0.0.1",
+        media_host: str = "127.0.0.1", udp: bool = False,
     ) -> None:  # fmt: skip
         self._clips = [path.read_bytes() for path in clips]
         self.answer, self._media_host, self._scheme = answer, media_host, "rtsps" if tls else "rtsp"
         self._connections = 0
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if udp else None
+        if self.udp is not None:
+            self.udp.bind(("127.0.0.1", 0))
+        self.client_port = 0
         self._listener = _Listener(("127.0.0.1", 0), _Connection)
         self._listener.owner, self._listener.tls = self, tls
         self.port = int(self._listener.server_address[1])
@@ -102,12 +111,22 @@ class SmallRtsp:
             self._listener.server_close()
         return clip
 
-    def accepted(self, method: str) -> str:
+    def accepted(self, method: str, headers: dict[str, str]) -> str:
         """What an ordinary server answers."""
         if method == "DESCRIBE":
             return (
                 "RTSP/1.0 200 OK\nContent-Type: application/sdp\n\nv=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\n"
                 f"c=IN IP4 {self._media_host}\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track\r\n"
+            )
+        if method == "SETUP" and self.udp is not None:
+            asked = re.search(r"client_port=(\d+)", headers["transport"])
+            if asked is None:
+                return "RTSP/1.0 461 Unsupported Transport"
+            self.client_port = int(asked[1])
+            port = self.udp.getsockname()[1]
+            return (
+                "RTSP/1.0 200 OK\nSession: 1\nTransport: RTP/AVP;unicast;"
+                f"client_port={self.client_port}-{self.client_port + 1};server_port={port}-{port + 1}"
             )
         if method == "SETUP":
             return "RTSP/1.0 200 OK\nSession: 1\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1"
@@ -118,5 +137,7 @@ class SmallRtsp:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.udp is not None:
+            self.udp.close()
         self._listener.shutdown()
         self._listener.server_close()

@@ -121,7 +121,7 @@ def test_no_password_reaches_messages_or_files(
 ) -> None:
     lines = [address for address in ACCEPTED + REJECTED + WITHOUT_SCHEME if "\n" not in address]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    result = call("list.txt")
+    result = call("list.txt", "--duration", "1s")
     assert result.status == 1
     assert len(result.errors) == len(lines)
     assert SECRET not in result.err

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from calling import infer
+from clips import write_picture
 from tiny_model import manifest
 
 from depdis_deploy import Predictor, backends
-from depdis_deploy.backends import choice, cpu
+from depdis_deploy.backends import choice, cpu, onnxruntime_backend
 from depdis_deploy.backends.choice import bundled_precision, check_words, choose
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
@@ -151,6 +157,46 @@ def test_a_gpus_onnxruntime_without_a_gpu_leaves_the_choice_to_the_cpu(
     monkeypatch.setattr(backends, "has_gpu", lambda: True)
     predictor = Predictor(model, threads=1)
     assert predictor.device == "0" or "has a GPU here" not in predictor.choice
+
+
+@pytest.fixture
+def gpu_build_without_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make onnxruntime look like its GPU build on a machine without CUDA's libraries."""
+    import onnxruntime
+
+    def preload_dlls() -> None:
+        print("Failed to load libcublasLt.so.13")
+        os.write(1, b"Failed to load libcurand.so.10\n")
+
+    found = ["CUDAExecutionProvider", *onnxruntime.get_available_providers()]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: found)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload_dlls, raising=False)
+    monkeypatch.setattr(backends, "_has_gpu_build", lambda: True)
+    monkeypatch.setattr(cpu, "features", lambda: frozenset({"int8"}))
+    onnxruntime_backend.gpu_fault.cache_clear()
+    with warnings.catch_warnings():
+        # Raised by the CPU build, which rejects the provider itself.
+        warnings.filterwarnings("ignore", message="Specified provider 'CUDAExecutionProvider'")
+        yield
+    onnxruntime_backend.gpu_fault.cache_clear()
+
+
+@pytest.mark.usefixtures("gpu_build_without_cuda")
+def test_gpu_build_without_cuda_takes_the_faster_int8_file() -> None:
+    with pytest.warns(RuntimeWarning, match="running on the CPU: .*CUDA"):
+        predictor = Predictor(threads=1)
+    assert predictor.device == "cpu"
+    assert predictor.model.name == BUNDLED_INT8
+
+
+@pytest.mark.usefixtures("gpu_build_without_cuda")
+def test_records_alone_reach_stdout_where_cuda_is_missing(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = write_picture(tmp_path / "a.png")
+    result = infer(capfd, monkeypatch, image, "--model", model, "--stdout")
+    assert [json.loads(line)["width"] for line in result.out.splitlines()] == [96]
+    assert "running on the CPU" in result.err
 
 
 def test_asking_for_a_gpu_loads_no_engine_that_has_no_part_for_one() -> None:

@@ -212,11 +212,16 @@ def test_reads_each_container_by_its_content(tmp_path: Path, suffix: str) -> Non
     assert clip.damage is None
 
 
-def test_reads_a_pipe_with_sound_once(tmp_path: Path, call: Call) -> None:
-    whole, pipe = make_clip(tmp_path / "clip.mkv", 5, sound="aac").read_bytes(), tmp_path / "pipe.mkv"
+@pytest.mark.parametrize(("name", "sound"), [("a.mkv", "aac"), ("a.ts", "mp2"), ("a.ts", None)])
+def test_reads_a_pipe_once_and_reports_the_loss_of_its_audio(
+    tmp_path: Path, call: Call, name: str, sound: str | None
+) -> None:
+    whole, pipe = make_clip(tmp_path / name, 5, sound=sound).read_bytes(), tmp_path / "pipe"
     os.mkfifo(pipe)
     threading.Thread(target=lambda: pipe.write_bytes(whole), daemon=True).start()
-    assert call(pipe, "--outdir", "out", "--quiet").status == 0
+    result = call(pipe, "--outdir", "out")
+    assert result.status == 0
+    assert result.err.count("the audio is not kept") == (sound is not None)
     assert len(images(tmp_path / "out/pipe.mp4")) == 5
 
 

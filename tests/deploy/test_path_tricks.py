@@ -126,6 +126,24 @@ def test_control_characters_in_names_reach_no_terminal(
             assert all(HOSTILE in json.loads(line)["source"] for line in text.splitlines())
 
 
+@pytest.mark.parametrize("name", ["12:30:00", "rtsp:a", "http://a"])
+def test_takes_no_colon_in_a_relative_name_for_a_protocol(tmp_path: Path, call: Call, name: str) -> None:
+    for suffix, made in (
+        (".mp4", make_clip(tmp_path / "a.mp4", 2)),
+        (".png", write_picture(tmp_path / "a.png")),
+    ):
+        path = tmp_path / "in" / f"{name}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(path)
+    (tmp_path / "in/list.txt").write_text(f"{name}.mp4\n")
+    outdir = f"run-{name}"
+    assert call(f"{name}.mp4", f"{name}.png", "list.txt", "--outdir", outdir).err == ""
+    stem = name.rpartition("/")[2]
+    written = tree(tmp_path / "in" / outdir)
+    assert written >= {f"{stem}.mp4", f"{stem}-3.mp4", f"{stem}.ndjson", f"{stem}-2_overlay.png"}
+    assert len(images(tmp_path / "in" / outdir / f"{stem}.mp4")) == 2
+
+
 @pytest.fixture
 def blocking(tmp_path: Path) -> list[str]:
     """Names of what would be waited for, or has no end."""

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import Call
 from clips import level, make_clip, write_picture
 
-from depdis_deploy import sources
+from depdis_deploy import Predictor
 from depdis_deploy.clip import open_clip
-from depdis_deploy.command import InputError
+from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.interruption import Switch
+from depdis_deploy.media import source_list
+from depdis_deploy.media.source_frames import newest
 from depdis_deploy.outputs import Names, group_names, output_folder, protected_sources, refuse_overwriting
 from depdis_deploy.patience import Patience
-from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, _newest, find_sources, open_sources
+from depdis_deploy.sources import BUNDLED_CLIP, Frame, Source, find_sources, open_sources, require_ends
 
 
 def found(*words: object) -> list[tuple[str, str, str | None]]:
@@ -160,6 +163,30 @@ def test_what_cannot_be_a_source_is_refused(tmp_path: Path, make: object, says: 
         find_sources([str(path)])
 
 
+CAMERAS = [["0", "1"], ["rtsp://h/a", "RTSP://h/b"], ["0", "a.png"], ["a.png", "rtsp://h/a", "0"], ["list.txt"]]
+
+
+@pytest.mark.parametrize("words", CAMERAS)
+def test_rejects_sources_after_a_camera_that_does_not_end(
+    words: list[str], tmp_path: Path, call: Call, model: Path
+) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("rtsp://h/a\nrtsp://me:word@h/b\n")
+    result = call(*words)
+    assert result.status == 2
+    assert len(result.err.splitlines()) == 1
+    assert "would never be read" in result.err
+    assert "one process per camera" in result.err
+    assert "word" not in result.err
+    with pytest.raises(UsageError, match="would never be read"):
+        next(Predictor(model).stream(words))
+
+
+def test_accepts_a_camera_behind_files_and_addresses_that_are_rejected(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("http://h/x.png\na.png\n0\n")
+    require_ends(find_sources([str(tmp_path / "list.txt"), "rtsp://h/a"]), "")
+
+
 def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n\n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
@@ -174,7 +201,7 @@ def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path
 def test_lists_that_cannot_be_read_to_their_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_MOST_LIST_BYTES", 10)
+    monkeypatch.setattr(source_list, "_MOST_LIST_BYTES", 10)
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "kernel.txt").symlink_to("/proc/kmsg")
     (tmp_path / "endless.txt").symlink_to("/dev/zero")
@@ -337,7 +364,7 @@ def test_a_program_that_is_slow_gets_the_newest_frame_of_a_live_source() -> None
         over.wait(30)
 
     given_up = Switch()
-    frames = _newest(camera(), given_up)
+    frames = newest(camera(), given_up)
     assert next(frames).index == 0
     taken.set()
     all_came.wait(30)

@@ -48,7 +48,7 @@ def test_json_is_safe_to_print_and_reads_back_exactly() -> None:
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_every_line_is_escaped(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     say(HOSTILE)
@@ -58,7 +58,7 @@ def test_every_line_is_escaped(
     progress.close(HOSTILE)
     write_err(HOSTILE.replace("\n", ""))
     write_out(HOSTILE.replace("\n", ""))
-    for text in capsys.readouterr():
+    for text in capfd.readouterr():
         assert "52;c;" in text
         for line in text.replace("\r\x1b[K", "\n").split("\n"):
             assert is_safe(line)

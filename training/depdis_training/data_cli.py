@@ -84,7 +84,7 @@ def street(
 
     Interrupted, the same command goes on where it was.
     """
-    command.raise_on_sigterm()
+    command.begin()
     width, height = _size(size)
     if drive:
         if layout is not None or split is not Split.both or workers is not None:
@@ -114,7 +114,7 @@ def check(
 
     Reads every file. Exit status 0 when nothing is wrong, 1 otherwise.
     """
-    command.raise_on_sigterm()
+    command.begin()
     from .data.check import check as checked
     from .data.check_text import as_text
 
@@ -147,7 +147,7 @@ def statistics(
 
     --compare measures the method's premise: is each class alike in both domains, and unlike the others?
     """
-    command.raise_on_sigterm()
+    command.begin()
     from .config import load_config
 
     changes = {} if source is None else {"source.root": str(source)}

@@ -55,7 +55,7 @@ def evaluate(
     from depdis_deploy.sizes import parse_sides
 
     wanted = parse_sides(imgsz)
-    command.raise_on_sigterm()
+    command.begin()
     resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)
 
     from .entries import expanded, opened

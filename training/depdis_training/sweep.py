@@ -192,7 +192,7 @@ def main() -> None:
     from .train_cli import run_one
 
     def one(config: Path, folder: Path, data: Path, stage: str) -> None:
-        command.raise_on_sigterm()
+        command.begin()
         run_one(build_config(read_json(config, dict)), folder, data, stage or None, None)
 
     app = typer.Typer(add_completion=False)

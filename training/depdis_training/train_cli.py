@@ -69,7 +69,7 @@ def train(
         settings=tuple(settings or ()), source=source, target=target, init=init, from_scratch=from_scratch,
     )  # fmt: skip
     found = configurations(options)
-    command.raise_on_sigterm()
+    command.begin()
     if len(found) > 1:
         from .sweep import sweep
 
