@@ -10,7 +10,7 @@ from av.stream import Disposition
 from depdis_deploy.command import InputError
 
 from .containers import AUDIO_DECODERS, LATE_DEMUXERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options
-from .heif import still_image_error
+from .heif import image_error
 
 # Cover images and previews that players do not show as the video.
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -35,12 +35,12 @@ def video_stream(
 
     Raises:
         InputError: There is none, its codec is not in VIDEO_DECODERS, its header gives larger frames, or the
-            container is a still image.
+            container holds an image.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     if not streams:
         raise InputError(f"{name}: no video in it; expected one such as of .mp4, .mov, .mkv or .avi")
-    _reject_still_image(container, streams, name)
+    _reject_image(container, streams, name)
     stream = max(filter(_is_decodable, streams), key=_preference, default=streams[0])
     context = stream.codec_context
     if not _is_decodable(stream):
@@ -77,15 +77,15 @@ def audio_stream(container: Any) -> Any:
     )
 
 
-def _reject_still_image(container: Any, streams: Sequence[Any], name: str) -> None:
-    """Raise InputError for a still image of the MP4 family, which FFmpeg opens as one video per tile."""
+def _reject_image(container: Any, streams: Sequence[Any], name: str) -> None:
+    """Raise InputError for an image of the MP4 family, which FFmpeg opens as one video stream per tile."""
     metadata = container.metadata
     compatible = metadata.get("compatible_brands", "")
     brands = [
         metadata.get("major_brand", ""),
         *(compatible[at : at + 4] for at in range(0, len(compatible), 4)),
     ]
-    if error := still_image_error(brands, [stream.frames for stream in streams]):
+    if error := image_error(brands, [stream.frames for stream in streams]):
         raise InputError(f"{name}: {error}")
 
 
