@@ -46,8 +46,8 @@ def colour_note(transfer: int, primaries: int, space: int) -> str | None:
     """
     wide = primaries == ColorPrimaries.BT2020 or space in _WIDE
     if transfer in _HDR:
-        kind = f"HDR ({_HDR[ColorTrc(transfer)]}{', BT.2020' if wide else ''})"
+        kind = f"HDR video ({_HDR[ColorTrc(transfer)]}{', BT.2020' if wide else ''})"
         return f"{kind} is read as SDR without tone mapping; for better results convert it to SDR first"
     if wide:
-        return "BT.2020 colours are read as BT.709; for better results convert it to BT.709 first"
+        return "BT.2020 video is read as BT.709; for better results convert it to BT.709 first"
     return None
