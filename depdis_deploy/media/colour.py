@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # H.273 codes of matrices that swscale converts from; it raises an error for others.
 _CONVERTED = frozenset({1, 4, 5, 6, 7, 9})
 _BT2020_CONSTANT_LUMINANCE = 10
+_UNTAGGED = frozenset({0, 2, 3})  # RGB, unspecified, reserved
 _HD_WIDTH, _HD_HEIGHT = 1280, 720
 _HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 _WIDE = {9, _BT2020_CONSTANT_LUMINANCE}
@@ -37,7 +38,7 @@ def _assumed_matrix(space: int, width: int, height: int) -> Colorspace:
 
 
 def colour_note(transfer: int, primaries: int, space: int) -> str | None:
-    """Return a sentence about colours that are read without a conversion to SDR; None for SDR.
+    """Return a sentence about colours that are not converted; None where all are.
 
     Args:
         transfer: H.273 code of the transfer characteristic.
@@ -50,4 +51,6 @@ def colour_note(transfer: int, primaries: int, space: int) -> str | None:
         return f"{kind} is read as SDR without tone mapping; for better results convert it to SDR first"
     if wide:
         return "BT.2020 video is read as BT.709; for better results convert it to BT.709 first"
+    if space not in _CONVERTED | _UNTAGGED:
+        return f"the colour matrix (H.273 code {space}) is not supported; convert the video to BT.709 first"
     return None

@@ -197,9 +197,12 @@ def test_colours_come_back_by_tag_or_size(
         ({"color_trc": 16, "color_primaries": 9, "colorspace": 9}, "HDR video (PQ, BT.2020) is read as SDR"),
         ({"color_trc": 18, "color_primaries": 9, "colorspace": 9}, "HDR video (HLG, BT.2020) is read as SDR"),
         ({"color_trc": 14, "color_primaries": 9, "colorspace": 9}, "BT.2020 video is read as BT.709"),
+        ({"colorspace": 8}, "the colour matrix (H.273 code 8) is not supported"),
     ],
 )
-def test_logs_hdr_once(tmp_path: Path, call: Call, tags: dict[str, int], says: str) -> None:
+def test_logs_colours_that_are_not_converted_once(
+    tmp_path: Path, call: Call, tags: dict[str, int], says: str
+) -> None:
     make_clip(tmp_path / "hdr.mp4", 3, tags=tags)
     assert call("hdr.mp4", "--outdir", "out").err.count(f"warning: hdr.mp4: {says}") == 1
     assert len(lines(tmp_path / "out/hdr.ndjson")) == 3
