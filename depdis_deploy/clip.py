@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import av
-import numpy as np
 
 from .backends.cpu import cores
 from .command import InputError
-from .media.containers import (
-    LATE_DEMUXERS,
-    MAX_PIXELS,
-    VIDEO_DECODERS,
-    decoder_options,
-    open_container,
-    packets_of,
-)
+from .media.containers import MAX_PIXELS, open_container, packets_of
+from .media.frames import FrameReader, pixel_aspect
+from .media.tracks import video_stream
+from .patience import Patience
 from .sources import Frame, Source, require_readable
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .patience import Patience
     from .pipe import Pipe
 
 _MOST_THREADS = 8  # of a decoder, each of which holds frames of its own
@@ -67,72 +60,37 @@ def open_clip(
     Args:
         source: What to open.
         stride: Yield every `stride`-th frame.
-        patience: The retry policy of a camera or stream that is lost; None retries indefinitely.
+        patience: The retry policy of a camera or stream that is lost, and `note`, which is called with a line
+            about each property that is not honoured; None retries indefinitely and logs nothing.
         max_pixels: The largest frame of a file, in pixels. Live sources keep to `MAX_PIXELS`.
 
     Raises:
         InputError: It cannot be opened, holds no video or has larger frames.
     """
     require_readable(source)
+    patience = patience or Patience()
     if source.kind == "video" and Path(source.location).is_fifo():
         return _piped(source.location, stride, patience, max_pixels)
     if source.kind == "video":
-        return VideoFile(source.location, stride=stride, max_pixels=max_pixels)
+        return VideoFile(source.location, stride=stride, max_pixels=max_pixels, note=patience.note)
     from .live import Camera, NetworkStream
 
     return (Camera if source.kind == "camera" else NetworkStream)(source, patience, stride=stride)
 
 
-def _piped(path: str, stride: int, patience: Patience | None, max_pixels: int) -> VideoFile:
+def _piped(path: str, stride: int, patience: Patience, max_pixels: int) -> VideoFile:
     """Open a video that comes through a named pipe, for which it waits until `patience` is over."""
-    from .patience import Never
     from .pipe import Pipe
 
-    pipe = Pipe(path, Never() if patience is None else patience.over)
+    pipe = Pipe(path, patience.over)
     try:
-        video = VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe)
+        video = VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe, note=patience.note)
     except BaseException:
         pipe.close()
         raise
-    if video.has_audio and patience is not None:
+    if video.has_audio:
         patience.note(f"note: {path}: the audio is not kept, since a named pipe can be read only once")
     return video
-
-
-def video_stream(container: Any, name: str, max_pixels: int = MAX_PIXELS) -> Any:
-    """Return the first video stream that is not a cover image, with its decoder bounded to `max_pixels`.
-
-    Raises:
-        InputError: There is none, its codec is not in VIDEO_DECODERS, or its header gives larger frames.
-    """
-    attached = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & attached]
-    if not streams:
-        raise InputError(f"{name}: no video in it; expected one such as of .mp4, .mov, .mkv or .avi")
-    stream = streams[0]
-    context = stream.codec_context
-    if context is None or context.name not in VIDEO_DECODERS.split(","):
-        codec = "its video codec" if context is None else f"the video codec {context.name}"
-        raise InputError(f"{name}: {codec} is not supported; convert the video to H.264")
-    if context.width * context.height > max_pixels:
-        raise InputError(
-            f"{name}: frames of {context.width}x{context.height} are too large, expected at most "
-            f"{max_pixels:,} pixels; scale the video down"
-        )
-    # The header may give a smaller size than the frames have.
-    context.options = decoder_options(max_pixels)
-    if context.name == "h264" and container.format.name in LATE_DEMUXERS.split(","):
-        # No frame was decoded to find out how many are reordered: assume the most.
-        context.options["strict"] = "1"
-    return stream
-
-
-def upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """The frame as (H, W, 3) uint8 RGB, turned as its display matrix says."""
-    image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    # quarter turns counter-clockwise; a camera writes multiples of 90 degrees only
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def output_ticks(time_base: Fraction, rate: Fraction) -> Fraction:
@@ -164,11 +122,19 @@ class VideoFile:
 
     Args:
         pipe: The bytes of `path` where it is a FIFO, whose sound cannot be read a second time.
+        note: Called with a line about each property that is not honoured, and the choice among several tracks.
     """
 
     def __init__(
-        self, path: str, *, stride: int = 1, max_pixels: int = MAX_PIXELS, pipe: Pipe | None = None
+        self,
+        path: str,
+        *,
+        stride: int = 1,
+        max_pixels: int = MAX_PIXELS,
+        pipe: Pipe | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self._reader = FrameReader(path, note)
         self.path, self.stride, self.max_pixels, self._pipe = path, stride, max_pixels, pipe
         try:
             self._container: Any = open_container(pipe or path, max_pixels=max_pixels)
@@ -186,7 +152,8 @@ class VideoFile:
             raise
 
     def _open(self) -> None:
-        stream = self._stream = video_stream(self._container, self.path, self.max_pixels)
+        stream = video_stream(self._container, self.path, self.max_pixels, self._reader.note)
+        self._stream = stream
         context = stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = _threads(context.width * context.height)
@@ -206,16 +173,15 @@ class VideoFile:
         self._at_work = Lock()
         self.end_pts = 0
         # The display matrix comes with the first frame, so that one is decoded now.
-        self._decoder = self._decode()
+        self._decoder: Iterator[av.VideoFrame] = self._decode()
         self._first = next(self._decoder, None)
         if self._first is None:
             reason = self._too_large() if self._oversize else "the file is empty, cut off or damaged"
             raise InputError(f"{self.path}: no frame could be decoded; {reason}")
-        turned = round(self._first.rotation / 90) % 2
-        self.size = (self._first.width, self._first.height)
-        self.aspect = Fraction(context.sample_aspect_ratio or 1) or Fraction(1)
-        if turned:
-            self.size, self.aspect = (self.size[1], self.size[0]), 1 / self.aspect
+        if self._container.format.name == "jpeg_pipe":
+            self._require_second_frame()
+        self.size = self._reader.size(self._first)
+        self.aspect = pixel_aspect(stream, self._first)
         first = self._first.pts if self._first.pts is not None else (stream.start_time or 0)
         self._origin = first
         self.start_s = float(first * self._ticks)
@@ -243,6 +209,13 @@ class VideoFile:
                 self.decoded += 1
                 yield frame
 
+    def _require_second_frame(self) -> None:
+        """Raise InputError for a JPEG image, which FFmpeg opens as a video of one frame."""
+        second = next(self._decoder, None)
+        if second is None:
+            raise InputError(f"{self.path}: a JPEG image, not a video; rename it to end in .jpg")
+        self._decoder = chain([second], self._decoder)
+
     def _rejected_its_size(self) -> bool:
         """Whether the decoder's last error was about a frame's size; it keeps that size or none."""
         pixels = self._stream.codec_context.width * self._stream.codec_context.height
@@ -263,7 +236,9 @@ class VideoFile:
                     pts = exact_pts(ticks - self._origin, self._ticks, self.rate, self.time_base)
                 last = pts = max(pts, last + 1)
                 self._ended(frame, pts)
-                yield Frame(upright(frame), self.path, index, float(pts * self.time_base), pts)
+                time_s = float(pts * self.time_base)
+                image = self._reader.rgb(frame)
+                yield Frame(image, self.path, index, time_s, pts, aspect=float(self.aspect))
             frame = next(self._decoder, None)
             index += 1
         if self._stream is None:  # closed by another thread

@@ -12,10 +12,11 @@ import av
 import cv2
 import numpy as np
 
-from .clip import upright, video_stream
 from .command import InputError
 from .media.containers import MAX_PIXELS, packets_of
+from .media.frames import FrameReader, pixel_aspect
 from .media.rtsp import Redirected, open_rtsp
+from .media.tracks import video_stream
 from .patience import Patience
 from .sources import Frame, Source
 
@@ -107,7 +108,8 @@ class _Live:
         pts = max(round((arrived_s - self._begun) / self.time_base), self._last + 1)
         self._last = pts
         self.end_pts = pts + round(1 / self.rate / self.time_base)
-        return Frame(image, self.label, index, float(pts * self.time_base), pts, arrived_s)
+        time_s = float(pts * self.time_base)
+        return Frame(image, self.label, index, time_s, pts, arrived_s, float(self.aspect))
 
     def __enter__(self) -> Self:
         return self
@@ -167,6 +169,7 @@ class NetworkStream(_Live):
         super().__init__(source, patience or Patience(), stride=stride)
         scheme, _, rest = source.location.partition("://")
         self._address = f"{scheme.lower()}://{rest}"  # FFmpeg knows schemes in lower case only
+        self._reader = FrameReader(self.label, self._patience.note)
         try:
             self._connect()
         except InputError:
@@ -180,7 +183,7 @@ class NetworkStream(_Live):
     def _connect(self) -> None:
         self._container: Any = open_rtsp(self._address, self.label, _TIMEOUT_S)
         try:
-            self._stream = video_stream(self._container, self.label)
+            self._stream = video_stream(self._container, self.label, note=self._reader.note)
         except BaseException:
             self._container.close()
             raise
@@ -201,8 +204,9 @@ class NetworkStream(_Live):
                 if damaged > _MOST_DAMAGED:
                     return
                 for frame in frames:
-                    self.size = (frame.width, frame.height)
-                    yield arrived_s, upright(frame)
+                    self.size = self._reader.size(frame)
+                    self.aspect = pixel_aspect(self._stream, frame)
+                    yield arrived_s, self._reader.rgb(frame)
         except _LOST:
             return  # a lost connection is as the stream's end is
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -36,12 +37,14 @@ class Matches:
 
     Attributes:
         files: The files in sorted order, without folders.
+        skipped: Number of files that match but are not wanted, by suffix; hidden ones are not counted.
         outside: Number of links that lead out of the folder, which were not followed.
     """
 
     def __init__(self, folder: str, parts: Sequence[str], accepts: Callable[[str], bool]) -> None:
         self._root = os.path.realpath(folder)
         self._accepts = accepts
+        self._unwanted: set[str] = set()
         self._links: set[str] = set()
         self._read: set[tuple[str, Sequence[str]]] = set()
         found: set[str] = set()
@@ -70,7 +73,8 @@ class Matches:
                 pending += [(entry.path, tuple(rest), False) for entry in folders]
             else:
                 found.update(entry.path for entry in self._entries(folder, part, folders=False))
-        self.files = [Path(path) for path in sorted(found) if accepts(os.path.basename(path))]
+        self.files = [Path(path) for path in sorted(found) if self._is_wanted(path)]
+        self.skipped = Counter(os.path.splitext(path)[1].lower() for path in self._unwanted)
         self.outside = len(self._links)
 
     def _entries(self, folder: str, part: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
@@ -81,13 +85,23 @@ class Matches:
                     if (
                         (part.startswith(".") or not entry.name.startswith("."))
                         and (part == "*" or fnmatch(entry.name, part))
-                        and (folders or self._accepts(entry.name))
                         and entry.is_dir() == folders
+                        and (folders or self._is_wanted(entry.path))
                         and self._is_inside(entry.path, entry.is_symlink())
                     ):
                         yield entry
         except OSError:  # no folder, or one that this user may not read
             return
+
+    def _is_wanted(self, path: str) -> bool:
+        """Whether a file is wanted by its name; counts it where it is not."""
+        name = os.path.basename(path)
+        if self._accepts(name):
+            return True
+        inside = not os.path.islink(path) or _is_within(os.path.realpath(path), self._root)
+        if inside and not name.startswith(".") and os.path.isfile(path):
+            self._unwanted.add(path)
+        return False
 
     def _is_inside(self, path: str, is_link: bool | None = None) -> bool:
         if not (os.path.islink(path) if is_link is None else is_link):

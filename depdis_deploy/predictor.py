@@ -164,7 +164,8 @@ class Predictor:
         wanted = self._wanted(outputs)
         groups: dict[tuple[int, int], list[int]] = {}
         geometries = [
-            plan((frame.image.shape[1], frame.image.shape[0]), self.manifest.resize) for frame in frames
+            plan((frame.image.shape[1], frame.image.shape[0]), self.manifest.resize, frame.aspect)
+            for frame in frames
         ]
         for index, geometry in enumerate(geometries):
             groups.setdefault(geometry.input, []).append(index)

@@ -25,33 +25,46 @@ class Geometry:
     """Sizes, each (width, height): the frame, its resized content, and the padded network input.
 
     The content stands at the top left of the input; what is right of it and below is padding.
+    aspect: Width over height of the frame's pixels.
     """
 
     frame: tuple[int, int]
     content: tuple[int, int]
     input: tuple[int, int]
+    aspect: float = 1.0
 
 
-def plan(frame_size: tuple[int, int], rule: ResizeRule) -> Geometry:
-    """Where a frame of `frame_size` (width, height) goes in the network's input."""
-    width, height = frame_size
-    if min(width, height) < 1:
-        raise ValueError(f"a frame has at least one pixel, got {width}x{height}")
+def plan(frame_size: tuple[int, int], rule: ResizeRule, aspect: float = 1.0) -> Geometry:
+    """Where a frame of `frame_size` (width, height) goes in the network's input.
+
+    Args:
+        frame_size: Of the frame, in its own pixels.
+        rule: How frames are resized. `fit` and `area` give the network square pixels.
+        aspect: Width over height of the frame's pixels.
+    """
+    if min(frame_size) < 1:
+        raise ValueError(f"a frame has at least one pixel, got {frame_size[0]}x{frame_size[1]}")
+    content, padded = _sizes(frame_size[0] * aspect, frame_size[1], rule)
+    return Geometry(frame_size, content, padded, aspect)
+
+
+def _sizes(width: float, height: float, rule: ResizeRule) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The sizes of content and input for a frame of `width` x `height` square pixels."""
     if rule.kind == "stretch":
-        return Geometry(frame_size, (rule.width, rule.height), (rule.width, rule.height))
+        return (rule.width, rule.height), (rule.width, rule.height)
     if rule.kind == "fit":
         scale = min(rule.width / width, rule.height / height)
         content = (
             min(rule.width, max(1, round(width * scale))),
             min(rule.height, max(1, round(height * scale))),
         )
-        return Geometry(frame_size, content, (rule.width, rule.height))
+        return content, (rule.width, rule.height)
     step = rule.multiple
     # A strip one pixel high would otherwise ask for millions of columns: beyond that it is squeezed.
     most = _LARGEST_INPUT * rule.width * rule.height // step
     wide = max(1, round(min(math.sqrt(rule.width * rule.height * width / height), most) / step)) * step
     high = max(1, min(round(wide * height / width), most * step // wide))
-    return Geometry(frame_size, (wide, high), (wide, math.ceil(high / step) * step))
+    return (wide, high), (wide, math.ceil(high / step) * step)
 
 
 def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:

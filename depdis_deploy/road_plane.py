@@ -55,8 +55,9 @@ def road_plane(
 ) -> RoadPlane | None:  # fmt: skip
     """The plane through what is labelled `road`, or None where too little of it is seen.
 
-    labels: (h, w), depth_m: (h', w'), both of the network's input, padding included. focal_px: in pixels of the
-    picture. expected_m: the camera's height as far as it is known, by which the fit judges angles.
+    labels: (h, w), depth_m: (h', w'), both of the network's input, padding included. focal_px: in widths
+    of the picture's pixels. expected_m: the camera's height as far as it is known, by which the fit judges
+    angles.
     """
     step = max(1, math.ceil(math.sqrt(depth_m.size / _MOST_CELLS)))
     rows, columns, x, y = cells(labels.shape, depth_m.shape, geometry, step)
@@ -66,7 +67,8 @@ def road_plane(
     if len(v) < _LEAST_CELLS:
         return None
     z = depth_m[::step, ::step][v, u].astype(np.float64)
-    return _fitted(x[u] / focal_px, y[v] / focal_px, np.maximum(z, 1e-2), expected_m)
+    focal_y_px = focal_px * geometry.aspect
+    return _fitted(x[u] / focal_px, y[v] / focal_y_px, np.maximum(z, 1e-2), expected_m)
 
 
 @lru_cache(maxsize=8)

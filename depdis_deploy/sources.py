@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = [
     "require_readable",
 ]
 
+_MOST_SUFFIXES = 6  # in one line
 BUNDLED_CLIP = Path(__file__).parent / "models" / "street.mp4"
 
 
@@ -53,7 +55,7 @@ def find_sources(
     Args:
         arguments: Images, videos, folders of them, globs, text lists (.txt), `-` (a list on stdin), camera
             numbers and rtsp:// addresses.
-        note: Called with a line about links that are not followed.
+        note: Called with a line about links that are not followed, and about files without a known suffix.
         fault: Called with the error of each word that is no source while others are; None raises the first.
 
     Raises:
@@ -107,29 +109,49 @@ def _file(path: Path) -> Source:
 
 
 def _folder(folder: Path, note: Callable[[str], None]) -> list[Source]:
-    found = _matches(str(folder), str(folder), ("*",), note)
+    found, skipped = _matches(str(folder), str(folder), ("*",), note)
     if not found:
         raise InputError(
-            f"{folder}: no pictures or videos in this folder; subfolders are searched by a glob such as "
-            f"'{folder}/**/*.png'"
+            f"{folder}: no pictures or videos in this folder{skipped and f' ({skipped})'}; subfolders are "
+            f"searched by a glob such as '{folder}/**/*.png'"
         )
     group = folder.resolve().name or "root"
     return [Source(kind_by_suffix(path), str(path), group) for path in found]
 
 
 def _pattern(word: str, note: Callable[[str], None]) -> list[Source]:
-    found = _matches(masked(word), *split_pattern(word), note)
+    found, skipped = _matches(masked(word), *split_pattern(word), note)
     if not found:
-        raise InputError(f"{masked(word)}: no picture or video matches this pattern")
+        raise InputError(
+            f"{masked(word)}: no picture or video matches this pattern{skipped and f' ({skipped})'}"
+        )
     return [Source(kind_by_suffix(path), str(path), "pictures") for path in found]
 
 
-def _matches(shown: str, folder: str, parts: Sequence[str], note: Callable[[str], None]) -> list[Path]:
+def _matches(
+    shown: str, folder: str, parts: Sequence[str], note: Callable[[str], None]
+) -> tuple[list[Path], str]:
+    """The files that match, and in words which ones were left out, for lack of a known suffix."""
     matches = Matches(folder, parts, is_readable)
     if matches.outside:
         links = "symbolic links" if matches.outside > 1 else "symbolic link"
         note(f"{shown}: {matches.outside} {links} leading out of the folder not followed")
-    return matches.files
+    skipped = _skipped(matches.skipped)
+    if skipped and matches.files:
+        note(f"{shown}: {skipped}")
+    return matches.files, skipped
+
+
+def _skipped(counts: Counter[str]) -> str:
+    """For example `skipped 3 files: 2 .heic, 1 .txt`; empty where there are none."""
+    if not counts:
+        return ""
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SUFFIXES]
+    listed = [f"{count} {suffix or 'without a suffix'}" for suffix, count in common]
+    if rest := counts.total() - sum(count for _, count in common):
+        listed.append(f"{rest} others")
+    total = counts.total()
+    return f"skipped {total} file{'s' * (total > 1)}: {', '.join(listed)}"
 
 
 def open_sources(

@@ -16,7 +16,8 @@ import numpy as np
 
 from .command import InputError
 from .files import Protected, create, sync, written_whole
-from .media.containers import AUDIO_DECODERS, create_container, open_container, packets_of
+from .media.containers import create_container, open_container, packets_of
+from .media.tracks import audio_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -236,13 +237,13 @@ class VideoWriter:
 
 
 def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterator[Any]:
-    """The first audio stream from `start_s` on, for `end_s` seconds, as packets for `out`.
+    """The first audio track with a supported codec from `start_s` on, for `end_s` seconds, as packets.
 
     Copied where MP4 holds its codec, encoded as AAC otherwise. The output stream is added at once, since
-    a container's header wants all streams before the first packet. ValueError: its codec is not supported.
+    a container's header wants all streams before the first packet. ValueError: there is no such track.
     """
-    stream = source.streams.audio[0]
-    if stream.codec_context is None or stream.codec_context.name not in AUDIO_DECODERS.split(","):
+    stream = audio_stream(source)
+    if stream is None:
         raise ValueError("its codec is not supported")
     if stream.codec_context.name in _MP4_AUDIO:
         return _copied(source, stream, out.add_stream_from_template(stream), start_s, end_s)

@@ -62,8 +62,8 @@ def check_video(path: Path, limits: Limits) -> None:
     """
     import av
 
-    from depdis_deploy.clip import video_stream
     from depdis_deploy.media.containers import open_container
+    from depdis_deploy.media.tracks import video_stream
 
     check_size(path, limits)
     try:

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from .heif import HEAD_BYTES, brands_of, is_avif, is_heic
+
 PICTURE_SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
     ".jp2", ".gif", ".avif",
@@ -34,8 +36,9 @@ def kind_of(path: Path, status: os.stat_result) -> str:
         return "video"
     try:
         with path.open("rb") as file:
-            start = file.read(12)
+            start = file.read(HEAD_BYTES)
     except OSError:  # reported when it is its turn
         return "picture"
-    picture = start.startswith(_PICTURE_STARTS) or start[8:12] == b"WEBP"
+    brands = brands_of(start)
+    picture = start.startswith(_PICTURE_STARTS) or start[8:12] == b"WEBP" or is_avif(brands) or is_heic(brands)
     return "picture" if picture else "video"

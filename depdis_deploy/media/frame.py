@@ -20,6 +20,7 @@ class Frame:
     time_s: seconds since the video's first frame; None for a picture.
     pts: the same in ticks of the clip's time base.
     arrived_s: when it came from a live source, by the monotonic clock; None for what lies in a file.
+    aspect: width over height of a pixel; 1 for an image.
     """
 
     image: NDArray[np.uint8]
@@ -28,3 +29,4 @@ class Frame:
     time_s: float | None = None
     pts: int | None = None
     arrived_s: float | None = None
+    aspect: float = 1.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from depdis_deploy.command import InputError, one_line
 
+from .heif import HEAD_BYTES, HEIC_ERROR, brands_of, is_heic
 from .image_files import TooLarge
 from .image_formats.header import BadImageError, Header
 from .image_formats.table import FORMATS, identify
@@ -94,6 +95,8 @@ def check(data: bytes, name: str, *, max_pixels: int, formats: Sequence[str] = B
     with _named(name):
         kind = identify(data, formats)
         if kind is None:
+            if is_heic(brands_of(data[:HEAD_BYTES])):
+                raise InputError(f"{name}: {HEIC_ERROR}")
             known = ", ".join(formats)
             raise InputError(f"{name}: not an image in a supported format, expected {known}")
         header = FORMATS[kind].read_header(data)

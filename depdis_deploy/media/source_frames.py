@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from depdis_deploy.interruption import Switch
 
 
-def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
+def frames_of(
+    source: Source, *, stride: int = 1, note: Callable[[str], None] = lambda text: None
+) -> Iterator[Frame]:
     """The frames of one source, every `stride`-th of a video's; of a live one the newest each time.
 
+    note: is called with a line about each property of a video that is not honoured.
     InputError: it cannot be read.
     """
     if source.kind == "picture":
@@ -30,7 +33,7 @@ def frames_of(source: Source, *, stride: int = 1) -> Iterator[Frame]:
     from depdis_deploy.patience import Patience
 
     over = Switch()
-    with open_clip(source, stride=stride, patience=Patience(over=over)) as clip:
+    with open_clip(source, stride=stride, patience=Patience(over=over, note=note)) as clip:
         yield from newest(clip, over) if source.live else clip
         if clip.damage:
             raise InputError(clip.damage)

@@ -66,6 +66,6 @@ def own_frames(path: Path, count: int, manifest: Manifest) -> Iterator[NDArray[n
     found = 0
     for source in chosen:
         for frame in islice(frames_of(source, stride=_STRIDE), min(each, count - found)):
-            geometry = plan((frame.image.shape[1], frame.image.shape[0]), manifest.resize)
+            geometry = plan((frame.image.shape[1], frame.image.shape[0]), manifest.resize, frame.aspect)
             yield to_input(frame.image, geometry, manifest.resize)
             found += 1

@@ -27,16 +27,24 @@ def make_clip(
     path: Path, frames: int = 20, *, size: tuple[int, int] = (96, 64), rate: Fraction | int = 25,
     stamps: Sequence[int] | None = None, time_base: Fraction | None = None, rotation: int = 0,
     sound: str | None = None, codec: str = "libx264", options: dict[str, str] | None = None,
-    pixels: str | None = None,
+    pixels: str | None = None, aspect: Fraction | None = None, tags: dict[str, int] | None = None,
+    encoder: dict[str, str] | None = None,
 ) -> Path:  # fmt: skip
-    """stamps: pts of each frame in ticks of `time_base` (variable rate); sound: an audio codec's name."""
+    """stamps: pts of each frame in ticks of `time_base` (variable rate); sound: an audio codec's name.
+
+    aspect: of a pixel; tags: colour codes that are written, not applied; encoder: its options.
+    """
     with av.open(str(path), "w", options=options or {}) as out:
         video = out.add_stream(codec, rate=rate)
         video.width, video.height = size
         video.pix_fmt = pixels or ("yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p")
         video.thread_count = 1
         if codec == "libx264":
-            video.codec_context.options = {"preset": "superfast"}
+            video.codec_context.options = {"preset": "superfast", **(encoder or {})}
+        if aspect is not None:
+            video.codec_context.sample_aspect_ratio = aspect
+        for name, value in (tags or {}).items():
+            setattr(video.codec_context, name, value)
         if rotation:
             video.set_display_rotation(rotation)
         if time_base is not None:
@@ -86,11 +94,48 @@ def write_picture(path: Path, size: tuple[int, int] = (96, 64), index: int = 0) 
 
 def faststart(path: Path, target: Path) -> Path:
     """The same video with its index in front, as cameras and downloads have it."""
+    return remux(path, target)
+
+
+def remux(
+    path: Path, target: Path, *, matrix: Sequence[int] | None = None, aspect: Fraction | None = None
+) -> Path:
+    """The same video in another container, which states a display matrix (a, b, c, d) or a pixel aspect."""
     with av.open(str(path)) as source, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
         stream = source.streams.video[0]
         copy = out.add_stream_from_template(stream)
+        if matrix is not None:
+            a, b, c, d = (round(65536 * value) for value in matrix)
+            copy.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        if aspect is not None:
+            copy.codec_context.sample_aspect_ratio = aspect
         for packet in source.demux(stream):
             if packet.dts is not None:
                 packet.stream = copy
                 out.mux(packet)
     return target
+
+
+def make_tracks(
+    path: Path, sizes: Sequence[tuple[int, int]], *, default: int | None = None, sounds: Sequence[str] = ()
+) -> Path:
+    """A video of 3 frames with a video track of each size and an audio track of each codec."""
+    with av.open(str(path), "w") as out:
+        videos = [out.add_stream("mpeg4", rate=25) for _ in sizes]
+        audios = [out.add_stream(sound, rate=48000) for sound in sounds]
+        for index, (video, size) in enumerate(zip(videos, sizes, strict=True)):
+            video.width, video.height, video.pix_fmt = *size, "yuv420p"
+            if default is not None:
+                video.disposition = int(index == default)
+        for audio in audios:
+            audio.layout = "mono"
+        for index in range(3):
+            for video, size in zip(videos, sizes, strict=True):
+                frame = av.VideoFrame.from_ndarray(picture(index, size), format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                out.mux(video.encode(frame))
+        for video in videos:
+            out.mux(video.encode())
+        for audio in audios:
+            _add_tone(out, audio, 0.12)
+    return path

@@ -106,6 +106,14 @@ def test_padding_and_another_size_of_the_picture_change_nothing() -> None:
     assert plane.height_m == pytest.approx(1.5, rel=0.05)
 
 
+def test_fits_the_road_of_a_video_whose_pixels_are_not_square() -> None:
+    geometry = Geometry((256, 256), SIZE, SIZE, aspect=2.0)  # the same view, in pixels of twice the width
+    labels, depth_m = plane_maps(1.5, 0.0, 0.0)
+    plane = road_plane(labels, depth_m, 0, geometry, focal_px=FOCAL_PX / 2, expected_m=1.5)
+    assert plane is not None
+    assert plane.height_m == pytest.approx(1.5, rel=0.05)
+
+
 def test_too_little_road_is_none() -> None:
     labels, depth_m = plane_maps(1.5, 0.0, 0.0)
     labels[:, 2:] = 1

@@ -53,7 +53,7 @@ def test_links_that_leave_a_folder_are_not_followed_and_that_is_said(folder: Pat
     notes: list[str] = []
     names = [Path(source.location).name for source in find_sources([str(folder)], notes.append)]
     assert names == ["a.JPG", "b.png", "c.mp4", "in.png"]
-    assert len(notes) == 1
+    assert len(notes) == 2
     assert "1 symbolic link" in notes[0]
 
 
@@ -84,8 +84,22 @@ def test_one_rule_for_links_in_folders_and_globs(folder: Path, tmp_path: Path, p
     if pattern.endswith(".png"):
         expected = [name for name in expected if name.endswith(".png")]
     assert names == expected
-    assert len(notes) == 1
+    assert ("skipped 1 file: 1 .md" in notes[-1]) is not pattern.endswith(".png")
     assert f"{2 if '**' in pattern else 1} symbolic link" in notes[0]  # out.png, and away
+
+
+def test_names_suffixes_that_a_folder_run_skips(folder: Path) -> None:
+    for name in ("x.heic", "y.HEIC", "z.zip", "without", ".hidden.heic", "inner/deep.heic"):
+        (folder / name).write_bytes(b"x")
+    notes: list[str] = []
+    find_sources([str(folder)], notes.append)
+    assert notes == [f"{folder}: skipped 5 files: 2 .heic, 1 without a suffix, 1 .md, 1 .zip"]
+    for path in folder.glob("[abc].*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"no pictures or videos .* \(skipped 5 files: 2 \.heic"):
+        find_sources([str(folder)])
+    with pytest.raises(InputError, match=r"matches this pattern \(skipped 3 files: 3 \.heic\)"):
+        find_sources([f"{folder}/**/*.[hH]*"])
 
 
 def test_a_link_that_is_named_itself_is_followed(folder: Path, tmp_path: Path) -> None:

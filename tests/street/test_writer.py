@@ -253,6 +253,7 @@ def test_drive_is_a_clip_with_labels_and_depth(tmp_path: Path) -> None:
         stream = clip.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
         assert stream.average_rate == 25
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (6, 1)  # BT.601, limited
         frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
     assert len(frames) == 3
     for index, frame in enumerate(drawn):

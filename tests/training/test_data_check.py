@@ -11,8 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from depdis_deploy.command import InputError
+from depdis_training.data import reading
 from depdis_training.data.check import Report, check
 from depdis_training.data.check_text import as_text
 from depdis_training.street.writer import write_street
@@ -219,6 +221,40 @@ def test_the_command_exits_by_what_it_finds(synthia: Path) -> None:
     assert done.returncode == 1
     assert "RGB/0000002.png: corrupt" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def turn_by_tag(path: Path, orientation: int) -> None:
+    """Give an image an EXIF orientation; its pixels stay as they are."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, exif=exif, quality=100)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_reads_images_with_an_exif_orientation_as_stored(tmp_path: Path, suffix: str, orientation: int) -> None:
+    stored = np.zeros((*SHAPE, 3), np.uint8)
+    stored[:8, :8, 2] = 200
+    path = tmp_path / f"a{suffix}"
+    write(path, stored)
+    turn_by_tag(path, orientation)
+    assert np.abs(reading.read_rgb(path)[..., ::-1].astype(int) - stored).mean() < 10
+    assert reading.orientation(path) == orientation
+
+
+def test_names_images_with_an_exif_orientation(synthia: Path, tmp_path: Path) -> None:
+    for kind, orientation in (("RGB", 3), ("parsed_LABELS", 6), ("Depth", 1)):
+        turn_by_tag(synthia / kind / "0000002.png", orientation)
+    report = checked(synthia)
+    assert report.faults == []
+    (note,) = (note for note in report.notes if note.startswith("warning:"))
+    assert "2 files have an EXIF orientation other than 1" in note
+    assert f"{synthia}/RGB/0000002.png, {synthia}/parsed_LABELS/0000002.png; pixels are used as stored" in note
+    write(tmp_path / "frames" / "a.png", np.zeros((*SHAPE, 3), np.uint8))
+    turn_by_tag(tmp_path / "frames" / "a.png", 5)
+    assert any("1 file has an EXIF orientation" in note for note in checked(tmp_path / "frames").notes)
 
 
 def test_pictures_alone_are_a_target(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.data import open_dataset
 
 
-def clip(path: Path, levels: list[int]) -> None:
+def clip(path: Path, levels: list[int], aspect: Fraction = Fraction(1)) -> None:
     """A video of 10 frames a second, frame i of the grey level `levels[i]`."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=Fraction(10))
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
         for index, level in enumerate(levels):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, 10)
@@ -42,7 +43,15 @@ def test_a_video_is_sampled_in_time_and_standing_scenes_once(tmp_path: Path) -> 
         assert sample.depth_m is None
 
 
-def test_a_folder_of_pictures(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("aspect", "shape"), [(Fraction(3, 2), (48, 96, 3)), (Fraction(1, 2), (96, 64, 3))])
+def test_frames_of_a_video_get_square_pixels(
+    tmp_path: Path, aspect: Fraction, shape: tuple[int, int, int]
+) -> None:
+    clip(tmp_path / "a.mp4", [90, 90], aspect)
+    assert open_dataset("frames", tmp_path / "a.mp4", "train", CITYSCAPES_16)[0].image.shape == shape
+
+
+def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = np.zeros((6, 8, 3), np.uint8)
     image[..., 0] = 200  # blue for OpenCV
     for name in ("b.png", "a.png"):
@@ -50,6 +59,7 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a picture")
     frames = open_dataset("frames", tmp_path, "train", CITYSCAPES_16)
     assert frames.names == ["a", "b"]
+    assert "skipped 1 file: 1 .txt" in capsys.readouterr().err
     assert np.array_equal(frames[1].image, image[..., ::-1])
 
 

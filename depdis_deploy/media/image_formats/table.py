@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from depdis_deploy.media.heif import HEAD_BYTES, brands_of, is_avif
+
 from . import avif, bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
 from .header import Header
 
@@ -36,7 +38,7 @@ def _is_pnm(start: bytes) -> bool:
 
 
 def _is_avif(start: bytes) -> bool:
-    return start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1")
+    return is_avif(brands_of(start))
 
 
 FORMATS = {
@@ -54,5 +56,5 @@ FORMATS = {
 
 def identify(data: bytes, names: Sequence[str]) -> str | None:
     """Return which of the named formats the first bytes of a file belong to; None: to none of them."""
-    start = bytes(data[:16])
+    start = bytes(data[:HEAD_BYTES])
     return next((name for name in names if FORMATS[name].matches(start)), None)

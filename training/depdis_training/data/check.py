@@ -32,6 +32,10 @@ PUBLISHED = {
 }
 
 
+_EXIF_SUFFIXES = (*reading.PICTURE_SUFFIXES, ".webp", ".tif", ".tiff")
+_MOST_NAMED = 5  # files in one line
+
+
 @dataclass
 class Split:
     """What was found in one split.
@@ -64,7 +68,7 @@ class Report:
 
 @dataclass
 class _Seen:
-    """One sample. faults: (kind, line); missing: (kind, path)."""
+    """One sample. faults: (kind, line); missing: (kind, path); turned: files with an EXIF orientation."""
 
     good: set[str] = field(default_factory=set)
     size: tuple[int, int] | None = None
@@ -73,6 +77,7 @@ class _Seen:
     depth_m: tuple[float, float] | None = None
     faults: list[str] = field(default_factory=list)
     missing: list[tuple[str, Path]] = field(default_factory=list)
+    turned: list[Path] = field(default_factory=list)
 
 
 def check(root: Path, layout: str = "auto", *, workers: int | None = None, quiet: bool = False) -> Report:
@@ -114,6 +119,7 @@ def _opened(report: Report, split: str) -> FileDataset:
 def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, quiet: bool) -> Split:
     split = Split(name, pictures=len(dataset))
     missing: dict[str, list[Path]] = {}
+    turned: list[Path] = []
     pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), thread_name_prefix="check")
     try:
         seen_in_order = pool.map(partial(_look_at, dataset), range(len(dataset)))
@@ -127,6 +133,7 @@ def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, 
                 known = split.depth_m or seen.depth_m
                 split.depth_m = min(known[0], seen.depth_m[0]), max(known[1], seen.depth_m[1])
             report.faults += seen.faults
+            turned += seen.turned
             for kind, path in seen.missing:
                 missing.setdefault(kind, []).append(path)
     finally:
@@ -134,6 +141,8 @@ def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, 
     for kind, paths in missing.items():
         report.faults.append(_missing_line(name, kind, paths, len(dataset)))
     report.faults += _strays(dataset)
+    if turned:
+        report.notes.append(_turned_line(name, turned, report.layout))
     return split
 
 
@@ -154,6 +163,8 @@ def _look_at(dataset: FileDataset, index: int) -> _Seen:
         if sample.depth_m is not None:
             known = sample.depth_m[(sample.depth_m > 0) & (sample.depth_m < FARTHEST_M)]
             seen.depth_m = (float(known.min()), float(known.max())) if known.size else None
+        images = [path for path in files.values() if path.suffix.lower() in _EXIF_SUFFIXES]
+        seen.turned = [path for path in images if reading.orientation(path) != 1]
         return seen
     for kind, path in files.items():
         if not path.exists():
@@ -183,6 +194,19 @@ def _unreadable(kind: str, path: Path) -> str | None:
 def _missing_line(split: str, kind: str, paths: list[Path], pictures: int) -> str:
     what = {"picture": "the picture file", "camera": "the camera file"}.get(kind, kind)
     return f"{split}: {len(paths)} of {pictures} pictures lack {what}, the first {paths[0]}"
+
+
+def _turned_line(split: str, paths: list[Path], layout: str) -> str:
+    named = ", ".join(str(path) for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    files = "1 file has" if len(paths) == 1 else f"{len(paths)} files have"
+    used = "they are used upright"
+    if layout != "frames":
+        used = (
+            "pixels are used as stored, so labels and depth must be stored the same way; to be sure, rotate "
+            "the pixels and remove the tag"
+        )
+    return f"warning: {split}: {files} an EXIF orientation other than 1: {named}{more}; {used}"
 
 
 def _strays(dataset: FileDataset) -> Iterator[str]:

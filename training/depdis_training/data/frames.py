@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
-from depdis_deploy.sources import Source, find_sources, frames_of
+from depdis_deploy.sources import Frame, Source, find_sources, frames_of
 from depdis_deploy.taxonomy import Taxonomy
+from depdis_training.speech import say
 
 from . import reading
 from .samples import Sample
@@ -37,7 +38,7 @@ class Frames:
         self.taxonomy = taxonomy
         self._entries: list[tuple[str, Source | Path]] = []
         self._cache: Path | None = None
-        for source in find_sources([str(root)]):
+        for source in find_sources([str(root)], say):
             if source.kind == "picture":
                 self._entries.append((source.stem, source))
             elif source.kind == "video":
@@ -71,7 +72,7 @@ class Frames:
             weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
         last: NDArray[np.float32] | None = None
         due_s = 0.0
-        for frame in frames_of(source):
+        for frame in frames_of(source, note=say):
             if frame.time_s is None or frame.time_s < due_s:
                 continue
             due_s = frame.time_s + INTERVAL_S
@@ -81,5 +82,14 @@ class Frames:
             last = small
             name = f"{source.stem}_{frame.index:06d}"
             path = self._cache / f"{len(self._entries)}_{name}.png"
-            path.write_bytes(cv2.imencode(".png", frame.image[..., ::-1])[1].tobytes())
+            path.write_bytes(cv2.imencode(".png", _with_square_pixels(frame)[..., ::-1])[1].tobytes())
             yield name, path
+
+
+def _with_square_pixels(frame: Frame) -> NDArray[np.uint8]:
+    """The frame's image, resized along its shorter-sampled axis where its pixels are not square."""
+    if frame.aspect == 1:
+        return frame.image
+    height, width = frame.image.shape[:2]
+    size = (round(width * max(1.0, frame.aspect)), round(height * max(1.0, 1 / frame.aspect)))
+    return np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -52,10 +52,17 @@ def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image as (H, W, 3) uint8 RGB, as stored: a data set's labels lie on the stored pixels."""
     if path.suffix.lower() == ".png":
-        return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        return np.ascontiguousarray(_decoded(path, flags)[..., ::-1], np.uint8)
     # Pillow rejects a truncated JPEG; OpenCV fills it with grey.
     image = decode_stored(read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS)
     return np.asarray(image.convert("RGB"))
+
+
+def orientation(path: Path) -> int:
+    """Return the EXIF orientation of an image file, 1 to 8. Its pixels are not decoded."""
+    header = check(read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS)
+    return header.orientation or 1
 
 
 def read_png(path: Path) -> NDArray[Any]:

@@ -25,6 +25,7 @@ from .writer import DOMAINS, SMALLEST_SIDE
 
 RATE = 25  # frames a second
 CLIP = "drive.mp4"
+_BT601, _LIMITED = 6, 1  # colour tags, by their codes in H.264
 _ENCODING = {"preset": "slow", "crf": "20"}
 
 
@@ -58,6 +59,8 @@ def _write(root: Path, clip: Path, pictures: Iterable[StreetPicture], size: tupl
     with create_container(clip, {"movflags": "+faststart"}) as out:
         stream = out.add_stream("libx264", rate=RATE, options=_ENCODING)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        # What the conversion from RGB writes; readers take an untagged HD video for BT.709.
+        stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED
         # More threads would make other bytes of the same pictures.
         stream.codec_context.thread_count = 1
         for index, picture in enumerate(pictures):
