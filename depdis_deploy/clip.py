@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import av
 import numpy as np
+from av.format import Flags
 
 from .backends.cpu import cores
 from .command import InputError
@@ -19,8 +20,9 @@ from .media.containers import (
     VIDEO_DECODERS,
     decoder_options,
     open_container,
-    packets_of,
 )
+from .media.timeline import FrameTimes, placed_packets
+from .media.tracks import audio_stream
 from .sources import Frame, Source, require_readable
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ _MOST_THREADS = 8  # of a decoder, each of which holds frames of its own
 _THREADED_PIXELS = 4 * MAX_PIXELS  # in all threads of a decoder together
 
 
+def _ignore(text: str) -> None:
+    """Log nothing."""
+
+
 class Clip(Protocol):
     """Frames with time stamps.
 
@@ -40,7 +46,7 @@ class Clip(Protocol):
     total: frames that will be yielded, None when unknown; aspect: of one pixel (width over height).
     damage: after reading, what was lost, as a sentence; None when all was read.
     audio: a file that holds the sound which goes with the frames; None without one.
-    start_s: the time in that file at which pts 0 lies.
+    start_s: the time at which pts 0 lies, on the timeline of that file (`media.timeline.Timeline`).
     end_pts: where the last frame read so far ends.
     """
 
@@ -74,10 +80,11 @@ def open_clip(
         InputError: It cannot be opened, holds no video or has larger frames.
     """
     require_readable(source)
+    note = _ignore if patience is None else patience.note
     if source.kind == "video" and Path(source.location).is_fifo():
         return _piped(source.location, stride, patience, max_pixels)
     if source.kind == "video":
-        return VideoFile(source.location, stride=stride, max_pixels=max_pixels)
+        return VideoFile(source.location, stride=stride, max_pixels=max_pixels, note=note)
     from .live import Camera, NetworkStream
 
     return (Camera if source.kind == "camera" else NetworkStream)(source, patience, stride=stride)
@@ -90,7 +97,8 @@ def _piped(path: str, stride: int, patience: Patience | None, max_pixels: int) -
 
     pipe = Pipe(path, Never() if patience is None else patience.over)
     try:
-        return VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe)
+        note = _ignore if patience is None else patience.note
+        return VideoFile(path, stride=stride, max_pixels=max_pixels, pipe=pipe, note=note)
     except BaseException:
         pipe.close()
         raise
@@ -132,40 +140,19 @@ def upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def output_ticks(time_base: Fraction, rate: Fraction) -> Fraction:
-    """A time base in which both the source's stamps and its nominal frame duration are whole numbers.
-
-    MP4 keeps whole ticks already. Matroska and AVI round stamps to milliseconds or to frames: there the
-    result is fine enough for `exact_pts` to put each frame back on the nominal rate.
-    """
-    if (1 / rate / time_base).denominator == 1 and time_base <= Fraction(1, 10_000):
-        return time_base
-    if rate.numerator > 1_000_000:  # an average over a variable rate, not a nominal one
-        return min(time_base, Fraction(1, 90_000))
-    factor = -(-10_000 // rate.numerator)
-    return Fraction(1, rate.numerator * factor)
-
-
-def exact_pts(ticks: int, time_base: Fraction, rate: Fraction, target: Fraction) -> int:
-    """`ticks` of `time_base` in ticks of `target`; on the nominal rate's grid if rounding explains it."""
-    seconds = ticks * time_base
-    if target != time_base:
-        nominal = round(seconds * rate) / rate
-        if abs(nominal - seconds) < time_base:
-            seconds = nominal
-    return round(seconds / target)
-
-
 class VideoFile:
     """A video file as a `Clip`. Skips damaged parts and frames above `max_pixels`; `damage` reports them.
 
     Args:
         pipe: The bytes of `path` where it is a FIFO, whose sound cannot be read a second time.
+        note: Called with a line about time stamps that jump.
     """
 
     def __init__(
-        self, path: str, *, stride: int = 1, max_pixels: int = MAX_PIXELS, pipe: Pipe | None = None
-    ) -> None:
+        self, path: str, *, stride: int = 1, max_pixels: int = MAX_PIXELS, pipe: Pipe | None = None,
+        note: Callable[[str], None] = _ignore,
+    ) -> None:  # fmt: skip
+        self._note = note
         self.path, self.stride, self.max_pixels, self._pipe = path, stride, max_pixels, pipe
         try:
             self._container: Any = open_container(pipe or path, max_pixels=max_pixels)
@@ -188,15 +175,18 @@ class VideoFile:
         context.thread_type = "AUTO"
         context.thread_count = _threads(context.width * context.height)
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-        self._ticks = Fraction(stream.time_base)
-        self.time_base = output_ticks(self._ticks, self.rate)
+        tick_s = Fraction(stream.time_base)
+        self._times = FrameTimes(
+            tick_s, self.rate, start=stream.start_time or 0,
+            stamped=not self._container.format.flags & Flags.no_timestamps.value,
+        )  # fmt: skip
+        self.time_base = self._times.time_base
         self.expected = stream.frames or None
         if self.expected is None and stream.duration:
-            self.expected = round(stream.duration * self._ticks * self.rate)
+            self.expected = round(stream.duration * tick_s * self.rate)
         self.total = None if self.expected is None else -(-self.expected // self.stride)
         self.audio = Path(self.path) if self._container.streams.audio and self._pipe is None else None
         self.damage: str | None = None
-        self.start_s = 0.0
         self.decoded = 0
         self._errors = self._oversize = 0
         self._at_work = Lock()
@@ -212,12 +202,11 @@ class VideoFile:
         self.aspect = Fraction(context.sample_aspect_ratio or 1) or Fraction(1)
         if turned:
             self.size, self.aspect = (self.size[1], self.size[0]), 1 / self.aspect
-        first = self._first.pts if self._first.pts is not None else (stream.start_time or 0)
-        self._origin = first
-        self.start_s = float(first * self._ticks)
+        self._first_pts = self._times.place(self._first)
+        self.start_s = float(self._times.origin * tick_s)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        packets = packets_of(self._container, self._stream)
+        packets = self._packets()
         while True:
             frames: list[av.VideoFrame] = []
             with self._at_work:
@@ -239,6 +228,15 @@ class VideoFile:
                 self.decoded += 1
                 yield frame
 
+    def _packets(self) -> Iterator[av.Packet[Any]]:
+        video = self._stream
+        for packet in placed_packets(self._container, video, audio_stream(self._container), self._note_jump):
+            if packet.stream_index == video.index:
+                yield packet
+
+    def _note_jump(self, text: str) -> None:
+        self._note(f"warning: {self.path}: {text}")
+
     def _rejected_its_size(self) -> bool:
         """Whether the decoder's last error was about a frame's size; it keeps that size or none."""
         pixels = self._stream.codec_context.width * self._stream.codec_context.height
@@ -248,35 +246,19 @@ class VideoFile:
         return f"its frames have more than {self.max_pixels:,} pixels: scale the video down"
 
     def __iter__(self) -> Iterator[Frame]:
-        frame, index, last = self._first, 0, -1
+        frame, pts, index = self._first, self._first_pts, 0
         self._first = None
         while frame is not None:
+            self.end_pts = self._times.end
             if index % self.stride == 0:
-                ticks = frame.pts if frame.pts is not None else frame.dts
-                if ticks is None:
-                    pts = round(index / self.rate / self.time_base)
-                else:
-                    pts = exact_pts(ticks - self._origin, self._ticks, self.rate, self.time_base)
-                last = pts = max(pts, last + 1)
-                self._ended(frame, pts)
                 yield Frame(upright(frame), self.path, index, float(pts * self.time_base), pts)
             frame = next(self._decoder, None)
+            if frame is not None:
+                pts = self._times.place(frame)
             index += 1
         if self._stream is None:  # closed by another thread
             return
         self.damage = self._lost()
-        if self.damage is None and self._stream.duration:
-            end_s = ((self._stream.start_time or 0) + self._stream.duration - self._origin) * self._ticks
-            if end_s > last * self.time_base:
-                self.end_pts = round(end_s / self.time_base)
-
-    def _ended(self, frame: av.VideoFrame, pts: int) -> None:
-        """Keep where a frame ends, with the frames that `stride` leaves out after it."""
-        nominal = 1 / self.rate
-        shown = (frame.duration or 0) * self._ticks
-        # Matroska rounds durations, other containers have none.
-        length = shown if shown and abs(shown - nominal) > self._ticks else nominal
-        self.end_pts = pts + round((length + (self.stride - 1) * nominal) / self.time_base)
 
     def _lost(self) -> str | None:
         """What of the file could not be decoded; only an exact count in the header is believed."""
