@@ -21,7 +21,7 @@ from .media.containers import (
     decoder_options,
     open_container,
 )
-from .media.timeline import FrameTimes, placed_packets
+from .media.timeline import FrameTimes, measure, nominal_rate, placed_packets
 from .media.tracks import audio_stream
 from .sources import Frame, Source, require_readable
 
@@ -43,7 +43,8 @@ class Clip(Protocol):
     """Frames with time stamps.
 
     size: (width, height) upright; rate: nominal frames a second; time_base: seconds of one pts tick.
-    total: frames that will be yielded, None when unknown; aspect: of one pixel (width over height).
+    total: frames that will be yielded by the header's count, which may be wrong; None when unknown.
+    aspect: of one pixel (width over height).
     damage: after reading, what was lost, as a sentence; None when all was read.
     audio: a file that holds the sound which goes with the frames; None without one.
     start_s: the time at which pts 0 lies, on the timeline of that file (`media.timeline.Timeline`).
@@ -104,6 +105,28 @@ def _piped(path: str, stride: int, patience: Patience | None, max_pixels: int) -
         raise
 
 
+def count_frames(source: Source) -> int:
+    """Return the number of frames of a video file, whatever its header says; nothing is decoded.
+
+    Raises:
+        InputError: It cannot be opened or holds no video.
+    """
+    with _container_of(source.location, source.location, MAX_PIXELS) as container:
+        return measure(container, video_stream(container, source.label), audio_stream(container))[0]
+
+
+def _container_of(path: str, opened: str | Pipe, max_pixels: int) -> Any:
+    try:
+        return open_container(opened, max_pixels=max_pixels)
+    except (ValueError, av.error.FFmpegError) as error:
+        if isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"{path}: not a readable video (another format, or cut off before its index was written); "
+            "expected MP4, MOV, MKV, WebM, AVI, MPEG, MPEG-TS, WMV, FLV, Ogg, MJPEG, Y4M, H.264 or H.265"
+        ) from None
+
+
 def video_stream(container: Any, name: str, max_pixels: int = MAX_PIXELS) -> Any:
     """Return the first video stream that is not a cover image, with its decoder bounded to `max_pixels`.
 
@@ -154,15 +177,7 @@ class VideoFile:
     ) -> None:  # fmt: skip
         self._note = note
         self.path, self.stride, self.max_pixels, self._pipe = path, stride, max_pixels, pipe
-        try:
-            self._container: Any = open_container(pipe or path, max_pixels=max_pixels)
-        except (ValueError, av.error.FFmpegError) as error:
-            if isinstance(error, OSError):
-                raise
-            raise InputError(
-                f"{path}: not a readable video (another format, or cut off before its index was written); "
-                "expected MP4, MOV, MKV, WebM, AVI, MPEG, MPEG-TS, WMV, FLV, Ogg, MJPEG, Y4M, H.264 or H.265"
-            ) from None
+        self._container = _container_of(path, pipe or path, max_pixels)
         try:
             self._open()
         except BaseException:
@@ -174,17 +189,15 @@ class VideoFile:
         context = stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = _threads(context.width * context.height)
-        self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        self.rate = nominal_rate(stream, 25)
         tick_s = Fraction(stream.time_base)
         self._times = FrameTimes(
             tick_s, self.rate, start=stream.start_time or 0,
             stamped=not self._container.format.flags & Flags.no_timestamps.value,
         )  # fmt: skip
         self.time_base = self._times.time_base
-        self.expected = stream.frames or None
-        if self.expected is None and stream.duration:
-            self.expected = round(stream.duration * tick_s * self.rate)
-        self.total = None if self.expected is None else -(-self.expected // self.stride)
+        expected = stream.frames or round((stream.duration or 0) * tick_s * (stream.average_rate or self.rate))
+        self.total = -(-expected // self.stride) if expected > 0 else None
         self.audio = Path(self.path) if self._container.streams.audio and self._pipe is None else None
         self.damage: str | None = None
         self.decoded = 0

@@ -29,7 +29,7 @@ VIDEO_DECODERS = (
     "vc1,theora,mjpeg,rawvideo,prores,dnxhd,dvvideo,ffv1,huffyuv,ffvhuff,utvideo,png"
 )
 AUDIO_DECODERS = (
-    "aac,aac_latm,ac3,eac3,mp3float,mp2float,alac,flac,opus,vorbis,wmav1,wmav2,wmapro,amrnb,amrwb,nellymoser,"
+    "aac,aac_latm,ac3,eac3,mp3float,mp2,mp2float,alac,flac,opus,vorbis,wmav1,wmav2,wmapro,amrnb,amrwb,nellymoser,"
     "speex,dca,g726,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,"
     "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_bluray,pcm_dvd"
 )
