@@ -18,6 +18,7 @@ LONGEST_HOLD_S = Fraction(10)  # of a last frame
 _OVERLAP_S = Fraction(1, 10)  # by which stamps may go back; FFmpeg's value
 _BROADCAST_GAP_S = Fraction(10)  # FFmpeg's -dts_delta_threshold
 _FILE_GAP_S = Fraction(3600)
+_LATEST_S = 4_000_000_000  # what a clock that counts from 1970 shows in 2096
 _LEAST_TICKS_PER_FRAME = 4  # for rounded stamps to be put back on the nominal frame rate
 _LEAST_OUTPUT_RATE = 10_000  # ticks per second of an output time base
 _MOST_NOMINAL_RATE = 240  # above it FFmpeg's guess is the tick of a variable rate
@@ -28,6 +29,7 @@ _AVERAGE = 1_000_000  # a numerator above it belongs to an average over a variab
 class _Track:
     """One stream on the timeline; all but `tick_s` and `video` in its own ticks.
 
+    latest: The largest stamp that is no damage; computing with larger ones leaves 64 bits.
     last, end: The last decoding stamp, and where that packet ends. shown: Where the latest frame ends, by
     presentation stamps. step: The duration of packets that declare none.
     """
@@ -35,12 +37,23 @@ class _Track:
     tick_s: Fraction
     overlap: int
     gap: int
+    latest: int
     video: bool
     offset: int = 0
     last: int | None = None
     end: int = 0
     shown: int = 0
     step: int = 0
+
+    def duration(self, packet: Packet[Any]) -> int:
+        """How long a packet takes."""
+        return packet.duration if packet.duration and packet.duration > 0 else self.step
+
+    def placed(self, stamp: int | None) -> int | None:
+        """A stamp with the offset; None where there is none or it is no time at all."""
+        if stamp is None or abs(stamp + self.offset) > self.latest:
+            return None
+        return stamp + self.offset
 
 
 class Timeline:
@@ -79,23 +92,24 @@ class Timeline:
         if track is None:
             track = self._tracks[packet.stream_index] = self._new_track(packet)
         if packet.dts is None:
-            track.end += packet.duration or track.step
+            track.end += track.duration(packet)
         else:
             if packet.pts is not None and abs(packet.pts - packet.dts) > track.gap:
                 packet.pts = None  # of the next part already, to whose start the decoding stamps will lead
             self._follow(track, packet)
-        if track.offset:
-            if packet.dts is not None:
-                packet.dts += track.offset
-            if packet.pts is not None:
-                packet.pts += track.offset
+        packet.dts, packet.pts = track.placed(packet.dts), track.placed(packet.pts)
 
     def _new_track(self, packet: Packet[Any]) -> _Track:
         tick_s = Fraction(packet.time_base)
         gap_s = _BROADCAST_GAP_S if self._broadcast else _FILE_GAP_S
-        track = _Track(tick_s, int(_OVERLAP_S / tick_s), int(gap_s / tick_s), packet.stream.type == "video")
-        track.offset = round(self._offset_s / tick_s)
-        return track
+        return _Track(
+            tick_s,
+            overlap=int(_OVERLAP_S / tick_s),
+            gap=int(gap_s / tick_s),
+            latest=min(int(_LATEST_S / tick_s), 2**62),
+            video=packet.stream.type == "video",
+            offset=round(self._offset_s / tick_s),
+        )
 
     def _follow(self, track: _Track, packet: Any) -> None:
         """Let the stream's next packet continue the timeline."""
@@ -114,17 +128,15 @@ class Timeline:
         placed = dts + track.offset
         if track.last is not None and 0 < placed - track.last <= track.overlap:
             track.step = placed - track.last
-        track.last = placed
-        track.end = placed + (packet.duration or track.step)
+        track.last, track.end = placed, placed + track.duration(packet)
         if packet.pts is not None:
-            track.shown = max(track.shown, packet.pts + track.offset + (packet.duration or track.step))
+            track.shown = max(track.shown, packet.pts + track.offset + track.duration(packet))
 
     def _begin(self, track: _Track, dts: int) -> None:
         """Place the first packet of a stream: a broadcast stream that begins far from the others jumped."""
-        others = [other for other in self._tracks.values() if other.last is not None]
-        if not others:
+        track.shown = dts + track.offset
+        if all(other.last is None for other in self._tracks.values()):
             self._start_s = dts * track.tick_s
-            track.shown = dts
         elif self._broadcast and abs(dts + track.offset - self._end(track)) > track.gap:
             self._join(track, dts, self._end(track) - dts)
 
@@ -161,10 +173,11 @@ class Timeline:
                 "after the jump are shifted to close it (further jumps are not reported)"
             )
             self._note = None
-        previous_s = self._previous_s
-        back = previous_s is not None and self._returns(track, dts)
+        offset_s = offset * track.tick_s
+        if self._previous_s is not None and self._returns(track, dts):
+            offset_s = self._previous_s
         self._previous_s = self._offset_s
-        self._shift(previous_s if back and previous_s is not None else offset * track.tick_s)
+        self._shift(offset_s)
 
     def _shift(self, offset_s: Fraction) -> None:
         self._offset_s = offset_s
@@ -319,7 +332,7 @@ class FrameTimes:
     def _duration(self, ticks: int) -> int:
         """How long a frame is shown, in output ticks."""
         declared = round(ticks * self._scale)
-        if not declared or (self._snaps and abs(declared - self._frame) <= self._scale):
+        if declared <= 0 or (self._snaps and abs(declared - self._frame) <= self._scale):
             declared = self._frame  # none, or rounded to a tick
         longest = max(round(LONGEST_HOLD_S / self.time_base), self._last // max(1, self._count - 1))
         return max(1, min(declared, longest))
