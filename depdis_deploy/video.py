@@ -19,7 +19,7 @@ from .clip import video_stream
 from .command import InputError
 from .files import Protected, create, sync, written_whole
 from .media.containers import create_container, open_container, packets_of
-from .media.timeline import placed_packets
+from .media.timeline import LONGEST_HOLD_S, placed_packets
 from .media.tracks import audio_stream
 
 if TYPE_CHECKING:
@@ -278,25 +278,37 @@ def _copied(source: Any, stream: Any, target: Any, start_s: float, end_s: float)
 
 
 def _encoded(source: Any, stream: Any, target: Any, start_s: float, end_s: float) -> Iterator[Any]:
-    resampler: Any = None
-    for frame in _sound_frames(source, stream):
+    for frame in _resampled(_sound_frames(source, stream), target.codec_context, start_s, end_s):
+        yield from target.encode(frame)
+    yield from target.encode(None)
+
+
+def _resampled(frames: Iterator[Any], context: Any, start_s: float, end_s: float) -> Iterator[Any]:
+    """The frames from `start_s` on, for `end_s` seconds, in the encoder's format and with times from 0 on.
+
+    Short gaps are filled with silence; after a long one, which could take gigabytes, the time stamps go on.
+    """
+    graph: Any = None
+    heard_s = 0.0
+    for frame in frames:
         if frame.time is None or frame.time < start_s:
             continue
         if frame.time - start_s >= end_s:
             break
+        if graph is not None and frame.time - heard_s > LONGEST_HOLD_S:
+            yield from _filtered(graph, None)
+            graph = None
+        heard_s = frame.time + frame.samples / frame.sample_rate
         frame.pts -= round(start_s / frame.time_base)
-        if resampler is None:
-            resampler = _resampler(frame, target.codec_context)
-        for piece in _resampled(resampler, frame):
-            yield from target.encode(piece)
-    if resampler is not None:
-        for piece in _resampled(resampler, None):
-            yield from target.encode(piece)
-    yield from target.encode(None)
+        if graph is None:
+            graph = _resampler(frame, context)
+        yield from _filtered(graph, frame)
+    if graph is not None:
+        yield from _filtered(graph, None)
 
 
 def _resampler(frame: Any, context: Any) -> Any:
-    """A filter graph to the encoder's format; it fills gaps of the time stamps and cuts overlaps."""
+    """A filter graph to the encoder's format; it fills gaps between time stamps and cuts overlaps."""
     graph = av.filter.Graph()
     graph.link_nodes(
         graph.add_abuffer(
@@ -309,8 +321,8 @@ def _resampler(frame: Any, context: Any) -> Any:
     return graph
 
 
-def _resampled(graph: Any, frame: Any) -> Iterator[Any]:
-    """The frames that come out of the graph for one frame, or at the end for None."""
+def _filtered(graph: Any, frame: Any) -> Iterator[Any]:
+    """What comes out of the graph for one frame, or at the end for None."""
     graph.push(frame)
     with suppress(av.error.BlockingIOError, av.error.EOFError):  # nothing left
         while True:

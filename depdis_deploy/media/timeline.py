@@ -14,7 +14,7 @@ from av.format import Flags
 
 from .containers import packets_of
 
-LONGEST_HOLD_S = Fraction(10)  # of a last frame
+LONGEST_HOLD_S = Fraction(10)  # of a last frame, or of silence
 _OVERLAP_S = Fraction(1, 10)  # by which stamps may go back; FFmpeg's value
 _BROADCAST_GAP_S = Fraction(10)  # FFmpeg's -dts_delta_threshold
 _FILE_GAP_S = Fraction(3600)
