@@ -47,13 +47,14 @@ class _Track:
 
     def duration(self, packet: Packet[Any]) -> int:
         """How long a packet takes."""
-        return packet.duration if packet.duration and packet.duration > 0 else self.step
+        declared = packet.duration or 0
+        return min(declared, self.latest) if declared > 0 else self.step
 
-    def placed(self, stamp: int | None) -> int | None:
-        """A stamp with the offset; None where there is none or it is no time at all."""
-        if stamp is None or abs(stamp + self.offset) > self.latest:
+    def moved(self, stamp: int | None, offset: int = 0) -> int | None:
+        """A stamp plus an offset; None where there is none, or none that a clock shows."""
+        if stamp is None or abs(stamp + offset) > self.latest:
             return None
-        return stamp + self.offset
+        return stamp + offset
 
 
 class Timeline:
@@ -91,13 +92,14 @@ class Timeline:
         track = self._tracks.get(packet.stream_index)
         if track is None:
             track = self._tracks[packet.stream_index] = self._new_track(packet)
+        packet.dts, packet.pts = track.moved(packet.dts), track.moved(packet.pts)
         if packet.dts is None:
             track.end += track.duration(packet)
         else:
             if packet.pts is not None and abs(packet.pts - packet.dts) > track.gap:
                 packet.pts = None  # of the next part already, to whose start the decoding stamps will lead
             self._follow(track, packet)
-        packet.dts, packet.pts = track.placed(packet.dts), track.placed(packet.pts)
+        packet.dts, packet.pts = track.moved(packet.dts, track.offset), track.moved(packet.pts, track.offset)
 
     def _new_track(self, packet: Packet[Any]) -> _Track:
         tick_s = Fraction(packet.time_base)

@@ -266,6 +266,17 @@ def test_both_streams_share_one_offset() -> None:
     assert found == pytest.approx([0, 0, 0.04, 0.04, 0.08, 0.08, 0.09])
 
 
+def test_drops_stamps_that_no_clock_shows() -> None:
+    timeline = Timeline(SimpleNamespace(format=SimpleNamespace(flags=0)))
+    for stamp, expected in ((2**63 - 1, None), (0, 0), (2**62 + 1, None), (3600, 3600)):
+        packet = SimpleNamespace(
+            pts=stamp, dts=stamp, duration=3600, time_base=TS_TICK, stream_index=0,
+            stream=SimpleNamespace(type="video"),
+        )  # fmt: skip
+        timeline.place(packet)  # type: ignore[arg-type]
+        assert (packet.pts, packet.dts) == (expected, expected)
+
+
 def test_small_steps_and_gaps_are_kept() -> None:
     found, notes = followed("broadcast", (1.0,), (0.95,), (1.04,), (9.0,), (18.9,))
     assert found == pytest.approx([1.0, 0.95, 1.04, 9.0, 18.9])
