@@ -10,12 +10,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import av
+from av.format import Flags
 
 from .backends.cpu import cores
 from .command import InputError
-from .media.containers import MAX_PIXELS, open_container, packets_of
+from .media.containers import MAX_PIXELS, open_container
 from .media.frames import FrameReader, pixel_aspect
-from .media.tracks import video_stream
+from .media.timeline import FrameTimes, measure, nominal_rate, placed_packets
+from .media.tracks import audio_stream, video_stream
 from .patience import Patience
 from .sources import Frame, Source, require_readable
 
@@ -30,10 +32,11 @@ class Clip(Protocol):
     """Frames with time stamps.
 
     size: (width, height) upright; rate: nominal frames a second; time_base: seconds of one pts tick.
-    total: frames that will be yielded, None when unknown; aspect: of one pixel (width over height).
+    total: frames that will be yielded by the header's count, which may be wrong; None when unknown.
+    aspect: of one pixel (width over height).
     damage: after reading, what was lost, as a sentence; None when all was read.
     audio: a file that holds the sound which goes with the frames; None without one.
-    start_s: the time in that file at which pts 0 lies.
+    start_s: the time at which pts 0 lies, on the timeline of that file (`media.timeline.Timeline`).
     end_pts: where the last frame read so far ends.
     """
 
@@ -93,28 +96,26 @@ def _piped(path: str, stride: int, patience: Patience, max_pixels: int) -> Video
     return video
 
 
-def output_ticks(time_base: Fraction, rate: Fraction) -> Fraction:
-    """A time base in which both the source's stamps and its nominal frame duration are whole numbers.
+def count_frames(source: Source) -> int:
+    """Return the number of frames of a video file, whatever its header says; nothing is decoded.
 
-    MP4 keeps whole ticks already. Matroska and AVI round stamps to milliseconds or to frames: there the
-    result is fine enough for `exact_pts` to put each frame back on the nominal rate.
+    Raises:
+        InputError: It cannot be opened or holds no video.
     """
-    if (1 / rate / time_base).denominator == 1 and time_base <= Fraction(1, 10_000):
-        return time_base
-    if rate.numerator > 1_000_000:  # an average over a variable rate, not a nominal one
-        return min(time_base, Fraction(1, 90_000))
-    factor = -(-10_000 // rate.numerator)
-    return Fraction(1, rate.numerator * factor)
+    with _container_of(source.location, source.location, MAX_PIXELS) as container:
+        return measure(container, video_stream(container, source.label), audio_stream(container))[0]
 
 
-def exact_pts(ticks: int, time_base: Fraction, rate: Fraction, target: Fraction) -> int:
-    """`ticks` of `time_base` in ticks of `target`; on the nominal rate's grid if rounding explains it."""
-    seconds = ticks * time_base
-    if target != time_base:
-        nominal = round(seconds * rate) / rate
-        if abs(nominal - seconds) < time_base:
-            seconds = nominal
-    return round(seconds / target)
+def _container_of(path: str, opened: str | Pipe, max_pixels: int) -> Any:
+    try:
+        return open_container(opened, max_pixels=max_pixels)
+    except (ValueError, av.error.FFmpegError) as error:
+        if isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"{path}: not a readable video (another format, or cut off before its index was written); "
+            "expected MP4, MOV, MKV, WebM, AVI, MPEG, MPEG-TS, WMV, FLV, Ogg, MJPEG, Y4M, H.264 or H.265"
+        ) from None
 
 
 class VideoFile:
@@ -122,7 +123,8 @@ class VideoFile:
 
     Args:
         pipe: The bytes of `path` where it is a FIFO, whose sound cannot be read a second time.
-        note: Called with a line about each property that is not honoured, and the choice among several tracks.
+        note: Called with a line about each property that is not honoured, time stamps that jump, and
+            the choice among several tracks.
     """
 
     def __init__(
@@ -134,17 +136,10 @@ class VideoFile:
         pipe: Pipe | None = None,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self._note = note
         self._reader = FrameReader(path, note)
         self.path, self.stride, self.max_pixels, self._pipe = path, stride, max_pixels, pipe
-        try:
-            self._container: Any = open_container(pipe or path, max_pixels=max_pixels)
-        except (ValueError, av.error.FFmpegError) as error:
-            if isinstance(error, OSError):
-                raise
-            raise InputError(
-                f"{path}: not a readable video (another format, or cut off before its index was written); "
-                "expected MP4, MOV, MKV, WebM, AVI, MPEG, MPEG-TS, WMV, FLV, Ogg, MJPEG, Y4M, H.264 or H.265"
-            ) from None
+        self._container = _container_of(path, pipe or path, max_pixels)
         try:
             self._open()
         except BaseException:
@@ -157,17 +152,18 @@ class VideoFile:
         context = stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = _threads(context.width * context.height)
-        self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-        self._ticks = Fraction(stream.time_base)
-        self.time_base = output_ticks(self._ticks, self.rate)
-        self.expected = stream.frames or None
-        if self.expected is None and stream.duration:
-            self.expected = round(stream.duration * self._ticks * self.rate)
-        self.total = None if self.expected is None else -(-self.expected // self.stride)
+        self.rate = nominal_rate(stream, 25)
+        tick_s = Fraction(stream.time_base)
+        self._times = FrameTimes(
+            tick_s, self.rate, start=stream.start_time or 0,
+            stamped=not self._container.format.flags & Flags.no_timestamps.value,
+        )  # fmt: skip
+        self.time_base = self._times.time_base
+        expected = stream.frames or round((stream.duration or 0) * tick_s * (stream.average_rate or self.rate))
+        self.total = -(-expected // self.stride) if expected > 0 else None
         self.has_audio = bool(self._container.streams.audio)
         self.audio = Path(self.path) if self.has_audio and self._pipe is None else None
         self.damage: str | None = None
-        self.start_s = 0.0
         self.decoded = 0
         self._errors = self._oversize = 0
         self._at_work = Lock()
@@ -182,12 +178,11 @@ class VideoFile:
             self._require_second_frame()
         self.size = self._reader.size(self._first)
         self.aspect = pixel_aspect(stream, self._first)
-        first = self._first.pts if self._first.pts is not None else (stream.start_time or 0)
-        self._origin = first
-        self.start_s = float(first * self._ticks)
+        self._first_pts = self._times.place(self._first)
+        self.start_s = float(self._times.origin * tick_s)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        packets = packets_of(self._container, self._stream)
+        packets = self._packets()
         while True:
             frames: list[av.VideoFrame] = []
             with self._at_work:
@@ -216,6 +211,15 @@ class VideoFile:
             raise InputError(f"{self.path}: a JPEG image, not a video; rename it to end in .jpg")
         self._decoder = chain([second], self._decoder)
 
+    def _packets(self) -> Iterator[av.Packet[Any]]:
+        video = self._stream
+        for packet in placed_packets(self._container, video, audio_stream(self._container), self._note_jump):
+            if packet.stream_index == video.index:
+                yield packet
+
+    def _note_jump(self, text: str) -> None:
+        self._note(f"warning: {self.path}: {text}")
+
     def _rejected_its_size(self) -> bool:
         """Whether the decoder's last error was about a frame's size; it keeps that size or none."""
         pixels = self._stream.codec_context.width * self._stream.codec_context.height
@@ -225,37 +229,20 @@ class VideoFile:
         return f"its frames have more than {self.max_pixels:,} pixels: scale the video down"
 
     def __iter__(self) -> Iterator[Frame]:
-        frame, index, last = self._first, 0, -1
+        frame, pts, index = self._first, self._first_pts, 0
         self._first = None
         while frame is not None:
+            self.end_pts = self._times.end
             if index % self.stride == 0:
-                ticks = frame.pts if frame.pts is not None else frame.dts
-                if ticks is None:
-                    pts = round(index / self.rate / self.time_base)
-                else:
-                    pts = exact_pts(ticks - self._origin, self._ticks, self.rate, self.time_base)
-                last = pts = max(pts, last + 1)
-                self._ended(frame, pts)
-                time_s = float(pts * self.time_base)
-                image = self._reader.rgb(frame)
+                time_s, image = float(pts * self.time_base), self._reader.rgb(frame)
                 yield Frame(image, self.path, index, time_s, pts, aspect=float(self.aspect))
             frame = next(self._decoder, None)
+            if frame is not None:
+                pts = self._times.place(frame)
             index += 1
         if self._stream is None:  # closed by another thread
             return
         self.damage = self._lost()
-        if self.damage is None and self._stream.duration:
-            end_s = ((self._stream.start_time or 0) + self._stream.duration - self._origin) * self._ticks
-            if end_s > last * self.time_base:
-                self.end_pts = round(end_s / self.time_base)
-
-    def _ended(self, frame: av.VideoFrame, pts: int) -> None:
-        """Keep where a frame ends, with the frames that `stride` leaves out after it."""
-        nominal = 1 / self.rate
-        shown = (frame.duration or 0) * self._ticks
-        # Matroska rounds durations, other containers have none.
-        length = shown if shown and abs(shown - nominal) > self._ticks else nominal
-        self.end_pts = pts + round((length + (self.stride - 1) * nominal) / self.time_base)
 
     def _lost(self) -> str | None:
         """What of the file could not be decoded; only an exact count in the header is believed."""

@@ -67,13 +67,14 @@ class Progress:
     def _show(self, note: str, *, end: bool) -> None:
         elapsed = time.monotonic() - self.begun
         rate = (self.done - self.start) / elapsed if elapsed > 0 else 0.0
-        parts = [f"{self.what}: {self.done}" + (f"/{self.total}" if self.total is not None else "")]
+        total = self.total if self.total is not None and self.done <= self.total else None  # it may be wrong
+        parts = [f"{self.what}: {self.done}" + (f"/{total}" if total is not None else "")]
         if self.unit:
             parts[0] += f" {self.unit}"
         if rate > 0:
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each")
-            if self.total is not None and not end:
-                parts.append(f"{duration((self.total - self.done) / rate)} left")
+            if total is not None and not end:
+                parts.append(f"{duration((total - self.done) / rate)} left")
         if end:
             parts.append(f"in {duration(elapsed)}")
         if note:

@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from .clip import Clip
 from .command import InputError, one_line
 from .job import Job
+from .media.timeline import LONGEST_HOLD_S
 from .outputs import Names
 from .terminal import json_line
 from .video import VideoWriter
@@ -123,7 +124,8 @@ class Recording:
         if self._size is not None:
             if size == self._size and (pts - self._origin) * self.clip.time_base < segment_s:
                 return
-            self._hand_over(pts - self._origin)
+            # A camera that was lost meanwhile does not prolong the segment.
+            self._hand_over(min(pts, self._pts + round(LONGEST_HOLD_S / self.clip.time_base)) - self._origin)
         self._origin, self._size, self._encodes = pts, size, True
         # Times instead of numbers: what a run before a power cut has left is not written over.
         # Milliseconds keep those of one second in their order.
@@ -162,19 +164,22 @@ class Recording:
             self._unfinished.pop(0).result()
         if self._writer is None:
             return
+        whole = end_pts is not None
         if end_pts is None:
             end_pts = self._nominal_end(self._pts)
         self._writer.close()
         lost = self._writer.finish(
-            end_pts - self._origin, self.clip.audio, audio_start_s=self.clip.start_s, durable=self.live
-        )
+            end_pts - self._origin, self.clip.audio, audio_start_s=self.clip.start_s, whole_audio=whole,
+            durable=self.live,
+        )  # fmt: skip
         self.job.written[self._writer.path.name] = None
         self._writer = None
         if lost is not None:
             self.job.note(f"note: {lost}")
 
     def _nominal_end(self, pts: int) -> int:
-        return pts + round(self.job.options.stride / self.clip.rate / self.clip.time_base)
+        held_s = min(self.job.options.stride / self.clip.rate, LONGEST_HOLD_S)
+        return pts + max(1, round(held_s / self.clip.time_base))
 
     def after_failure(self, error: OSError | FFmpegError) -> InputError:
         """Close what cannot be written any further. Returns the error to raise, which names what is kept."""

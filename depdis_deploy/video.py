@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +18,8 @@ import numpy as np
 from .command import InputError
 from .files import Protected, create, sync, written_whole
 from .media.containers import create_container, open_container, packets_of
-from .media.tracks import audio_stream
+from .media.timeline import LONGEST_HOLD_S, placed_packets
+from .media.tracks import audio_stream, video_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,31 +187,34 @@ class VideoWriter:
         return frames
 
     def finish(
-        self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0, durable: bool = False
+        self, end_pts: int, audio: Path | None = None, *, audio_start_s: float = 0.0,
+        whole_audio: bool = False, durable: bool = False,
     ) -> str | None:  # fmt: skip
         """Make `path`, an MP4 with its index in front and the sound of `audio`, and remove the part.
 
-        end_pts: until when the last frame is shown; audio_start_s: the time in `audio` at which pts 0 lies;
-        durable: once this has returned, the file outlasts a power cut.
+        end_pts: until when the last frame is shown; audio_start_s: the time on the timeline of `audio` at which
+        pts 0 lies; whole_audio: keep audio that goes on after the last frame; durable: once this has returned,
+        the file outlasts a power cut.
         Returns a sentence when the sound could not be kept. OSError: no room; the part is kept.
         """
         lost = None
         end_pts = self._fitted(end_pts)
+        end_s = math.inf if whole_audio else float(end_pts * self._time_base)
         if audio is not None:
             try:
                 with open_container(audio) as sound:
-                    self._remux(end_pts, sound, audio_start_s, durable)
+                    self._remux(end_pts, sound, audio_start_s, end_s, durable)
             except (ValueError, av.error.FFmpegError) as error:
                 if isinstance(error, OSError):
                     raise
                 lost, audio = f"{self.path.name}: the sound of {audio} could not be kept ({error})", None
         if audio is None:
-            self._remux(end_pts, None, 0.0, durable)
+            self._remux(end_pts, None, 0.0, 0.0, durable)
         with suppress(OSError):
             self.part.unlink()
         return lost
 
-    def _remux(self, end_pts: int, sound: Any, sound_start_s: float, durable: bool) -> None:
+    def _remux(self, end_pts: int, sound: Any, sound_start_s: float, end_s: float, durable: bool) -> None:
         with (
             written_whole(self.path, durable=durable, protected=self._protected) as temporary,
             open_container(self.part, max_pixels=_LONGEST_SIDE**2) as part,
@@ -219,7 +224,7 @@ class VideoWriter:
             video_out = out.add_stream_from_template(video_in)
             flows = [self._video_packets(part, video_in, video_out, end_pts)]
             if sound is not None:
-                flows.append(audio_packets(sound, out, sound_start_s, float(end_pts * self._time_base)))
+                flows.append(audio_packets(sound, out, sound_start_s, end_s))
             for packet in heapq.merge(*flows, key=lambda packet: packet.dts * packet.time_base):
                 out.mux(packet)
 
@@ -239,8 +244,9 @@ class VideoWriter:
 def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterator[Any]:
     """The first audio track with a supported codec from `start_s` on, for `end_s` seconds, as packets.
 
-    Copied where MP4 holds its codec, encoded as AAC otherwise. The output stream is added at once, since
-    a container's header wants all streams before the first packet. ValueError: there is no such track.
+    Times are those of the file's `Timeline`. Copied where MP4 holds its codec, encoded as AAC otherwise. The
+    output stream is added at once, since a container's header wants all streams before the first packet.
+    ValueError: there is no such track.
     """
     stream = audio_stream(source)
     if stream is None:
@@ -255,6 +261,7 @@ def audio_packets(source: Any, out: Any, start_s: float, end_s: float) -> Iterat
 
 def _copied(source: Any, stream: Any, target: Any, start_s: float, end_s: float) -> Iterator[Any]:
     shift = round(start_s / stream.time_base)
+    last: int | None = None
     for packet in _whole_packets(source, stream):
         if packet.pts is None or packet.dts is None or packet.pts < shift:
             continue
@@ -262,30 +269,71 @@ def _copied(source: Any, stream: Any, target: Any, start_s: float, end_s: float)
         packet.dts -= shift
         if packet.pts * packet.time_base >= end_s:
             return
+        if last is not None and packet.dts <= last:  # parts of a file may overlap
+            continue
+        last = packet.dts
         packet.stream = target
         yield packet
 
 
 def _encoded(source: Any, stream: Any, target: Any, start_s: float, end_s: float) -> Iterator[Any]:
-    context = target.codec_context
-    resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.sample_rate)
-    for frame in _sound_frames(source, stream):
+    for frame in _resampled(_sound_frames(source, stream), target.codec_context, start_s, end_s):
+        yield from target.encode(frame)
+    yield from target.encode(None)
+
+
+def _resampled(frames: Iterator[Any], context: Any, start_s: float, end_s: float) -> Iterator[Any]:
+    """The frames from `start_s` on, for `end_s` seconds, in the encoder's format and with times from 0 on.
+
+    Short gaps are filled with silence; after a long one, which could take gigabytes, the time stamps go on.
+    """
+    graph: Any = None
+    heard_s = 0.0
+    for frame in frames:
         if frame.time is None or frame.time < start_s:
             continue
         if frame.time - start_s >= end_s:
             break
+        if graph is not None and frame.time - heard_s > LONGEST_HOLD_S:
+            yield from _filtered(graph, None)
+            graph = None
+        heard_s = frame.time + frame.samples / frame.sample_rate
         frame.pts -= round(start_s / frame.time_base)
-        for piece in resampler.resample(frame):
-            yield from target.encode(piece)
-    for piece in resampler.resample(None):
-        yield from target.encode(piece)
-    yield from target.encode(None)
+        if graph is None:
+            graph = _resampler(frame, context)
+        yield from _filtered(graph, frame)
+    if graph is not None:
+        yield from _filtered(graph, None)
+
+
+def _resampler(frame: Any, context: Any) -> Any:
+    """A filter graph to the encoder's format; it fills gaps between time stamps and cuts overlaps."""
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add_abuffer(
+            sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=frame.time_base
+        ),
+        graph.add("aresample", f"{context.sample_rate}:async=1"),
+        graph.add("aformat", f"sample_fmts=fltp:channel_layouts={context.layout.name}"),
+        graph.add("abuffersink"),
+    ).configure()
+    return graph
+
+
+def _filtered(graph: Any, frame: Any) -> Iterator[Any]:
+    """What comes out of the graph for one frame, or at the end for None."""
+    graph.push(frame)
+    with suppress(av.error.BlockingIOError, av.error.EOFError):  # nothing left
+        while True:
+            yield graph.pull()
 
 
 def _whole_packets(source: Any, stream: Any) -> Iterator[Any]:
     """The stream's packets up to where the file is cut off or damaged."""
     try:
-        yield from packets_of(source, stream)
+        for packet in placed_packets(source, video_stream(source, "sound"), stream):
+            if packet.stream_index == stream.index:
+                yield packet
     except (ValueError, av.error.FFmpegError):
         return
 

@@ -137,10 +137,11 @@ class Film:
         elapsed, frames = time.monotonic() - self._begun, self.job.frames
         rate = frames / elapsed if elapsed > 0 else 0.0
         left = None
-        if self.total and rate > 0:
-            left = duration(max(0, self.total - frames) / rate)
+        total = self.total if self.total and frames <= self.total else None  # a header may give too few
+        if total and rate > 0:
+            left = duration((total - frames) / rate)
         return {
-            "frames": frames, "total": self.total, "rate": round(rate, 1), "left": left,
+            "frames": frames, "total": total, "rate": round(rate, 1), "left": left,
             "series": self.job.series.charted(),
         }  # fmt: skip
 

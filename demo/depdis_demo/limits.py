@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from depdis_deploy.command import InputError, UsageError, one_line
 
@@ -63,7 +61,8 @@ def check_video(path: Path, limits: Limits) -> None:
     import av
 
     from depdis_deploy.media.containers import open_container
-    from depdis_deploy.media.tracks import video_stream
+    from depdis_deploy.media.timeline import measure
+    from depdis_deploy.media.tracks import audio_stream, video_stream
 
     check_size(path, limits)
     try:
@@ -78,43 +77,17 @@ def check_video(path: Path, limits: Limits) -> None:
                 f"{path}: frames of {width}x{height} are too large; at most {limits.megapixels:g} megapixels "
                 "are taken here"
             )
-        seconds = _seconds(container, stream)
-        if seconds is not None and seconds > limits.seconds:
+        frames, seconds = measure(container, stream, audio_stream(container), 10 * limits.frames)
+        if seconds > limits.seconds:
             raise InputError(
                 f"{path}: {seconds:.0f} seconds are too long; videos of up to {limits.seconds:g} seconds are "
                 "taken here, so cut out the part that matters"
             )
-        # `stream.frames` is zero where the container gives no number
-        if stream.frames > limits.frames or _packets(container, stream, limits.frames) > limits.frames:
+        if frames > limits.frames:
             raise InputError(
                 f"{path}: more than {limits.frames} frames are too many; lower the frame rate, or cut out the "
                 "part that matters"
             )
-
-
-def _packets(container: Any, stream: Any, most: int) -> int:
-    """Count the stream's packets, of which each holds about one frame, up to `most` and one more."""
-    from av.error import FFmpegError
-
-    from depdis_deploy.media.containers import packets_of
-
-    count = 0
-    with suppress(ValueError, FFmpegError):  # damaged: what can be read counts
-        for packet in packets_of(container, stream):
-            count += packet.size > 0
-            if count > most:
-                break
-    return count
-
-
-def _seconds(container: Any, stream: Any) -> float | None:
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if container.duration:
-        return float(container.duration / 1_000_000)
-    if stream.frames and stream.average_rate:
-        return float(stream.frames / stream.average_rate)
-    return None
 
 
 def plain(error: BaseException, path: Path, name: str) -> str:

@@ -46,10 +46,9 @@ def _stride(source: Source, count: int) -> int:
     """How far apart `count` frames of a video are to be taken."""
     if source.kind != "video":
         return 1
-    from depdis_deploy.clip import open_clip
+    from depdis_deploy.clip import count_frames
 
-    with open_clip(source) as clip:
-        return max(1, (clip.total or count) // count)
+    return max(1, count_frames(source) // count)
 
 
 def network_inputs(

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 from av import Packet
-from av.container import InputContainer, OutputContainer
+from av.container import Flags, InputContainer, OutputContainer
 
 from depdis_deploy.pipe import Pipe
 
@@ -21,7 +21,7 @@ MAX_PIXELS = 67_108_864  # of one frame, 8192 x 8192: above 8K video, below what
 DEMUXERS = "mov,matroska,avi,asf,ivf,yuv4mpegpipe,mjpeg,jpeg_pipe,h264,hevc,mpegvideo,m4v"
 # Streams of these may appear only while FFmpeg probes, where it does not apply `max_pixels` to them.
 LATE_DEMUXERS = "mpegts,mpeg,flv,ogg"
-# For those, probing may use only decoders that read no more than headers. MPEG-1 time stamps need one.
+# For those, probing may use only video decoders that read no more than headers. MPEG-1 time stamps need one.
 _PROBING_DECODERS = "mpeg1video,mpeg2video"
 # What cameras, phones, screen recorders and editors write. Each of them obeys `max_pixels`.
 VIDEO_DECODERS = (
@@ -29,7 +29,7 @@ VIDEO_DECODERS = (
     "vc1,theora,mjpeg,rawvideo,prores,dnxhd,dvvideo,ffv1,huffyuv,ffvhuff,utvideo,png"
 )
 AUDIO_DECODERS = (
-    "aac,aac_latm,ac3,eac3,mp3float,mp2float,alac,flac,opus,vorbis,wmav1,wmav2,wmapro,amrnb,amrwb,nellymoser,"
+    "aac,aac_latm,ac3,eac3,mp3float,mp2,mp2float,alac,flac,opus,vorbis,wmav1,wmav2,wmapro,amrnb,amrwb,nellymoser,"
     "speex,dca,g726,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,"
     "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_bluray,pcm_dvd"
 )
@@ -57,7 +57,7 @@ def open_container(source: str | os.PathLike[str] | Pipe, *, max_pixels: int = M
             return _opened(file, DEMUXERS, decoders, max_pixels)
         except av.error.ArgumentError:  # another format
             file.seek(0)
-            return _opened(file, LATE_DEMUXERS, _PROBING_DECODERS, max_pixels)
+            return _opened(file, LATE_DEMUXERS, f"{_PROBING_DECODERS},{AUDIO_DECODERS}", max_pixels)
 
 
 def _opened(source: FileIO | Pipe, demuxers: str, decoders: str, max_pixels: int) -> InputContainer:
@@ -72,11 +72,14 @@ def _opened(source: FileIO | Pipe, demuxers: str, decoders: str, max_pixels: int
     if not isinstance(source, Pipe):
         given, options["fd"] = "fd:", str(source.fileno())
     opened: InputContainer = av.open(given, options=options, metadata_errors="replace")  # noqa: TID251
+    # PyAV has FFmpeg make up missing presentation stamps, which are wrong for H.264 with B-frames in AVI.
+    made_up: Any = Flags.gen_pts
+    opened.flags &= ~made_up.value
     return opened
 
 
-def packets_of(container: Any, stream: Any) -> Iterator[Packet[Any]]:
-    """Yield the packets of `stream`.
+def packets_of(container: Any, *streams: Any) -> Iterator[Packet[Any]]:
+    """Yield the packets of `streams`, in the order of the file.
 
     Streams that appear partway are skipped: PyAV knows those of the header only, and raises IndexError.
 
@@ -85,7 +88,7 @@ def packets_of(container: Any, stream: Any) -> Iterator[Packet[Any]]:
     """
     while True:
         try:
-            yield from container.demux(stream)
+            yield from container.demux(*streams)
             return
         except IndexError:
             continue

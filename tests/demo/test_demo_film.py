@@ -111,6 +111,23 @@ def test_rejects_a_video_of_more_frames_than_are_allowed(tmp_path: Path, name: s
         check_video(path, Limits(frames=39))
 
 
+def test_measures_a_video_by_its_frames_and_not_by_its_header(tmp_path: Path) -> None:
+    path, stamps = tmp_path / "jump.ts", [0, 1, 2, 7200, 7201, 7202]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stamp in stamps:
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts = stamp
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    check_video(path, Limits(seconds=7))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(3 * path.read_bytes())
+    with pytest.raises(InputError, match="18 seconds are too long"):
+        check_video(joined, Limits(seconds=7))
+
+
 def test_rejects_a_playlist_that_names_a_file_of_the_server(tmp_path: Path, predictor: Predictor) -> None:
     private = tmp_path / "private.ts"
     small_video(tmp_path / "private.mp4", 3).rename(private)

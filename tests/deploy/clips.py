@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -28,7 +29,7 @@ def make_clip(
     stamps: Sequence[int] | None = None, time_base: Fraction | None = None, rotation: int = 0,
     sound: str | None = None, codec: str = "libx264", options: dict[str, str] | None = None,
     pixels: str | None = None, aspect: Fraction | None = None, tags: dict[str, int] | None = None,
-    encoder: dict[str, str] | None = None,
+    encoder: dict[str, str] | None = None, loudness: int = 8000,
 ) -> Path:  # fmt: skip
     """stamps: pts of each frame in ticks of `time_base` (variable rate); sound: an audio codec's name.
 
@@ -60,13 +61,25 @@ def make_clip(
             out.mux(video.encode(frame))
         out.mux(video.encode())
         if audio is not None:
-            _add_tone(out, audio, frames / float(rate))
+            _add_tone(out, audio, frames / float(rate), loudness)
     return path
 
 
-def _add_tone(out: av.container.OutputContainer, audio: av.AudioStream, seconds: float) -> None:
+def joined(path: Path, *parts: Path) -> Path:
+    """The bytes of several clips in one file, as recorders and `cat` leave them."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def jumping_clip(path: Path, jump_s: float, *, frames: int = 20, **options: Any) -> Path:
+    """A clip of 25 frames per second whose stamps are `jump_s` later from the middle on."""
+    stamps = [index * 3600 + round(jump_s * 90_000) * (index >= frames // 2) for index in range(frames)]
+    return make_clip(path, frames, stamps=stamps, time_base=Fraction(1, 90_000), **options)
+
+
+def _add_tone(out: av.container.OutputContainer, audio: av.AudioStream, seconds: float, loudness: int) -> None:
     samples = int(seconds * 48000)
-    tone = (8000 * np.sin(np.arange(samples) * 2 * np.pi * 440 / 48000)).astype(np.int16)
+    tone = (loudness * np.sin(np.arange(samples) * 2 * np.pi * 440 / 48000)).astype(np.int16)
     resampler = av.AudioResampler(audio.codec_context.format, "mono", 48000)
     for start in range(0, samples, 1024):
         frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")

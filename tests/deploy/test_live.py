@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 from calling import lines
-from clips import images, level, make_clip
+from clips import images, joined, jumping_clip, level, make_clip
 from small_rtsp import SmallRtsp
 
 from depdis_deploy import live, patience, recording
@@ -48,6 +48,19 @@ def test_a_lost_stream_is_opened_again_and_its_end_is_said(
     assert "lost after 20 frames" in stream.damage
     assert "lost after 10 frames" in notes[0]
     assert "there again" in notes[1]
+
+
+def test_jumps_of_a_camera_s_own_stamps_change_no_time(tmp_path: Path) -> None:
+    forward, back = (jumping_clip(tmp_path / f"{jump_s}.ts", jump_s) for jump_s in (7200, 95_443))
+    both = joined(tmp_path / "both.ts", forward, back)
+    with (
+        SmallRtsp([both]) as server,
+        live.NetworkStream(Source("stream", server.address), Patience(retry_s=0.0)) as stream,
+    ):
+        times = [frame.time_s for frame in stream if frame.time_s is not None]
+    assert len(times) > 30
+    assert times == sorted(set(times))
+    assert times[-1] < 600  # by the clock
 
 
 def test_a_stream_may_change_its_size_midway(tmp_path: Path) -> None:

@@ -11,6 +11,14 @@ def test_durations_read_as_a_clock() -> None:
     assert [duration(seconds) for seconds in (12.4, 59.6, 187, 7500)] == ["12 s", "1:00", "3:07", "2:05:00"]
 
 
+def test_a_total_that_proves_too_small_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("a.ts", 1, unit="frames")
+    progress.advance()
+    progress.advance()
+    progress.close()
+    assert capsys.readouterr().err.startswith("a.ts: 2 frames, ")
+
+
 def test_what_is_said_on_a_terminal_takes_the_place_of_the_progress_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip

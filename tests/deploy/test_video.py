@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from clips import images, level, make_clip, picture, stamps_s
 
 from depdis_deploy.clip import VideoFile
-from depdis_deploy.video import VideoWriter, even_size, to_yuv
+from depdis_deploy.video import VideoWriter, _resampled, even_size, to_yuv
 
 
 def recode(source: Path, path: Path, **options: int) -> VideoWriter:
@@ -85,6 +87,22 @@ def test_sound_is_kept(tmp_path: Path, suffix: str, sound: str, kept_as: str) ->
         assert len(heard) / stream.codec_context.sample_rate == pytest.approx(2.0, abs=0.05)
         spectrum = np.abs(np.fft.rfft(heard[4800:52800] * np.hanning(48000)))
         assert abs(int(spectrum.argmax()) - 440) <= 2
+
+
+def test_fills_short_gaps_of_reencoded_audio_with_silence() -> None:
+    def frames() -> Iterator[av.AudioFrame]:
+        for start_s in (1, 1.5, 500):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 4800), 9000, np.int16), layout="mono")
+            frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 1000), round(1000 * start_s)
+            yield frame
+
+    encoder = SimpleNamespace(sample_rate=48000, layout=av.AudioLayout("mono"))
+    heard = list(_resampled(frames(), encoder, 1.0, np.inf))
+    samples = np.concatenate([frame.to_ndarray()[0] for frame in heard])
+    assert len(samples) == 48000 * 0.7
+    assert np.flatnonzero(samples[4800:24000]).size < 100
+    assert samples[25000:].min() > 0.1
+    assert float(heard[-1].time) == pytest.approx(499, abs=0.1)
 
 
 def test_odd_panels_are_padded_and_changed_ones_scaled() -> None:

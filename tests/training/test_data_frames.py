@@ -43,6 +43,14 @@ def test_a_video_is_sampled_in_time_and_standing_scenes_once(tmp_path: Path) -> 
         assert sample.depth_m is None
 
 
+def test_samples_all_parts_of_a_joined_video(tmp_path: Path) -> None:
+    part, joined = tmp_path / "part.ts", tmp_path / "joined.ts"
+    clip(part, [20] * 5 + [90] * 5)
+    joined.write_bytes(3 * part.read_bytes())
+    frames = open_dataset("frames", joined, "train", CITYSCAPES_16)
+    assert frames.names == [f"joined_{index:06d}" for index in range(0, 30, 5)]
+
+
 @pytest.mark.parametrize(("aspect", "shape"), [(Fraction(3, 2), (48, 96, 3)), (Fraction(1, 2), (96, 64, 3))])
 def test_frames_of_a_video_get_square_pixels(
     tmp_path: Path, aspect: Fraction, shape: tuple[int, int, int]
