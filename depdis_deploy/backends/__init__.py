@@ -121,7 +121,9 @@ def has_gpu() -> bool:
     """Whether the installed onnxruntime, if there is one, has its part for NVIDIA GPUs."""
     from importlib.util import find_spec
 
-    found = find_spec("onnxruntime")
+    from depdis_deploy.install_hint import installed
+
+    found = find_spec("onnxruntime") if installed("onnxruntime") else None
     places = (found and found.submodule_search_locations) or []
     # Importing it only to ask would take longer than all else that is decided here.
     if not any(True for place in places for _ in Path(place, "capi").glob("*onnxruntime_providers_cuda.*")):
