@@ -97,6 +97,7 @@ def command(
 
     Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
+    require("depdis-export")
     from .request import EngineOptions, Request
 
     engine = EngineOptions(
@@ -166,14 +167,15 @@ def _write(request: Request, path: Path) -> None:
     if search:
         write_err(search)
     write_err(table(figures))
-    counts = manifest.parity["layers"]["in_graph"]
+    shown = ""
     if manifest.precision != "fp32":
+        counts = manifest.parity["layers"]["in_graph"]
         _report_layers(counts, figures, manifest.precision)
+        shown = f" ({shares(counts)} convolutions)"
     files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if request.dynamic else "")
     name = request.onnx_or_xml
-    shown = "" if manifest.precision == "fp32" else f" ({shares(counts)} convolutions)"
     write_out(
         f"{name}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}{shown}"
     )

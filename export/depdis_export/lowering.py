@@ -99,7 +99,7 @@ def lowered(
 
 
 def in_engine(
-    path: Path, result: Lowered, target: str, in_openvino: Mapping[str, int] | None
+    path: Path, result: Lowered, target: str, in_openvino: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
     """The layers' record with what the file's own engine really runs: OpenVINO, or onnxruntime for an `.onnx`.
 
