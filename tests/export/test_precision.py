@@ -150,7 +150,7 @@ class TestInt8:
         compiled = openvino.Core().compile_model(model, "CPU")
         for outputs in (model.outputs, compiled.outputs):
             assert [output.get_names() for output in outputs] == [{name} for name in said.outputs]
-        info = {key: value.astype(str) for key, value in model.get_rt_info()["model_info"].astype(dict).items()}
+        info = {key: value.astype(str) for key, value in model.get_rt_info()["model_info"].items()}
         assert info["labels"].split()[5:7] == ["pole", "traffic_light"]
         assert (info["model_type"], info["resize_type"], info["layout"]) == (
             "Segmentation", "fit_to_window", "frames:NHWC",
