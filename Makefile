@@ -48,7 +48,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
 
 # The export's packages are what its Adapt tab needs.
 $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e '.[demo,export]'
+	$(PIP) install -c constraints.txt -e '.[demo,export,cpu]'
 	@touch $@
 
 # Of Triton's client only the schema of its configuration is read; it asks for older packages than the rest does.

@@ -54,8 +54,14 @@ def infer(
     command.begin()
     from .durations import parse_duration
     from .infer import run
+    from .install_hint import require
     from .job import Options
     from .sizes import parse_sides
+
+    if ray:
+        require("depdis-infer --ray", "ray", engine=True)
+    # a TensorRT engine's own packages are checked where it is opened
+    require("depdis-infer", engine=model is None or model.suffix.lower() != ".engine")
 
     def seconds(text: str | None, option: str) -> float | None:
         return None if text is None else parse_duration(text, option)

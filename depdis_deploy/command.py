@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .address import masked_text
+from .install_hint import import_fault
 from .standard_streams import open_missing, reserve_stdout, restored_stdout
 from .terminal import escape_warnings, printable, write_err
 
@@ -106,6 +107,11 @@ def _status(app: typer.Typer, keywords: dict[str, Any]) -> int:
         # an option whose value was left out takes the address that follows it
         write_err(f"error: {masked_text(one_line(error)) if wrong_usage else one_line(error)}")
         return 2 if wrong_usage else 1
+    except ImportError as error:
+        if (fault := import_fault(error)) is None:
+            raise
+        write_err(f"error: {fault}")
+        return 1
     except Exception as error:
         # click's own complaints (unknown option, bad value), which carry their exit status
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from depdis_deploy.command import InputError
-from depdis_deploy.install_hint import install
+from depdis_deploy.install_hint import MissingPackageError, require
 from depdis_deploy.progress import duration
 
 # What the command says when a part of its work begins, and what a visitor reads of it; in their order.
@@ -38,16 +37,17 @@ _TRAININGS = ("stage1", "self-training-1", "self-training-2")
 _ORDER = {key: number for number, (key, _) in enumerate(PHASES)}
 _COUNT = re.compile(r"^([\w -]+?): (?:counting: )?(\d+)/(\d+)")
 _FORECAST = re.compile(r"^about (\S+(?: s)?) from here")
-_NEEDED = ("depdis_training", "depdis_export", "torch", "onnx", "onnxscript")
 _KILL_AFTER_S = 10.0
 _LAST_WORDS_S = 5.0
 
 
 def missing() -> str | None:
     """Why nothing can be adapted here, as a sentence; None where it can."""
-    if all(importlib.util.find_spec(name) is not None for name in _NEEDED):
-        return None
-    return f"Adapting needs the training module on the machine that serves this page: {install('export')}."
+    try:
+        require("Adapting", "export")
+    except MissingPackageError as error:
+        return f"{error}, on the machine that serves this page."
+    return None
 
 
 class Adaptation:

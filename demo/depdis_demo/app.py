@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
-from depdis_deploy.install_hint import install
 from depdis_deploy.listening import listen, url_of
 from depdis_deploy.media.image_workers import ImageDecoder
 from depdis_deploy.terminal import write_err
@@ -50,10 +49,8 @@ def serve(settings: Settings) -> None:
     decoder = ImageDecoder(max(1, cores()))
     os.environ["GRADIO_TEMP_DIR"] = str(visitors.uploads)
     try:
-        try:
-            import gradio as gr
-        except ModuleNotFoundError:
-            raise InputError(f"the demo needs gradio: {install('demo,cpu')}") from None
+        import gradio as gr
+
         serving = _started(_application(gr, settings, visitors, decoder), listening)
         write_err(f"depdis-demo: {url_of(listening)}{settings.root_path}/")
         while serving.is_alive():

@@ -80,6 +80,9 @@ def demo(
 ) -> None:  # fmt: skip
     """Serve the demo: pictures, videos and the camera, adapting, and what it all means."""
     command.begin()
+    from depdis_deploy.install_hint import require
+
+    require("depdis-demo", "demo", engine=True)
     from .app import serve
     from .limits import Limits
     from .settings import Settings, auth_of

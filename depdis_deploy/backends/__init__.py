@@ -134,7 +134,9 @@ def _has_gpu_build() -> bool:
     """Return whether onnxruntime has its part for NVIDIA GPUs. Importing it only to ask would be slow."""
     from importlib.util import find_spec
 
-    found = find_spec("onnxruntime")
+    from depdis_deploy.install_hint import installed
+
+    found = find_spec("onnxruntime") if installed("onnxruntime") else None
     places = (found and found.submodule_search_locations) or []
     return any(True for place in places for _ in Path(place, "capi").glob("*onnxruntime_providers_cuda.*"))
 

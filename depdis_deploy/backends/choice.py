@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.install_hint import installed
 from depdis_deploy.manifest import Manifest
 
 from . import cpu
@@ -48,6 +48,17 @@ def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision:
     unless engine or precision say otherwise. gpu: whether onnxruntime has one. InputError where the file is not
     of the wanted precision.
     """
+    found = _preferred(manifest, suffix, device, engine, precision, gpu=gpu)
+    free = engine == "auto" and not device.isdecimal()
+    if free and found.engine == "onnxruntime" and not installed("onnxruntime") and installed("openvino"):
+        return Choice("openvino", "fp32", "onnxruntime is not installed")
+    return found
+
+
+def _preferred(
+    manifest: Manifest, suffix: str, device: str, engine: str, precision: str, *, gpu: bool
+) -> Choice:
+    """The choice where both engines are installed."""
     if precision in ("fp32", "int8") and manifest.precision != precision:
         raise InputError(
             f"precision {precision}: this model is {manifest.precision}; export it again by depdis-export "
@@ -71,7 +82,7 @@ def choose(manifest: Manifest, suffix: str, device: str, engine: str, precision:
         faster = f"faster in INT8, which held its bounds there at export; the rest in fp32: {no_bf16}"
     else:
         refusal, faster = no_bf16, "this processor has fast bf16, and the export measured it within its bounds"
-    if refusal is None and find_spec("openvino") is None:
+    if refusal is None and not installed("openvino"):
         refusal = "openvino, which would be faster, is not installed"
     if refusal is not None:
         return Choice("onnxruntime", "fp32", refusal)

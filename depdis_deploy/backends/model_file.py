@@ -19,8 +19,8 @@ from .openvino_ir import MOST_XML_BYTES, check_ir
 
 # The files in `depdis_deploy/models`, which are part of the package and are neither checked nor tried.
 BUNDLED_SHA256 = frozenset({
-    "db81c5cd18dc486ee1341f4e99e1fcf80009c1b4873c4b0a57fdde0fd8e51095",
-    "a85f642419b694861656f56748516f2a94bd8b78a50b694e224c08e1df488d7c",
+    "8d431fdee8a7f64fc04d80eb0a6d0c0ec9157b10ac22102f13029e48dc4bce7d",
+    "7c00f3b7dd2658fa8c398b7ecc0dc40eca35ed63f00f7995effbce6aa38f0567",
 })  # fmt: skip
 
 _MOST_BYTES = 2**31 - 1  # of a protobuf message

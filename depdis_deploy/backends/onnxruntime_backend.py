@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
-from depdis_deploy.install_hint import install
+from depdis_deploy.install_hint import install, install_engine
 
 from .cpu import cores
 from .engine_message import one_line_of
@@ -146,9 +146,7 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise InputError(
-            f"onnxruntime cannot be imported ({error}): {install('cpu')}; for an NVIDIA GPU, '.[gpu]'"
-        ) from None
+        raise InputError(f"onnxruntime cannot be imported ({error}): {install_engine()}") from None
     if len(installed_wheels()) > 1:
         warnings.warn(_both_wheels(), RuntimeWarning, stacklevel=5)
     return onnxruntime

@@ -17,6 +17,7 @@ from .cuda import Gpu, find_gpu
 from .engine_key import NATIVE, RTX, Key, Profile, Shape, beside, differences, read_key, sha256
 from .local_engines import built_here, remember
 from .model_file import read_model
+from .onnx_precision import shares
 from .tensorrt_backend import TensorRtSession
 from .tensorrt_build import Target, build, choose_target, described
 from .tensorrt_graph import Graph, read_graph
@@ -229,7 +230,9 @@ def _write(engine: Path, serialized: bytes, key: Key) -> None:
 
 def as_table(key: Key) -> str:
     """What is known of an engine, in lines."""
-    counts = ", ".join(f"{number} {kind}" for kind, number in key.layers.items() if number)
+    counts = shares({kind: number for kind, number in key.layers.items() if kind != "unread"})
+    if key.layers.get("unread"):
+        counts += f"; {key.layers['unread']} not described"
     lines = [f"convolutions by TensorRT's description: {counts}"]
     if key.parity is None:
         lines.append("its agreement with the ONNX file was not measured: it was not run here")

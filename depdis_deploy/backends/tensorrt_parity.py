@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depdis_deploy.install_hint import installed
 from depdis_deploy.preprocess import resize_picture
 
 from .engine_key import Key, Shape
@@ -28,7 +28,7 @@ def agreement(engine: Session, onnx: Path, key: Key) -> list[dict[str, Any]] | N
 
     EngineError where one is out of `key.bounds`.
     """
-    if find_spec("onnxruntime") is None:
+    if not installed("onnxruntime"):
         return None
     from . import open_session
 

@@ -61,6 +61,9 @@ def benchmark(
 ) -> int:
     """Time a model in every engine and precision at hand, beside how far each is from the fp32 file."""
     command.begin()
+    from depdis_deploy.install_hint import require
+
+    require("depdis-benchmark", engine=not any(model.suffix.lower() == ".engine" for model in models or ()))
     from .run import Options, run
 
     return run(

@@ -14,7 +14,6 @@ from typing import Any
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line, raise_on_sigterm
-from depdis_deploy.install_hint import install
 
 from .worker import ChunkWorker
 
@@ -128,11 +127,9 @@ def connected(address: str | None, threads: int, gpus: int) -> Iterator[Cluster]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its advice to those who write programs for it
-        try:
-            import ray
-            import ray.data
-        except ImportError as error:
-            raise InputError(f"{error.name} cannot be imported: {install('ray')}") from None
+        import ray
+        import ray.data
+
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with _hushed():

@@ -84,9 +84,12 @@ def serve(
 ) -> int:
     """Serve predictions over HTTP. POST an image to /predict; /docs describes the API."""
     command.begin()
+    from depdis_deploy.install_hint import require
     from depdis_deploy.sizes import parse_sides
 
     from .settings import Settings, key_from, most_at_once
+
+    require("depdis-serve", "serve", engine=model is None or model.suffix.lower() != ".engine")
     from .start import start
 
     count = workers or most_at_once(device)

@@ -6,8 +6,7 @@ import warnings
 from pathlib import Path
 
 from depdis_deploy.backends.cpu import cores
-from depdis_deploy.command import InputError, UsageError
-from depdis_deploy.install_hint import install
+from depdis_deploy.command import UsageError
 from depdis_deploy.predictor import Predictor
 from depdis_deploy.terminal import write_err
 
@@ -27,10 +26,8 @@ def start(
     """
     if log_level not in _LEVELS:
         raise UsageError(f"--log-level {log_level}: expected one of {', '.join(_LEVELS)}")
-    try:
-        from .server import serve
-    except ImportError as error:
-        raise InputError(f"{error.name} cannot be imported: {install('serve')}") from None
+    from .server import serve
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         predictor = Predictor(

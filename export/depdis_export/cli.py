@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy.command import begin, run
+from depdis_deploy.install_hint import require
 from depdis_deploy.terminal import write_err, write_out
 
 if TYPE_CHECKING:
     from .request import Request
+    from .verify import Figures
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -95,6 +98,7 @@ def command(
     Example: depdis-export runs/street-s0/best.pt -o street-int8.onnx --precision int8 --calibrate drive.mp4
     """
     begin()
+    require("depdis-export")
     from .request import EngineOptions, Request
 
     engine = EngineOptions(
@@ -110,6 +114,7 @@ def command(
         keep_float=tuple(keep_float or ()), trt=trt, engine=engine, triton=triton, exist_ok=exist_ok,
     )  # fmt: skip
     if not request.of_model:
+        _require_packages(request)
         _export(request)
     elif trt:
         from .engine_file import from_onnx
@@ -121,9 +126,22 @@ def command(
         write_out(f"{write_repository(request.made, triton, exist_ok=exist_ok)}: for the Triton server")
 
 
+def _require_packages(request: Request) -> None:
+    """Check the packages that the export of a checkpoint needs, before it does any work.
+
+    Raises:
+        MissingPackageError: One is missing.
+    """
+    require("depdis-export", "export", engine=True)
+    if request.onnx_or_xml.suffix == ".xml":
+        require("depdis-export to .xml", "openvino")
+    if request.precision not in (None, "fp32"):
+        # onnxruntime folds and converts the graph; the parity check takes any engine
+        require(f"depdis-export --precision {request.precision}", "cpu")
+
+
 def _export(request: Request) -> None:
     """A checkpoint to a verified file, and on to an engine where one is asked for."""
-    write_err(f"exporting {request.source}: building the graph, then checking it against torch")
     if not request.trt:
         _write(request, request.made)
         return
@@ -137,6 +155,8 @@ def _export(request: Request) -> None:
 
 def _write(request: Request, path: Path) -> None:
     """Write the verified file to `path`, which will get its own name, and print its figures."""
+    from depdis_deploy.backends.onnx_precision import shares
+
     from .exporting import export
     from .verify import table
 
@@ -148,11 +168,30 @@ def _write(request: Request, path: Path) -> None:
     if search:
         write_err(search)
     write_err(table(figures))
+    shown = ""
+    if manifest.precision != "fp32":
+        counts = manifest.parity["layers"]["in_graph"]
+        _report_layers(counts, figures, manifest.precision)
+        shown = f" ({shares(counts)} convolutions)"
     files = [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     shape = f"{manifest.resize.width}x{manifest.resize.height}" + (" and others" if request.dynamic else "")
     name = request.onnx_or_xml
-    write_out(f"{name}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}")
+    write_out(
+        f"{name}: {size_mb:.1f} MB, {len(manifest.taxonomy)} classes, {shape}, {manifest.precision}{shown}"
+    )
+
+
+def _report_layers(counts: Mapping[str, int], figures: Sequence[Figures], precision: str) -> None:
+    """Print how many convolutions are in which precision, and a warning where few are in the one asked for."""
+    from depdis_deploy.backends.onnx_precision import low_share_warning, shares
+
+    write_err(f"convolutions in the graph: {shares(counts)}")
+    for one in figures:
+        if one.layers is not None:
+            write_err(f"convolutions as {one.engine} computes them: {shares(one.layers)}")
+    if (warning := low_share_warning(counts, precision)) is not None:
+        write_err(warning)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from depdis_deploy.backends import describe
+from depdis_deploy.backends.onnx_precision import low_share_warning, shares
 from depdis_deploy.backends.tensorrt_engine import Made, Wishes, as_table, builder, make_engine, own_key
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import written_whole
@@ -60,8 +61,12 @@ def check_engine(engine: Path, *, exist_ok: bool) -> None:
 def _report(engine: Path, made: Made) -> None:
     key = made.key
     write_err(f"{made.news}\n{as_table(key)}")
+    counts = {kind: number for kind, number in key.layers.items() if kind != "unread"}
+    if (warning := low_share_warning(counts, key.precision)) is not None:
+        write_err(warning)
+    shown = "" if key.precision == "fp32" else f" ({shares(counts)} convolutions)"
     place = f"{key.gpu or 'any GPU'} of compute capability {', '.join(key.capabilities)}"
     write_out(
-        f"{engine}: {engine.stat().st_size / 1e6:.1f} MB, {key.precision}, frames of {key.profile}, {place}, "
-        f"{key.flavour} {key.version}"
+        f"{engine}: {engine.stat().st_size / 1e6:.1f} MB, {key.precision}{shown}, frames of {key.profile}, "
+        f"{place}, {key.flavour} {key.version}"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,9 @@ from depdis_deploy.backends.onnxruntime_backend import installed_wheels
 from depdis_deploy.backends.trial import vouch
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.files import file_sha256, written_whole
+from depdis_deploy.install_hint import installed
 from depdis_deploy.manifest import Manifest, ResizeRule
+from depdis_deploy.progress import say
 from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16
 from depdis_deploy.terminal import write_err
 from depdis_training.checkpoint import read_checkpoint, round_to_half
@@ -145,6 +146,7 @@ def export(
     disagrees with torch, ValueError where the checkpoint cannot be read.
     """
     precision = precision or Precision()
+    say(f"reading {source}")
     checkpoint = read_checkpoint(source)
     network = checkpoint.network
     if half_weights:
@@ -165,12 +167,14 @@ def export(
     if "density" not in manifest.outputs:
         manifest = replace(manifest, density=None)
     deployable = Deployable(network, manifest, LABEL_STRIDE[network.backbone])
+    say("building the ONNX graph")
     model = build(deployable, manifest, batch)
     if half_weights:
         store_weights_as_half(model, network)
     result = _lowered(model, manifest, batch, precision)
     with ExitStack() as files:
         path = _opened(files, destination)
+        say(f"writing {destination.name}")
         _write(result.model, manifest, path)
         manifest, figures = _checked(path, result, deployable, manifest, batch, precision)
         _write(result.model, manifest, path)
@@ -191,6 +195,7 @@ def _lowered(model: onnx.ModelProto, manifest: Manifest, batch: int, precision: 
         sizes, batch = [*sizes, (rule.height, rule.width)], 1
     frames = []
     if precision.name == "int8":
+        say(f"reading {precision.pictures} images for calibration")
         if precision.calibrate is None:
             each = -(-precision.pictures // len(sizes))
             for index, size in enumerate(sizes):
@@ -221,11 +226,11 @@ def _checked(
     """The gate; the manifest comes back with its figures. Other engines at hand are measured, not held to."""
     promised = shapes_to_verify(manifest, batch)
     shapes = references(deployable, promised)
-    others = _other_engines(path)
+    engine = _own_engine(path)
+    others = _other_engines(engine)
     streets: list[Reference] = []
     if precision.name == "int8" or any(arithmetic == "bf16" for _, arithmetic in others):
         streets = street_references(deployable, manifest, promised[0], precision.street_pictures)
-    engine = "openvino" if path.suffix == ".xml" else "onnxruntime"
     own = verify(path, manifest, shapes, streets, kind=precision.name, engine=engine)
     try:
         check(own)
@@ -243,16 +248,21 @@ def _checked(
         figures.append(found)
     record: dict[str, Any] = {
         **as_record(own, figures[1:]),
-        "layers": in_engine(path, result, precision.target),
+        "layers": in_engine(path, result, precision.target, own.layers),
     }
     return replace(manifest, parity=record), figures
 
 
-def _other_engines(path: Path) -> list[tuple[str, str]]:
-    """(engine, arithmetic) besides the file's own, of those installed."""
-    if find_spec("openvino") is None:
+def _own_engine(path: Path) -> str:
+    """The engine that decides whether the file is kept; of an .onnx the one that is installed."""
+    return "openvino" if path.suffix == ".xml" or not installed("onnxruntime") else "onnxruntime"
+
+
+def _other_engines(own: str) -> list[tuple[str, str]]:
+    """(engine, arithmetic) besides `own`, of those installed."""
+    if not installed("openvino"):
         return []
     from depdis_deploy.backends.cpu import features
 
-    found = [] if path.suffix == ".xml" else [("openvino", "auto")]
+    found = [] if own == "openvino" else [("openvino", "auto")]
     return found + ([("openvino", "bf16")] if "bf16" in features() else [])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depdis_deploy.progress import say
+
 from . import precision as precisions
 from . import quantize, sensitivity
 from .bounds import BOUNDS
@@ -74,6 +76,7 @@ def lowered(
     """
     if precision == "fp32":
         return Lowered(model, precision, Counter({"fp32": _convolutions(model)}))
+    say(f"folding the graph for {precision}")
     base = folded(model)
     names = layer_names(base)
     forced = matching(names, keep_float)
@@ -95,15 +98,17 @@ def lowered(
     return Lowered(result, precision, counts, found, len(frames))
 
 
-def in_engine(path: Path, result: Lowered, target: str) -> dict[str, Any]:
-    """The layers' record with what onnxruntime really runs of an `.onnx`.
+def in_engine(
+    path: Path, result: Lowered, target: str, in_openvino: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """The layers' record with what the file's own engine really runs: OpenVINO, or onnxruntime for an `.onnx`.
 
     PrecisionError where it runs fewer convolutions in INT8 than the graph has, as it silently may. Of the form
     for TensorRT, which onnxruntime is not built for, the count is recorded alone.
     """
     record = result.as_record()
-    if path.suffix != ".onnx":
-        return record
+    if in_openvino is not None:
+        return {**record, "in_openvino_cpu": dict(in_openvino)}
     counts = precisions_in_onnxruntime(path)
     if result.precision == "int8" and target == "onnxruntime" and counts["int8"] != result.counts["int8"]:
         raise PrecisionError(

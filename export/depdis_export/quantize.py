@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.backends.onnxruntime_backend import cpu_options
+from depdis_deploy.progress import tracked
 
 from .layers import between_layers, layer_names
 
@@ -60,7 +61,8 @@ def ranges(base: onnx.ModelProto, frames: Sequence[NDArray[np.uint8]]) -> Ranges
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
     )
-    found = np.array([session.run(wanted, {"frames": batch}) for batch in frames])  # (F, 2 T)
+    batches = tracked(frames, "calibration", len(frames))
+    found = np.array([session.run(wanted, {"frames": batch}) for batch in batches])  # (F, 2 T)
     lowest, highest = found[:, 0::2].min(0), found[:, 1::2].max(0)
     return {name: (float(low), float(high)) for name, low, high in zip(tensors, lowest, highest, strict=True)}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.backends.onnxruntime_backend import cpu_options
-from depdis_deploy.progress import Progress
+from depdis_deploy.progress import Progress, say
 
 from .bounds import Bounds
 
@@ -143,6 +143,7 @@ def search(
     harmful on, until the rest keeps the bounds or nothing is left: whether it is good enough is for the gate to
     say. Doubling and halving finds how many it takes, since harm may be spread over dozens.
     """
+    say("sensitivity analysis: running the graph in fp32")
     reference = _outputs(base, frames)
 
     def measure(float_nodes: set[str]) -> Harm:
@@ -163,13 +164,20 @@ class _Search:
         self.free = [group for group in self.groups if not group.kept]
         self.given: list[Group] = []
         self.parts_left = _PARTS_AT_MOST
+        self.progress = Progress("sensitivity analysis", 0, unit="measurements")
 
     def run(self) -> Found:
         """How many to give back, by doubling and then halving."""
+        try:
+            return self._found()
+        finally:
+            self.progress.close()
+
+    def _found(self) -> Found:
         found = self._whole()
         if self._held(found):
             return found
-        self.progress = Progress("measuring layers", len(self.groups))
+        self._expect(len(self.free))
         for group in self.free:
             self._measure_alone(group)
         too_few, enough = 0, 1
@@ -185,12 +193,19 @@ class _Search:
             else:
                 too_few = middle
         self._keep(enough)
-        self.progress.close()
         return found
 
     def _whole(self) -> Found:
         kept = {node for group in self.groups if group.kept for node in group.nodes}
-        return Found(self.groups, self.measure(kept), self.bounds)
+        self._expect(1)
+        harm_of_all = self.measure(kept)
+        self.progress.advance()
+        return Found(self.groups, harm_of_all, self.bounds)
+
+    def _expect(self, measurements: int) -> None:
+        """How many there will be is known step by step."""
+        assert self.progress.total is not None
+        self.progress.total += measurements
 
     def _held(self, found: Found) -> bool:
         return found.whole.score(self.bounds) <= _AIM
@@ -215,8 +230,7 @@ class _Search:
         """Usually a single one of its layers does the harm."""
         parts = [Group((node,), (self.names[node],)) for node in group.nodes]
         self.parts_left -= len(parts)
-        assert self.progress.total is not None
-        self.progress.total += len(parts)
+        self._expect(len(parts))
         at = self.groups.index(group)
         self.groups[at : at + 1] = parts
         for part in parts:

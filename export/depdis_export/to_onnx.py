@@ -17,6 +17,7 @@ from depdis_deploy.sizes import LONGEST_SIDE
 from depdis_training.network import Network
 
 from .deployable import Deployable, output_names
+from .descriptions import input_description, output_descriptions
 
 if TYPE_CHECKING:
     import onnx
@@ -144,9 +145,29 @@ def store_weights_as_half(model: onnx.ModelProto, network: Network) -> None:
 
 
 def describe(model: onnx.ModelProto, manifest: Manifest) -> None:
-    """Write the manifest into the file's metadata, replacing what stood there."""
+    """Write the manifest into the file's metadata, and describe its input and outputs."""
     import onnx
 
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, manifest.to_metadata())
     model.producer_name = "depdis-export"
+    texts = {"frames": input_description(manifest), **output_descriptions(manifest)}
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.doc_string = texts.get(entry.name, "")
+    _keep_output_names(model.graph)
+
+
+def _keep_output_names(graph: onnx.GraphProto) -> None:
+    """Let the names of inner values come after the outputs' in the alphabet.
+
+    OpenVINO joins an output's tensor with inner ones when it compiles a graph, and shows the first name of all.
+    """
+    outputs = {entry.name for entry in graph.output}
+    names = {name for node in graph.node for name in node.output} - outputs
+    renamed = {name: f"value.{name}" for name in names if name and name <= max(outputs)}
+    for node in graph.node:
+        for values in (node.input, node.output):
+            for index, name in enumerate(values):
+                values[index] = renamed.get(name, name)
+    for entry in graph.value_info:
+        entry.name = renamed.get(entry.name, entry.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from depdis_deploy.backends import Session, open_session
+from depdis_deploy.backends.openvino_backend import OpenVinoSession
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import OUTPUTS, Manifest
+from depdis_deploy.progress import Progress, tracked
 from depdis_training.deployed import DeployedOutput
 from depdis_training.evaluation import confusion, mean_iou
 
@@ -106,7 +108,8 @@ class Reference:
 
 def references(deployable: Deployable, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
     """What each (batch, width, height) is compared with."""
-    return [_reference(deployable, street_frames(*shape)) for shape in shapes]
+    progress = tracked(shapes, "reference outputs in torch", len(shapes))
+    return [_reference(deployable, street_frames(*shape)) for shape in progress]
 
 
 def street_references(
@@ -119,7 +122,8 @@ def street_references(
     frames = street_frames(count, width, height)
     truth = street_truth(count, width, height, manifest.taxonomy)
     parts = [slice(at, at + batch) for at in range(0, count, batch)]
-    return [_reference(deployable, frames[part], None if truth is None else truth[part]) for part in parts]
+    progress = tracked(parts, "reference outputs in torch for mIoU", len(parts))
+    return [_reference(deployable, frames[part], None if truth is None else truth[part]) for part in progress]
 
 
 def _reference(
@@ -164,9 +168,10 @@ def compare(reference: Reference, outputs: dict[str, NDArray[Any]], kind: str = 
 
 
 def street_score(
-    session: Session, manifest: Manifest, streets: Sequence[Reference], kind: str
-) -> StreetScore | None:
-    """The file's labels beside torch's, and both beside the truth; None without pictures."""
+    session: Session, manifest: Manifest, streets: Sequence[Reference], kind: str,
+    done: Callable[[], None] = lambda: None,
+) -> StreetScore | None:  # fmt: skip
+    """The file's labels beside torch's, and both beside the truth; None without pictures. done: after each."""
     if not streets:
         return None
     classes = len(manifest.taxonomy)
@@ -179,6 +184,7 @@ def street_score(
         if reference.truth is not None:
             torch_counts += confusion(expected, reference.truth, classes)
             counts += confusion(found, reference.truth, classes)
+        done()
     known = bool(counts.any())
     return StreetScore(
         bounds=kind,
@@ -191,11 +197,15 @@ def street_score(
 
 @dataclass(frozen=True)
 class Figures:
-    """What one engine gave: by shape, and on streets with truth where that was measured."""
+    """What one engine gave: by shape, and on streets with truth where that was measured.
+
+    layers: how many convolutions OpenVINO computes in which precision; None of other engines.
+    """
 
     engine: str
     shapes: list[Parity]
     street: StreetScore | None
+    layers: Mapping[str, int] | None = None
 
     def breaches(self) -> list[str]:
         """What is out of bounds, each with its shape."""
@@ -216,16 +226,27 @@ def verify(
     kind: the key of `BOUNDS` that it will be held to. arithmetic: bf16, or auto for the file's own. Raises
     ParityError where names, shapes or types disagree; returns the figures otherwise.
     """
+    title = f"{engine} {arithmetic}".removesuffix(" auto")
     session = open_session(path, device="cpu", engine=engine, precision=arithmetic)
     names = session.output_names
     if tuple(names) != tuple(manifest.outputs):
         raise ParityError(f"outputs should be {', '.join(manifest.outputs)}, are {', '.join(names)}")
+    scored = streets if BOUNDS[kind].miou_lost is not None else ()
+    progress = Progress(f"parity check in {title}", len(shapes) + len(scored), unit="batches")
     try:
-        rows = [compare(reference, session.run(reference.frames), kind) for reference in shapes]
-        street = street_score(session, manifest, streets, kind) if BOUNDS[kind].miou_lost is not None else None
+        rows = []
+        for reference in shapes:
+            rows.append(compare(reference, session.run(reference.frames), kind))
+            progress.advance()
+        street = street_score(session, manifest, scored, kind, progress.advance)
     except InputError as error:  # such as outputs that are not finite
         raise ParityError(str(error)) from None
-    return Figures(f"{engine} {arithmetic}".removesuffix(" auto"), rows, street)
+    finally:
+        progress.close()
+    layers = None
+    if isinstance(session, OpenVinoSession):
+        layers = session.layer_precisions(shapes[0].frames.shape)
+    return Figures(title, rows, street, layers)
 
 
 def table(all_figures: Sequence[Figures]) -> str:
@@ -271,12 +292,14 @@ def as_record(own: Figures, others: Sequence[Figures] = ()) -> dict[str, Any]:
     """The figures for the manifest: the format's own engine's first, then what other engines made of it."""
     return {
         "against": f"torch {torch.__version__}",
+        "engine": own.engine,
         "bounds": asdict(BOUNDS[own.shapes[0].bounds]),
         "shapes": [_fields(row) for row in own.shapes],
         "street": _fields(own.street) if own.street else None,
         "engines": {
             figures.engine: {
                 "held": not figures.breaches(),
+                "layers": figures.layers and dict(figures.layers),
                 "shapes": [_fields(row) for row in figures.shapes],
                 "street": _fields(figures.street) if figures.street else None,
             }

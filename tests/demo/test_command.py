@@ -120,7 +120,9 @@ def test_without_gradio_the_extra_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['gradio'] = None; from depdis_demo.cli import main; main()"
     done = demo(folder=tmp_path, code=code)
     assert done.returncode == 1
-    assert done.stderr == f"error: the demo needs gradio: {install('demo,cpu')}\n"
+    assert (
+        done.stderr == f"error: depdis-demo needs packages that are not installed: gradio; {install('demo')}\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,7 +31,7 @@ MISSED = replace(manifest(), parity={"engines": {"openvino bf16": {"held": False
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A processor with everything, and openvino."""
     monkeypatch.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16", "int8"}))
-    monkeypatch.setattr(choice, "find_spec", lambda name: object())
+    monkeypatch.setattr(choice, "installed", lambda name: True)
     return monkeypatch
 
 
@@ -48,7 +48,7 @@ def test_auto_takes_bf16_where_its_export_measured_it(machine: pytest.MonkeyPatc
     machine.setattr(cpu, "features", lambda: frozenset({"bf16", "int8"}))
     assert "no faster" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
     machine.setattr(cpu, "features", lambda: frozenset({"bf16", "fast bf16"}))
-    machine.setattr(choice, "find_spec", lambda name: None)
+    machine.setattr(choice, "installed", lambda name: name != "openvino")
     assert "not installed" in choose(HELD, ".onnx", "auto", "auto", "auto", gpu=False).reason
 
 
@@ -75,7 +75,7 @@ def test_auto_takes_openvino_for_int8_where_bf16_is_out(machine: pytest.MonkeyPa
     assert "INT8 arithmetic" in taken(int8(openvino=True, openvino_bf16=False))[2]
     machine.setattr(cpu, "features", lambda: frozenset({"int8"}))
     assert taken(int8(openvino=True, openvino_bf16=True))[:2] == ("openvino", "fp32")
-    machine.setattr(choice, "find_spec", lambda name: None)
+    machine.setattr(choice, "installed", lambda name: name != "openvino")
     assert "not installed" in taken(int8(openvino=True))[2]
 
 

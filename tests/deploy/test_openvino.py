@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from tiny_model import manifest, write_tiny_model
 
 from depdis_deploy import Predictor
-from depdis_deploy.backends import open_session
+from depdis_deploy.backends import open_chosen, open_session
 from depdis_deploy.backends.model_file import read_model
 from depdis_deploy.backends.openvino_backend import OpenVinoSession
 from depdis_deploy.command import InputError, UsageError
+from depdis_deploy.predictor import BUNDLED_MODEL
 
 openvino = pytest.importorskip("openvino")
 
@@ -44,6 +47,26 @@ def test_the_same_outputs_from_both_engines_and_both_formats(model: Path, own_fo
             assert got[name].dtype == values.dtype
             np.testing.assert_allclose(got[name], values, rtol=1e-5)
     assert Predictor(own_format, "cpu")(given[0]).labels.shape == (16, 24)
+
+
+@pytest.mark.parametrize("name", ["depdis-street.onnx", "depdis-street-int8.onnx"])
+def test_compiled_bundled_models_keep_their_output_names(name: str) -> None:
+    compiled = openvino.Core().compile_model(BUNDLED_MODEL.with_name(name), "CPU")
+    names = [output.get_any_name() for output in compiled.outputs]
+    assert names == ["labels", "depth", "density", "confidence"]
+    described = onnx.load(BUNDLED_MODEL.with_name(name)).graph
+    assert all(entry.doc_string for entry in (*described.input, *described.output))
+
+
+def test_takes_openvino_where_onnxruntime_is_not_installed(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    session, reason = open_chosen(model, "auto", 1)
+    assert (session.engine, reason) == ("openvino", "onnxruntime is not installed")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"run pip install '\.\[cpu\]' \(or openvino, gpu or cuda"):
+        open_session(model, "auto", 1)
 
 
 def test_only_the_outputs_asked_for(model: Path) -> None:

@@ -90,6 +90,15 @@ def test_file_describes_itself(dynamic_file: Path, checkpoint: Path, manifest: M
     assert [d.dim_param or d.dim_value for d in frames.type.tensor_type.shape.dim] == [
         "batch", "height", "width", 3,
     ]  # fmt: skip
+    assert frames.doc_string.startswith("RGB images, uint8, (N, H, W, 3)")
+    texts = {output.name: output.doc_string for output in model.graph.output}
+    for name, *words in (
+        ("labels", "uint8, (N, H, W)", "pixel by pixel", "6 traffic light"),
+        ("depth", "metres, float32, (N, h, w)", "focal length of 160 pixels", "align_corners"),
+        ("density", "unitless, float32, (N, h, w), 0 to 1", "align_corners"),
+        ("confidence", "unitless, float32", "align_corners"),
+    ):
+        assert all(word in texts[name] for word in words), texts[name]
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     assert str(Path(__file__).parents[2]).encode() not in dynamic_file.read_bytes()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -123,6 +124,7 @@ class TestInt8:
         assert layers["in_onnxruntime_cpu"] == layers["in_graph"]
         assert said.parity["street"]["pictures"] == 4
         assert said.parity["engines"]["openvino"]["held"]
+        assert said.parity["engines"]["openvino"]["layers"] == layers["in_graph"]
         assert "openvino bf16" in said.parity["engines"] or "bf16" not in features()
         assert len(model.SerializeToString()) < 0.7 * TRAINED.stat().st_size  # which is of fp16 weights
         held(path, deployable, "int8")
@@ -141,7 +143,23 @@ class TestInt8:
         path = tmp_path / "int8.xml"
         exporting.export(TRAINED, path, size=(WIDTH, HEIGHT), batch=BATCH, precision=wanted("int8"))
         assert sorted(file.name for file in tmp_path.iterdir()) == ["int8.bin", "int8.json", "int8.xml"]
-        assert Manifest.from_json(path.with_suffix(".json").read_text()).precision == "int8"
+        said = Manifest.from_json(path.with_suffix(".json").read_text())
+        assert said.precision == "int8"
+        assert said.parity["layers"]["in_openvino_cpu"] == said.parity["layers"]["in_graph"]
+        model = openvino.Core().read_model(path)
+        compiled = openvino.Core().compile_model(model, "CPU")
+        for outputs in (model.outputs, compiled.outputs):
+            assert [output.get_names() for output in outputs] == [{name} for name in said.outputs]
+        info = {key: value.astype(str) for key, value in model.get_rt_info()["model_info"].items()}
+        assert info["labels"].split()[5:7] == ["pole", "traffic_light"]
+        assert (info["model_type"], info["resize_type"], info["layout"]) == (
+            "Segmentation", "fit_to_window", "frames:NHWC",
+        )  # fmt: skip
+        # the graph subtracts its own mean from RGB images
+        assert (info["mean_values"], info["scale_values"], info["reverse_input_channels"]) == (
+            "0 0 0", "1 1 1", "False",
+        )  # fmt: skip
+        assert "metres" in info["output_depth"]
         held(path, deployable, "int8")
         assert infer_on(path) == 0
 
@@ -342,6 +360,33 @@ class TestGate:
         monkeypatch.setattr(lowering, "precisions_in_onnxruntime", lambda _: {"int8": 1, "fp32": 60})
         with pytest.raises(precision.PrecisionError, match="onnxruntime runs 1"):
             lowering.in_engine(tmp_path / "model.onnx", int8, "onnxruntime")
+
+    @pytest.mark.usefixtures("quick")
+    def test_few_int8_layers_give_a_warning_with_counts_and_each_step_is_logged(self, tmp_path: Path) -> None:
+        words = [
+            "--imgsz",
+            SHAPE,
+            "--precision",
+            "int8",
+            "--calibration-pictures",
+            "2",
+            "--keep-float",
+            "encoder",
+        ]
+        done = CliRunner().invoke(cli.app, [str(TRAINED), "-o", str(tmp_path / "model.onnx"), *words])
+        assert done.exit_code == 0, done.output
+        counts = read(tmp_path / "model.onnx")[1].parity["layers"]["in_graph"]
+        assert 0 < counts["int8"] < counts["fp32"]
+        shown = f"{counts['int8']} int8, {counts['fp32']} fp32"
+        assert f"int8 ({shown} convolutions)" in done.stdout
+        assert f"convolutions in the graph: {shown}" in done.stderr
+        assert f"convolutions as openvino computes them: {shown}" in done.stderr
+        assert f"warning: only {counts['int8']} of {sum(counts.values())} convolutions (" in done.stderr
+        for step in (
+            "reading ", "building the ONNX graph", "calibration: 1/1", "sensitivity analysis: ", "writing ",
+            "reference outputs in torch: 1/1", "parity check in onnxruntime: 1/1",
+        ):  # fmt: skip
+            assert f"\n{step}" in f"\n{done.stderr}", step
 
     @staticmethod
     def refused(name: str, folder: Path, error: type[Exception]) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.install_hint import require
 from depdis_deploy.terminal import write_err, write_out
 
 from .options import Changes
@@ -19,6 +20,9 @@ app = typer.Typer(
 )
 
 
+# Modules of the extra `train` that reading and drawing data sets need.
+_READING = ("yaml", "pydantic")
+_DRAWING = (*_READING, "numba")
 _EXAMPLE = "Example: depdis-data street data/street --pictures 500 --size 640x320 --domain random"
 
 
@@ -86,6 +90,7 @@ def street(
     """
     command.begin()
     width, height = _size(size)
+    require("depdis-data street", "train", _DRAWING)
     if drive:
         if layout is not None or split is not Split.both or workers is not None:
             raise command.UsageError("--drive writes one clip: leave out --layout, --split and --workers")
@@ -115,6 +120,7 @@ def check(
     Reads every file. Exit status 0 when nothing is wrong, 1 otherwise.
     """
     command.begin()
+    require("depdis-data check", "train", _READING)
     from .data.check import check as checked
     from .data.check_text import as_text
 
@@ -148,6 +154,7 @@ def statistics(
     --compare measures the method's premise: is each class alike in both domains, and unlike the others?
     """
     command.begin()
+    require("depdis-data statistics", "train")
     from .config import load_config
 
     changes = {} if source is None else {"source.root": str(source)}

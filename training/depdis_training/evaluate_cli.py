@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.install_hint import require
 from depdis_deploy.model_options import InputSize
 from depdis_deploy.terminal import write_err, write_out
 
@@ -56,6 +57,7 @@ def evaluate(
 
     wanted = parse_sides(imgsz)
     command.begin()
+    require("depdis-evaluate", "train")
     resolved = _resolved(config, settings or [], target, split, reestimate=reestimate)
 
     from .entries import expanded, opened
@@ -65,6 +67,8 @@ def evaluate(
 
     assert resolved.validation is not None  # `_resolved` has looked
     files = expanded(models)
+    if any(path.suffix.lower() in (".onnx", ".xml") for _, path in files):
+        require("depdis-evaluate with an exported model", engine=True)
     dataset = open_data(resolved.validation, "validation", "--target", data)
     anew = _statistics_of(resolved, data) if reestimate else None
     found = [opened(title, path, resolved, size=wanted, statistics=anew) for title, path in files]

