@@ -114,7 +114,7 @@ def test_rejects_a_video_of_more_frames_than_are_allowed(tmp_path: Path, name: s
 def test_measures_a_video_by_its_frames_and_not_by_its_header(tmp_path: Path) -> None:
     path, stamps = tmp_path / "jump.ts", [0, 1, 2, 7200, 7201, 7202]
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=1)
+        stream = out.add_stream("libx264", rate=1, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for stamp in stamps:
             frame = av.VideoFrame(64, 48, "yuv420p")

@@ -150,5 +150,5 @@ def make_tracks(
         for video in videos:
             out.mux(video.encode())
         for audio in audios:
-            _add_tone(out, audio, 0.12)
+            _add_tone(out, audio, 0.12, 8000)
     return path
