@@ -16,9 +16,10 @@ from tiny_model import graph, manifest
 
 from depdis_deploy import Predictor
 from depdis_deploy.backends import describe, open_session
+from depdis_deploy.backends.graph_checks.onnx_file import read_graph
+from depdis_deploy.backends.graph_checks.onnx_operators import OPERATORS
+from depdis_deploy.backends.graph_checks.sizes import SizeCheck
 from depdis_deploy.backends.model_file import BUNDLED_SHA256
-from depdis_deploy.backends.onnx_file import read_graph
-from depdis_deploy.backends.onnx_sizes import SizeCheck
 from depdis_deploy.backends.trial import vouch
 from depdis_deploy.command import InputError
 from depdis_deploy.files import file_sha256
@@ -324,7 +325,7 @@ def test_computed_sizes_are_those_of_the_engine(name: str) -> None:
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     frames = np.zeros((2, 96, 160, 3), np.uint8)
-    shapes = SizeCheck(read_graph(path.read_bytes())).shapes(frames.shape)
+    shapes = SizeCheck(read_graph(path.read_bytes()), OPERATORS).shapes(frames.shape)
     for tensor, values in zip(given, session.run(given, {"frames": frames}), strict=True):
         assert shapes[tensor] == values.shape, tensor
 
@@ -518,10 +519,10 @@ XML: list[tuple[str, str, str, str]] = [
     ("loop", 'type="ArgMax"', 'type="Loop"', "'Loop'"),
     ("extension", 'version="opset1"', 'version="extension"', "of 'extension'"),
     ("entities", "<net ", "<!DOCTYPE net [<!ENTITY a 'aaaa'>]><net ", "document type"),
-    ("nested", "<layers>", "<layers>" + "<a>" * 50_000, "nested more than"),
-    ("body", "<data ", "<body/><data ", "nested graph"),
+    ("nested", "<layers>", "<layers>" + "<layer id='7' type='x'>" * 50_000, "element 'net/layers/layer/layer'"),
+    ("body", "<data ", "<body/><data ", "element 'net/layers/layer/body'"),
     ("outside", 'offset="0"', 'offset="10000000000"', "does not match the weights"),
-    ("negative", 'offset="0"', 'offset="-4"', "does not match the weights"),
+    ("negative", 'offset="0"', 'offset="-4"', "make no sense"),
     ("cut off", "</net>", "", "malformed"),
     ("two inputs", "</layers>", f"{SECOND_INPUT}</layers>", "one input"),
     ("digits", 'offset="0"', f'offset="{"9" * 5000}"', "make no sense"),
