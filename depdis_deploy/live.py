@@ -15,7 +15,7 @@ import numpy as np
 from .clip import upright, video_stream
 from .command import InputError
 from .media.containers import MAX_PIXELS, packets_of
-from .media.rtsp import Redirected, open_rtsp
+from .media.rtsp import Redirected, frame_rate, open_rtsp
 from .patience import Patience
 from .sources import Frame, Source
 
@@ -186,7 +186,7 @@ class NetworkStream(_Live):
             raise
         self._stream.thread_type = "SLICE"  # frame threads would add their delay
         self.size = (self._stream.codec_context.width, self._stream.codec_context.height)
-        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 30)
+        self.rate = frame_rate(self._stream)
 
     def _images(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         damaged = 0

@@ -6,6 +6,8 @@ import re
 import socket
 import ssl
 import time
+from fractions import Fraction
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import av
@@ -13,7 +15,7 @@ from av.container import InputContainer
 
 from depdis_deploy.command import InputError
 
-from .containers import AUDIO_DECODERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options
+from .containers import AUDIO_DECODERS, MAX_PIXELS, PROBING_DECODERS, decoder_options
 
 # FFmpeg follows a redirect only if its scheme is listed. The first connection needs the transport alone.
 _PROTOCOLS = {"rtsp": "tcp", "rtsps": "tls,tcp"}
@@ -21,6 +23,13 @@ _PORTS = {"rtsp": 554, "rtsps": 322}
 # Earlier versions do not check the address of a redirect against the whitelist (CVE-2026-107698).
 _CHECKS_REDIRECTS = (62, 12, 101)
 _MOST_BYTES = 65_536  # of an answer
+# A stream inside an MPEG transport stream appears while FFmpeg probes, where it does not apply `max_pixels`.
+# Hence probing may use only decoders that read no more than headers, and those of formats that a transport
+# stream cannot hold and whose size no header gives.
+_DECODERS = f"{PROBING_DECODERS},mjpeg,vp8,vp9,h263,theora,rawvideo,{AUDIO_DECODERS}"
+# Without a decoder FFmpeg would wait for 5 s for time stamps that only a decoder gives.
+_NO_WAIT = {"fpsprobesize": "0", "max_ts_probe": "0"}
+_FASTEST, _USUAL = 1000, Fraction(30)  # frames per second
 
 
 class Redirected(InputError):
@@ -46,7 +55,8 @@ def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> Input
     options = {
         "rtsp_transport": "tcp",
         "protocol_whitelist": _PROTOCOLS[url.scheme],
-        "codec_whitelist": f"{VIDEO_DECODERS},{AUDIO_DECODERS}",
+        "codec_whitelist": _DECODERS,
+        **_NO_WAIT,
         **decoder_options(MAX_PIXELS),
     }
     address = url.scheme + address[len(url.scheme) :]  # FFmpeg takes `RTSPS:` for `rtsp:`
@@ -61,6 +71,12 @@ def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> Input
             f"{label}: the server redirects to {target or 'another address'}, which is not followed; "
             "give that address instead"
         ) from None
+
+
+def frame_rate(stream: Any) -> Fraction:
+    """Return the nominal frame rate of a video stream; a usual one if it is unknown."""
+    found = stream.average_rate or stream.guessed_rate
+    return Fraction(found) if found and found <= _FASTEST else _USUAL  # FFmpeg may guess the clock's rate
 
 
 def _redirect_target(url: SplitResult, deadline: float) -> str | None:
