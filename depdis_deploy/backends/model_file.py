@@ -95,7 +95,6 @@ def _read_onnx(path: Path) -> ModelFile:
         manifest = Manifest.from_metadata(metadata)
         if sha256 not in BUNDLED_SHA256:
             graph = read_graph(data)
-            onnx_operators.require_opset(graph)
             sizes, shapes = _checked(graph, onnx_operators.OPERATORS, manifest)
     except NotOnnxError as error:
         raise InputError(f"{path}: expected an ONNX model, but {error}; export it again") from None
@@ -149,7 +148,7 @@ def _read_openvino(path: Path) -> ModelFile:
 
 def _checked(
     graph: Graph, rules: Mapping[str, Rule], manifest: Manifest
-) -> tuple[SizeCheck, tuple[Shape, ...]]:  # fmt: skip
+) -> tuple[SizeCheck, tuple[Shape, ...]]:
     """Return the check of a graph's sizes, and the shapes of the trial, for which it was done."""
     sizes = SizeCheck(graph, rules)
     shapes = _trial_shapes(manifest, graph.inputs[0].shape)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from calling import start_infer
 from clips import write_picture
-from test_hostile_models import constant, node, with_nodes, write
+from hostile_models import constant, node, with_nodes, write
 from tiny_model import graph
 
 from depdis_deploy.backends import open_session, trial

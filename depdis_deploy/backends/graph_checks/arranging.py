@@ -101,7 +101,7 @@ def split(call: Call, axis: int, sizes: Sequence[int]) -> Made:
 
 def cut(
     call: Call, starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None
-) -> Made:  # fmt: skip
+) -> Made:
     """ONNX's Slice and OpenVINO's: limits outside the tensor stand for its edge."""
     shape, value = list(call.shape()), call.known()
     places = axes_of(list(range(len(starts))) if axes is None else axes, len(shape))
@@ -165,9 +165,7 @@ def reduce(call: Call, axes: Sequence[int], *, keep: bool) -> Made:
     """The first input without `axes`, or with size 1 there."""
     shape = call.shape()
     found = axes_of(axes, len(shape))
-    sizes = (
-        1 if axis in found else size for axis, size in enumerate(shape) if keep or axis not in found
-    )  # fmt: skip
+    sizes = (1 if axis in found else size for axis, size in enumerate(shape) if keep or axis not in found)
     return Made([tuple(sizes)])
 
 

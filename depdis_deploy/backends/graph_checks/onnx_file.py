@@ -14,6 +14,7 @@ from .onnx_tensors import tensor_of
 from .protobuf import Messages, decode, fields
 
 _METADATA = 14
+_OLDEST_OPSET = 11  # older versions of Resize, Clip and Pad take their parameters in other places
 
 _MESSAGES: Messages = {
     "Model": {
@@ -116,6 +117,10 @@ def read_graph(data: bytes) -> Graph:
     if len(opsets) != 1:
         raise NotOnnxError("it does not state one version of the ONNX operators")
     version = opsets[0].get("version", 0)
+    if version < _OLDEST_OPSET:
+        raise RejectedGraphError(
+            f"it uses version {version} of the ONNX operators; {_OLDEST_OPSET} is the oldest supported"
+        )
     initializers: dict[str, Tensor] = {}
     for found in graph.get("initializers", []):
         name = found.get("name", "")

@@ -20,20 +20,49 @@ _DEEPEST = 16
 _ENCODING = "utf-8"
 
 # Element type -> numpy's; None for types whose values are not followed.
+_SIZED = (
+    np.int8,
+    np.uint8,
+    np.int16,
+    np.uint16,
+    np.int32,
+    np.uint32,
+    np.float32,
+    np.int64,
+    np.uint64,
+    np.float64,
+)
 _TYPES: dict[str, tuple[int, type[np.generic] | None]] = {
-    "boolean": (1, np.bool_), "i8": (1, np.int8), "u8": (1, np.uint8), "i16": (2, np.int16),
-    "u16": (2, np.uint16), "f16": (2, None), "bf16": (2, None), "i32": (4, np.int32), "u32": (4, np.uint32),
-    "f32": (4, np.float32), "i64": (8, np.int64), "u64": (8, np.uint64), "f64": (8, np.float64),
-}  # fmt: skip
+    **{
+        f"{np.dtype(kind).kind}{8 * np.dtype(kind).itemsize}": (np.dtype(kind).itemsize, kind)
+        for kind in _SIZED
+    },
+    "boolean": (1, np.bool_),
+    "f16": (2, None),
+    "bf16": (2, None),
+}
 _CONSTANT = frozenset({"element_type", "shape", "offset", "size"})
 
 # The elements that exported models have, by their path; `net/rt_info` may hold anything.
 _LAYER = "net/layers/layer"
 _DATA, _INPUT_PORT, _OUTPUT_PORT = f"{_LAYER}/data", f"{_LAYER}/input/port", f"{_LAYER}/output/port"
-_ELEMENTS = frozenset({
-    "net", "net/layers", "net/edges", "net/edges/edge", "net/rt_info", _LAYER, _DATA, f"{_LAYER}/input",
-    _INPUT_PORT, f"{_INPUT_PORT}/dim", f"{_LAYER}/output", _OUTPUT_PORT, f"{_OUTPUT_PORT}/dim",
-})  # fmt: skip
+_ELEMENTS = frozenset(
+    {
+        "net",
+        "net/layers",
+        "net/edges",
+        "net/edges/edge",
+        "net/rt_info",
+        _LAYER,
+        _DATA,
+        f"{_LAYER}/input",
+        _INPUT_PORT,
+        f"{_INPUT_PORT}/dim",
+        f"{_LAYER}/output",
+        _OUTPUT_PORT,
+        f"{_OUTPUT_PORT}/dim",
+    }
+)
 _ONCE = frozenset({"net/layers", "net/edges", "net/rt_info"})
 _ONCE_PER_LAYER = frozenset({_DATA, f"{_LAYER}/input", f"{_LAYER}/output"})
 

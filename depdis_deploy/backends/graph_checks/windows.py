@@ -90,7 +90,7 @@ def convolution(image: Shape, weights: Shape, groups: int, window: Window) -> Ma
 
 def transposed_convolution(
     image: Shape, weights: Shape, groups: int, window: Window, extra: Sequence[int]
-) -> Made:  # fmt: skip
+) -> Made:
     """weights: (C, filters / groups, ...); extra: added at the end of each dimension."""
     channels, filters, *kernel = weights
     if groups < 1 or image[1] != channels or channels % groups:
