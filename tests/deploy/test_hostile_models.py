@@ -425,6 +425,29 @@ def test_rejects_bytes_that_engines_read_in_another_way(
         describe(path)
 
 
+def nested(*tags: bytes, content: bytes) -> bytes:
+    for tag in reversed(tags):
+        content = tag + varint(len(content)) + content
+    return content
+
+
+PARTS = {
+    "empty nodes": (b"\x0a\0" * 200_000, "fields"),
+    "unknown fields": (b"\x12\0" * 200_000, "fields"),
+    "long list": (nested(b"\x0a", b"\x2a", b"\x42", content=bytes(70_000)), "list of numbers"),
+}
+
+
+@pytest.mark.parametrize(("field", "words"), PARTS.values(), ids=PARTS)
+def test_bounds_the_parts_of_a_file(tmp_path: Path, field: bytes, words: str) -> None:
+    path = write(tmp_path / "model.onnx", graph())
+    data = path.read_bytes()
+    start = data.index(b"\x3a")
+    path.write_bytes(data[:start] + b"\x3a" + varint(len(field)) + field + data[start:])
+    with pytest.raises(InputError, match=words):
+        describe(path)
+
+
 def test_rejects_nested_messages_without_recursion(tmp_path: Path) -> None:
     data = b""
     for _ in range(2000):  # an attribute in a node in a graph in an attribute

@@ -143,7 +143,7 @@ def expand(call: Call, target: list[int]) -> Made:
 def counted(call: Call) -> Made:
     """Range: the numbers from the first input to the second in steps of the third."""
     start, limit, delta = (call.value(index) for index in range(3))
-    if start.size != 1 or limit.size != 1 or delta.size != 1:
+    if {start.size, limit.size, delta.size} != {1} or start.dtype == np.float16:
         raise ValueError
     if start.dtype.kind not in "iu":
         rounded = float(limit.ravel()[0] - start.ravel()[0]) / delta.item()  # as onnxruntime does

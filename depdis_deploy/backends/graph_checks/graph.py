@@ -25,7 +25,7 @@ class RejectedGraphError(ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant. `values` is None for tensors of more than `SMALL` elements, and for 16-bit floats."""
+    """A constant. `values` is None for tensors of more than `SMALL` elements, and for bfloat16."""
 
     shape: Shape
     values: NDArray[Any] | None

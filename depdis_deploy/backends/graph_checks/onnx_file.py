@@ -11,7 +11,7 @@ from typing import Any
 
 from .graph import Graph, Node, NotOnnxError, RejectedGraphError, Tensor, Value, shown
 from .onnx_tensors import tensor_of
-from .protobuf import Messages, decode, fields
+from .protobuf import Decoder, Messages
 
 _METADATA = 14
 _OLDEST_OPSET = 11  # older versions of Resize, Clip and Pad take their parameters in other places
@@ -88,13 +88,15 @@ def read_metadata(data: bytes) -> dict[str, str]:
 
     Raises:
         NotOnnxError: The bytes are not an ONNX model.
+        RejectedGraphError: They have too many fields.
     """
     metadata: dict[str, str] = {}
     seen = set()
-    for number, _, value in fields(memoryview(data)):
+    decoder = Decoder(_MESSAGES)
+    for number, _, value in decoder.fields(memoryview(data)):
         seen.add(number)
         if number == _METADATA and isinstance(value, memoryview):
-            entry = {key: bytes(text) for key, _, text in fields(value) if isinstance(text, memoryview)}
+            entry = {key: bytes(text) for key, _, text in decoder.fields(value) if isinstance(text, memoryview)}
             metadata[_lossy(entry.get(1, b""))] = _lossy(entry.get(2, b""))
     if not {1, 7} <= seen:
         raise NotOnnxError("it has no ONNX version or no graph")
@@ -109,7 +111,7 @@ def read_graph(data: bytes) -> Graph:
         RejectedGraphError: The model has subgraphs, functions, external data or other parts that exports never
             have, or a constant whose dimensions do not match its data.
     """
-    model = decode(memoryview(data), "Model", _MESSAGES)
+    model = Decoder(_MESSAGES).decode(memoryview(data), "Model")
     graph = model.get("graph")
     if graph is None:
         raise NotOnnxError("it has no graph")

@@ -16,9 +16,9 @@ from .protobuf import signed, varints
 _TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype(np.float32), 2: np.dtype(np.uint8), 3: np.dtype(np.int8), 4: np.dtype(np.uint16),
     5: np.dtype(np.int16), 6: np.dtype(np.int32), 7: np.dtype(np.int64), 9: np.dtype(np.bool_),
-    11: np.dtype(np.float64), 12: np.dtype(np.uint32), 13: np.dtype(np.uint64),
+    10: np.dtype(np.float16), 11: np.dtype(np.float64), 12: np.dtype(np.uint32), 13: np.dtype(np.uint64),
 }  # fmt: skip
-_HALVES = (10, 16)  # float16 and bfloat16, which engines compute with in different precisions
+_BFLOAT16 = 16
 
 
 def tensor_of(fields: Mapping[str, Any]) -> Tensor:
@@ -34,7 +34,7 @@ def tensor_of(fields: Mapping[str, Any]) -> Tensor:
     if len(shape) > MOST_DIMENSIONS or min(shape, default=0) < 0:
         raise RejectedGraphError(f"the constant {name} has impossible dimensions")
     number = fields.get("data_type", 0)
-    if number not in _TYPES and number not in _HALVES:
+    if number not in _TYPES and number != _BFLOAT16:
         raise RejectedGraphError(f"the constant {name} has an element type that exported models never have")
     dtype = _TYPES.get(number)
     elements = math.prod(shape)
@@ -52,6 +52,8 @@ def tensor_of(fields: Mapping[str, Any]) -> Tensor:
     values = [number for key in _TYPED for number in _numbers(key, fields.get(key, []))]
     try:
         with np.errstate(invalid="ignore", over="ignore"):
+            if dtype == np.float16:  # stored as the bits
+                return Tensor(shape, np.array(values, np.uint16).view(np.float16).reshape(shape))
             return Tensor(shape, np.array(values).astype(dtype).reshape(shape))
     except (OverflowError, ValueError, TypeError):
         raise RejectedGraphError(f"the constant {name} holds values outside its element type") from None

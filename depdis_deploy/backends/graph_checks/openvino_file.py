@@ -19,27 +19,12 @@ _MOST_TAGS = 2**20
 _DEEPEST = 16
 _ENCODING = "utf-8"
 
-# Element type -> numpy's; None for types whose values are not followed.
-_SIZED = (
-    np.int8,
-    np.uint8,
-    np.int16,
-    np.uint16,
-    np.int32,
-    np.uint32,
-    np.float32,
-    np.int64,
-    np.uint64,
-    np.float64,
-)
-_TYPES: dict[str, tuple[int, type[np.generic] | None]] = {
-    **{
-        f"{np.dtype(kind).kind}{8 * np.dtype(kind).itemsize}": (np.dtype(kind).itemsize, kind)
-        for kind in _SIZED
-    },
-    "boolean": (1, np.bool_),
-    "f16": (2, None),
+# Element type -> bytes and numpy's type; None if values are not followed.
+_NUMBERS = ("i8", "u8", "i16", "u16", "f16", "i32", "u32", "f32", "i64", "u64", "f64")
+_TYPES: dict[str, tuple[int, np.dtype[Any] | None]] = {
+    **{kind: (int(kind[1:]) // 8, np.dtype(f"{kind[0]}{int(kind[1:]) // 8}")) for kind in _NUMBERS},
     "bf16": (2, None),
+    "boolean": (1, np.dtype(np.bool_)),
 }
 _CONSTANT = frozenset({"element_type", "shape", "offset", "size"})
 

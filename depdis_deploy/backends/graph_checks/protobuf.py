@@ -13,6 +13,8 @@ from .graph import NotOnnxError, RejectedGraphError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _LARGEST_TAG = 2**32 - 1  # protobuf cuts larger ones to 32 bits, which would hide a field from this reader
+_MOST_FIELDS = 2**17  # of a file, at all levels; exported models have 9 000
+_MOST_PACKED_BYTES = 2**16  # of a list of numbers that is not a tensor's data
 _WIRE = {"int": VARINT, "float": FIXED32}
 
 # Message -> field number -> (name, type, repeated). A type is int, float, bytes, data, text or a message. Where
@@ -21,85 +23,93 @@ _WIRE = {"int": VARINT, "float": FIXED32}
 Messages = Mapping[str, Mapping[int, tuple[str, str, bool]]]
 
 
-def decode(view: memoryview, message: str, messages: Messages) -> dict[str, Any]:
-    """Return a message's known fields by name.
+class Decoder:
+    """Decoder of one file, which bounds the number of its fields."""
 
-    Raises:
-        NotOnnxError: The bytes are not such a message.
-        RejectedGraphError: It has a field that the table rejects.
-    """
-    known = messages[message]
-    found: dict[str, Any] = {}
-    for number, wire, value in fields(view):
-        if number not in known:
-            continue
-        name, kind, repeated = known[number]
-        if not name:
-            raise RejectedGraphError(kind)
-        if name == "refused":
-            found[name] = kind
-            continue
-        for item in _items(wire, value, kind, messages, repeated=repeated):
-            if repeated:
-                found.setdefault(name, []).append(item)
-            elif name in found and kind in messages:
-                # Protobuf would merge the two, and an engine run what was not checked.
-                raise NotOnnxError(f"its {name} is stated twice")
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._left = _MOST_FIELDS
+
+    def decode(self, view: memoryview, message: str) -> dict[str, Any]:
+        """Return a message's known fields by name.
+
+        Raises:
+            NotOnnxError: The bytes are not such a message.
+            RejectedGraphError: It has a field that the table rejects, or too many.
+        """
+        known = self._messages[message]
+        found: dict[str, Any] = {}
+        for number, wire, value in self.fields(view):
+            if number not in known:
+                continue
+            name, kind, repeated = known[number]
+            if not name:
+                raise RejectedGraphError(kind)
+            if name == "refused":
+                found[name] = kind
+                continue
+            for item in self._items(wire, value, kind, repeated=repeated):
+                if repeated:
+                    found.setdefault(name, []).append(item)
+                elif name in found and kind in self._messages:
+                    # Protobuf would merge the two, and an engine run what was not checked.
+                    raise NotOnnxError(f"its {name} is stated twice")
+                else:
+                    found[name] = item
+        return found
+
+    def fields(self, view: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+        """Yield (number, wire type, value) of each field: an integer, or the bytes of anything longer."""
+        at, end = 0, len(view)
+        while at < end:
+            self._left -= 1
+            if self._left < 0:
+                raise RejectedGraphError(f"it has more than {_MOST_FIELDS} fields")
+            tag, at = _varint(view, at)
+            number, kind = tag >> 3, tag & 7
+            value: int | memoryview
+            if kind == VARINT:
+                value, at = _varint(view, at)
             else:
-                found[name] = item
-    return found
+                if kind == BYTES:
+                    length, at = _varint(view, at)
+                elif kind in (FIXED64, FIXED32):
+                    length = 8 if kind == FIXED64 else 4
+                else:
+                    raise NotOnnxError("its bytes are not a protobuf message")
+                value = view[at : at + length]
+                at += length
+            if number == 0 or tag > _LARGEST_TAG or at > end:
+                raise NotOnnxError("its bytes are not a protobuf message, or it is cut short")
+            yield number, kind, value
 
-
-def _items(
-    wire: int, value: int | memoryview, kind: str, messages: Messages, *, repeated: bool
-) -> Iterator[Any]:
-    """A field's value decoded; several values for a packed list of numbers."""
-    packed = wire == BYTES and repeated
-    if kind == "data":
-        yield value
-    elif wire != _WIRE.get(kind, BYTES) and not packed:
-        # Protobuf would pass over a field of another wire type, and an engine run what was not checked.
-        raise NotOnnxError("its bytes are not an ONNX model")
-    elif isinstance(value, int):
-        yield signed(value)
-    elif kind == "int":
-        yield from map(signed, varints(value))
-    elif kind == "float":
-        if len(value) % 4:
+    def _items(self, wire: int, value: int | memoryview, kind: str, *, repeated: bool) -> Iterator[Any]:
+        """Yield a field's value decoded; several values for a packed list of numbers."""
+        packed = wire == BYTES and repeated
+        if kind == "data":
+            yield value
+        elif wire != _WIRE.get(kind, BYTES) and not packed:
+            # Protobuf would pass over a field of another wire type, and an engine run what was not checked.
             raise NotOnnxError("its bytes are not an ONNX model")
-        yield from (number for (number,) in struct.iter_unpack("<f", value))
-    elif kind == "bytes":
-        yield value
-    elif kind == "text":
-        try:
-            yield bytes(value).decode("utf-8")
-        except UnicodeDecodeError:
-            raise NotOnnxError("a name in it is not UTF-8") from None
-    else:
-        yield decode(value, kind, messages)
-
-
-def fields(view: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield (number, wire type, value) of each field: an integer, or the bytes of anything longer."""
-    at, end = 0, len(view)
-    while at < end:
-        tag, at = _varint(view, at)
-        number, kind = tag >> 3, tag & 7
-        value: int | memoryview
-        if kind == VARINT:
-            value, at = _varint(view, at)
+        elif isinstance(value, int):
+            yield signed(value)
+        elif kind in _WIRE and len(value) > _MOST_PACKED_BYTES:
+            raise RejectedGraphError(f"it has a list of numbers of more than {_MOST_PACKED_BYTES} bytes")
+        elif kind == "int":
+            yield from map(signed, varints(value))
+        elif kind == "float":
+            if len(value) % 4:
+                raise NotOnnxError("its bytes are not an ONNX model")
+            yield from (number for (number,) in struct.iter_unpack("<f", value))
+        elif kind == "bytes":
+            yield value
+        elif kind == "text":
+            try:
+                yield bytes(value).decode("utf-8")
+            except UnicodeDecodeError:
+                raise NotOnnxError("a name in it is not UTF-8") from None
         else:
-            if kind == BYTES:
-                length, at = _varint(view, at)
-            elif kind in (FIXED64, FIXED32):
-                length = 8 if kind == FIXED64 else 4
-            else:
-                raise NotOnnxError("its bytes are not a protobuf message")
-            value = view[at : at + length]
-            at += length
-        if number == 0 or tag > _LARGEST_TAG or at > end:
-            raise NotOnnxError("its bytes are not a protobuf message, or it is cut short")
-        yield number, kind, value
+            yield self.decode(value, kind)
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ Rule = Callable[[Call], Made]
 # Limits: a fixed part, and a part per pixel of the input (N H W). At their usual sizes exported models make at
 # most 40 elements per pixel in one tensor and 7 000 in all, with 960 000 multiply-adds.
 _MOST_NODES = 4096  # exported models have 1 300
+_MOST_CONSTANTS = 16_384  # exported models have 1 200
 _MOST_ENDS = 256  # inputs or outputs of a node
 _MOST_ATTRIBUTE_VALUES = 1024
 _MOST_TENSOR = (2**24, 2**9)
@@ -50,6 +51,10 @@ class SizeCheck:
         self._graph, self._rules = graph, rules
         if len(graph.nodes) > _MOST_NODES:
             raise RejectedGraphError(f"it has {len(graph.nodes)} nodes; at most {_MOST_NODES} are supported")
+        if len(graph.initializers) > _MOST_CONSTANTS:
+            raise RejectedGraphError(
+                f"it has {len(graph.initializers)} constants; at most {_MOST_CONSTANTS} are supported"
+            )
         inputs = [value.name for value in graph.inputs]
         if inputs != ["frames"]:
             found = ", ".join(map(shown, inputs[:4])) or "none"
