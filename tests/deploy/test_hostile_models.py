@@ -205,6 +205,25 @@ def negative_dimensions() -> onnx.ModelProto:
     return with_nodes([], [tensor])
 
 
+def empty_constant(*dims: int) -> onnx.TensorProto:
+    tensor = constant("empty", [])
+    tensor.dims[:] = dims
+    return tensor
+
+
+def slice_of_nothing() -> onnx.ModelProto:
+    nodes = [node("Slice", ["empty", "one", "end", "one"], ["x"]), node("MatMul", ["x", "frames"], ["y"])]
+    return with_nodes(nodes, [empty_constant(0, 2**40), constant("one", [1]), constant("end", [2**40])])
+
+
+def nothing_of_many_dimensions() -> onnx.ModelProto:
+    return with_nodes([node("Relu", ["y"], ["z"])], [empty_constant(0, 2**62, 2**62)])
+
+
+def number_for_a_text() -> onnx.ModelProto:
+    return with_nodes([node("MaxPool", ["planes"], ["x"], kernel_shape=[1, 1], auto_pad=2**40)])
+
+
 def text_constant() -> onnx.ModelProto:
     return with_nodes([], [helper.make_tensor("words", TensorProto.STRING, [1], [b"x"])])
 
@@ -228,7 +247,9 @@ GRAPHS: list[tuple[Callable[[], onnx.ModelProto], str]] = [
     (unnamed_output, "Resize.* makes a tensor of"), (no_outputs, "0 outputs"),
     (defined_twice, "defined already"), (impossible_attribute, "make no sense"),
     (false_dimensions, "holds 1"), (negative_dimensions, "impossible dimensions"),
-    (text_constant, "text tensors"), (second_input, "one input, frames"),
+    (text_constant, "text tensors"), (slice_of_nothing, "MatMul"),
+    (nothing_of_many_dimensions, "no node computes"), (number_for_a_text, "make no sense"),
+    (second_input, "one input, frames"),
 ]  # fmt: skip
 
 

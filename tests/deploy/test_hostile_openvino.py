@@ -176,6 +176,7 @@ XML: list[tuple[str, str, str, str]] = [
     ("run-time attributes", "<data ", '<rt_info><attribute name="a"/></rt_info><data ', "rt_info"),
     ("preprocessing", "</net>", "<pre-process/></net>", "pre-process"),
     ("other framework", 'auto_broadcast="numpy"', 'auto_broadcast="pdpd"', "another framework"),
+    ("many ports", "<output>", "<output>" + '<port id="1"/>' * 300, "ports"),
     ("many tags", "</net>", "<rt_info>" + "<a/>" * 1_100_000 + "</rt_info></net>", "tags or attributes"),
     ("digits", 'offset="0"', f'offset="{"9" * 5000}"', "make no sense"),
 ]

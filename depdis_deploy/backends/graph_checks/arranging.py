@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .calls import Call, Made, is_small
+from .calls import Call, Made
 from .elementwise import broadcast
-from .graph import RejectedGraphError, Shape
+from .graph import RejectedGraphError, Shape, is_small
 
 _MOST_EXACT = 2**53  # larger integers are rounded in a quotient of doubles
 

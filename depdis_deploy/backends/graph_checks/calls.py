@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from .graph import SMALL, Node, RejectedGraphError, Shape
+from .graph import Node, RejectedGraphError, Shape
 
 
 @dataclass
@@ -65,8 +64,3 @@ class Made:
     values: Sequence[NDArray[Any] | None] = ()
     work: int = 0
     scratch: int = 0
-
-
-def is_small(shape: Shape) -> bool:
-    """Return whether the values of a tensor of that shape are followed."""
-    return math.prod(shape) <= SMALL

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .calls import Call, Made, is_small
-from .graph import Shape
+from .calls import Call, Made
+from .graph import Shape, is_small
 
 
 def same(call: Call) -> Made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 Shape = tuple[int, ...]
 
 # Largest number of elements whose values are kept: shapes, axes and scales have fewer.
-SMALL = 1024
+_SMALL = 1024
 MOST_DIMENSIONS = 8
+MOST_ENDS = 256  # inputs or outputs of a node
 
 
 class NotOnnxError(ValueError):
@@ -25,7 +27,7 @@ class RejectedGraphError(ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant. `values` is None for tensors of more than `SMALL` elements, and for bfloat16."""
+    """A constant. `values` is None for tensors of more than 1024 elements, and for bfloat16."""
 
     shape: Shape
     values: NDArray[Any] | None
@@ -65,6 +67,11 @@ class Graph:
     initializers: Mapping[str, Tensor]
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+
+
+def is_small(shape: Shape) -> bool:
+    """Return whether the values of a tensor of that shape are followed. Empty tensors may have large sides."""
+    return math.prod(size or 1 for size in shape) <= _SMALL
 
 
 def shown(text: str) -> str:

@@ -46,7 +46,10 @@ def _moved(call: Call, name: str, index: int, since: int) -> list[int] | None:
 
 
 def _text(call: Call, name: str, default: str) -> str:
-    return bytes(call.node.attributes.get(name, default.encode())).decode("ascii", "replace")
+    found = call.node.attributes.get(name, default.encode())
+    if not isinstance(found, bytes):
+        raise TypeError
+    return found.decode("ascii", "replace")
 
 
 def scale(call: Call) -> Made:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import MOST_DIMENSIONS, SMALL, NotOnnxError, RejectedGraphError, Tensor, shown
+from .graph import MOST_DIMENSIONS, NotOnnxError, RejectedGraphError, Tensor, is_small, shown
 from .protobuf import signed, varints
 
 # TensorProto.DataType -> element type; the runtime's models have no strings, complex or sub-byte numbers.
@@ -45,7 +45,7 @@ def tensor_of(fields: Mapping[str, Any]) -> Tensor:
         raw, found = None, sum(_count(key, fields.get(key, [])) for key in _TYPED)
     if found != elements:
         raise RejectedGraphError(f"the constant {name} states {elements} elements and holds {found:g}")
-    if dtype is None or elements > SMALL:
+    if dtype is None or not is_small(shape):
         return Tensor(shape, None)
     if raw is not None:
         return Tensor(shape, np.frombuffer(bytes(raw), dtype).reshape(shape))

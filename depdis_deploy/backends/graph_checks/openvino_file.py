@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 import numpy as np
 
-from .graph import MOST_DIMENSIONS, SMALL, Graph, Node, RejectedGraphError, Tensor, Value, shown
+from .graph import MOST_DIMENSIONS, MOST_ENDS, Graph, Node, RejectedGraphError, Tensor, Value, is_small, shown
 from .openvino_operators import OPERATORS
 
 MOST_XML_BYTES = 64 * 2**20
@@ -149,6 +149,8 @@ class _Handlers:
         elif path in (_INPUT_PORT, _OUTPUT_PORT):
             ports = self._layer.inputs if path == _INPUT_PORT else self._layer.outputs
             ports.append(_number(attributes["id"]))
+            if len(ports) > MOST_ENDS:
+                raise RejectedGraphError(f"{self._layer.where} has more than {MOST_ENDS} ports")
         elif path == "net/edges/edge":
             target = _number(attributes["to-layer"]), _number(attributes["to-port"])
             if target in self.edges:
@@ -228,7 +230,7 @@ class _Builder:
             or math.prod(fixed) * item_bytes != size
         ):
             raise RejectedGraphError(f"{layer.where} does not match the weights next to it")
-        if dtype is None or math.prod(fixed) > SMALL:
+        if dtype is None or not is_small(fixed):
             return Tensor(fixed, None)
         self._weights.seek(offset)
         return Tensor(fixed, np.frombuffer(self._weights.read(size), dtype).reshape(fixed))

@@ -12,8 +12,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from .calls import Call, Made, is_small
-from .graph import MOST_DIMENSIONS, Graph, Node, RejectedGraphError, Shape, rejected_at, shown
+from .calls import Call, Made
+from .graph import (
+    MOST_DIMENSIONS,
+    MOST_ENDS,
+    Graph,
+    Node,
+    RejectedGraphError,
+    Shape,
+    is_small,
+    rejected_at,
+    shown,
+)
 
 Rule = Callable[[Call], Made]
 
@@ -21,7 +31,6 @@ Rule = Callable[[Call], Made]
 # most 40 elements per pixel in one tensor and 7 000 in all, with 960 000 multiply-adds.
 _MOST_NODES = 4096  # exported models have 1 300
 _MOST_CONSTANTS = 16_384  # exported models have 1 200
-_MOST_ENDS = 256  # inputs or outputs of a node
 _MOST_ATTRIBUTE_VALUES = 1024
 _MOST_TENSOR = (2**24, 2**9)
 _MOST_ELEMENTS = (2**26, 2**14)
@@ -132,7 +141,7 @@ def _check_node(node: Node, rules: Mapping[str, Rule]) -> None:
         raise RejectedGraphError(
             f"it uses the operator {shown(node.operator)}{domain}{name}, which exported models never have"
         )
-    if max(len(node.inputs), len(node.outputs)) > _MOST_ENDS or not node.outputs:
+    if max(len(node.inputs), len(node.outputs)) > MOST_ENDS or not node.outputs:
         raise rejected_at(node, f"has {len(node.inputs)} inputs and {len(node.outputs)} outputs")
     for value in node.attributes.values():
         if isinstance(value, list | str) and len(value) > _MOST_ATTRIBUTE_VALUES:
