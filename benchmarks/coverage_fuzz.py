@@ -26,6 +26,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,14 @@ def onnx() -> Target:
 
 def openvino() -> Target:
     """The XML of OpenVINO models."""
-    from depdis_deploy.backends.onnx_file import RejectedGraphError
-    from depdis_deploy.backends.openvino_ir import check_ir
+    from depdis_deploy.backends.graph_checks.graph import RejectedGraphError
+    from depdis_deploy.backends.graph_checks.openvino_file import read_ir
+    from depdis_deploy.backends.graph_checks.openvino_operators import RULES
+    from depdis_deploy.backends.graph_checks.sizes import SizeCheck
 
     def read(data: bytes) -> None:
         with suppress(RejectedGraphError):
-            check_ir(data, 1 << 20)
+            SizeCheck(read_ir(data, BytesIO(bytes(1 << 20))), RULES).check((1, 64, 32, 3))
 
     return read
 

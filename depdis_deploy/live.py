@@ -15,8 +15,7 @@ import numpy as np
 from .command import InputError
 from .media.containers import MAX_PIXELS, packets_of
 from .media.frames import FrameReader, pixel_aspect
-from .media.rtsp import Redirected, open_rtsp
-from .media.timeline import nominal_rate
+from .media.rtsp import Redirected, frame_rate, open_rtsp
 from .media.tracks import video_stream
 from .patience import Patience
 from .sources import Frame, Source
@@ -190,7 +189,7 @@ class NetworkStream(_Live):
             raise
         self._stream.thread_type = "SLICE"  # frame threads would add their delay
         self.size = (self._stream.codec_context.width, self._stream.codec_context.height)
-        self.rate = nominal_rate(self._stream, 30)
+        self.rate = frame_rate(self._stream)
 
     def _images(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         damaged = 0

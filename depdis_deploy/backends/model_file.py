@@ -13,9 +13,11 @@ from depdis_deploy.files import file_sha256
 from depdis_deploy.manifest import MOST_CHARACTERS, Manifest, ManifestError
 from depdis_deploy.sizes import LONGEST_SIDE
 
-from .onnx_file import NotOnnxError, RejectedGraphError, read_graph, read_metadata
-from .onnx_sizes import SizeCheck
-from .openvino_ir import MOST_XML_BYTES, check_ir
+from .graph_checks import onnx_operators, openvino_operators
+from .graph_checks.graph import Graph, NotOnnxError, RejectedGraphError, Shape
+from .graph_checks.onnx_file import read_graph, read_metadata
+from .graph_checks.openvino_file import MOST_XML_BYTES, read_ir
+from .graph_checks.sizes import Rule, SizeCheck
 
 # The files in `depdis_deploy/models`, which are part of the package and are neither checked nor tried.
 BUNDLED_SHA256 = frozenset({
@@ -37,8 +39,6 @@ _STARTS = {
     b"version https://git-lfs": "a Git LFS pointer; fetch the file itself by git lfs pull",
 }
 
-Shape = tuple[int, ...]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
@@ -49,7 +49,7 @@ class ModelFile:
         size: Bytes of all files together.
         sha256: Of all files together.
         metadata: The manifest as flat strings.
-        sizes: The check of the ONNX graph's tensor sizes; None for OpenVINO and bundled models.
+        sizes: The check of the graph's tensor sizes and work; None for a bundled model.
         trial_shapes: The (N, H, W, 3) to try the model with before it is used; empty for a bundled model.
     """
 
@@ -95,10 +95,7 @@ def _read_onnx(path: Path) -> ModelFile:
         manifest = Manifest.from_metadata(metadata)
         if sha256 not in BUNDLED_SHA256:
             graph = read_graph(data)
-            sizes = SizeCheck(graph)
-            shapes = _trial_shapes(manifest, graph.inputs[0].shape)
-            for shape in shapes:
-                sizes.check(shape)
+            sizes, shapes = _checked(graph, onnx_operators.OPERATORS, manifest)
     except NotOnnxError as error:
         raise InputError(f"{path}: expected an ONNX model, but {error}; export it again") from None
     except ManifestError as error:
@@ -131,7 +128,9 @@ def _read_openvino(path: Path) -> ModelFile:
     manifest, text = _manifest_beside(companions[".json"])
     xml = path.read_bytes()
     try:
-        shapes = _trial_shapes(manifest, check_ir(xml, weights_bytes))
+        with companions[".bin"].open("rb") as weights:
+            graph = read_ir(xml, weights)
+        sizes, shapes = _checked(graph, openvino_operators.RULES, manifest)
     except RejectedGraphError as error:
         raise _rejected(path, error) from None
     parts = (hashlib.sha256(xml).hexdigest(), file_sha256(companions[".bin"]), text)
@@ -142,9 +141,20 @@ def _read_openvino(path: Path) -> ModelFile:
         sha256=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         metadata=manifest.to_metadata(),
         manifest=manifest,
-        sizes=None,
+        sizes=sizes,
         trial_shapes=shapes,
     )
+
+
+def _checked(
+    graph: Graph, rules: Mapping[str, Rule], manifest: Manifest
+) -> tuple[SizeCheck, tuple[Shape, ...]]:
+    """Return the check of a graph's sizes, and the shapes of the trial, for which it was done."""
+    sizes = SizeCheck(graph, rules)
+    shapes = _trial_shapes(manifest, graph.inputs[0].shape)
+    for shape in shapes:
+        sizes.check(shape)
+    return sizes, shapes
 
 
 def _manifest_beside(path: Path) -> tuple[Manifest, str]:

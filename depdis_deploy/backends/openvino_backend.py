@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 from collections import Counter, deque
@@ -18,8 +17,6 @@ from depdis_deploy.install_hint import install
 from .cpu import cores
 from .engine_message import one_line_of
 from .model_file import ModelFile
-from .onnx_file import RejectedGraphError, shown
-from .onnx_sizes import largest_tensor
 from .openvino_tail import rows_by_product
 from .session_checks import OutputCheck, SizeLimit
 
@@ -71,8 +68,7 @@ class OpenVinoSession:
         if len(set(self.output_names)) < len(self.output_names):
             raise InputError(f"{path}: two of its outputs have the same tensor name; export it again")
         self._outputs.signature(dict(zip(self.output_names, map(_kind, self._model.outputs), strict=True)))
-        check = file.sizes.check if file.sizes else self._check_sizes
-        self._limit = SizeLimit(path, None if file.bundled else check)
+        self._limit = SizeLimit(path, file.sizes.check if file.sizes else None)
         self._settings = _settings(threads, arithmetic)
         self._compiled: dict[tuple[tuple[int, ...] | None, tuple[str, ...]], Any] = {}
         self._compiling = threading.Lock()
@@ -104,26 +100,6 @@ class OpenVinoSession:
                 "depdis-export"
             )
         return next((name for name in promised if name in names), min(names))
-
-    def _check_sizes(self, shape: tuple[int, ...]) -> None:
-        """RejectedGraphError for a tensor that is too large for frames of that shape, or of unknown size."""
-        with self._compiling:
-            model = self._model.clone()
-        model.reshape({"frames": list(shape)})
-        constants = 0
-        for node in model.get_ordered_ops():
-            for output in node.outputs():
-                inferred = output.get_partial_shape()
-                where = f"its layer {shown(node.get_friendly_name())} ({node.get_type_name()})"
-                if inferred.is_dynamic:
-                    raise RejectedGraphError(f"{where} makes a tensor of unknown size")
-                elements = math.prod(inferred.to_shape())
-                if node.get_type_name() == "Constant":
-                    constants += elements
-                elif elements > (most := largest_tensor(shape, constants)):
-                    raise RejectedGraphError(
-                        f"{where} makes a tensor of {elements} elements, where at most {most} are supported"
-                    )
 
     def layer_precisions(self, shape: tuple[int, ...]) -> Counter[str]:
         """What the convolutions are computed in, for frames of `shape`: as the compiled graph says."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from depdis_deploy.command import InputError
 from depdis_deploy.manifest import Manifest
 
-from .onnx_file import RejectedGraphError
+from .graph_checks.graph import RejectedGraphError
 
 _MOST_SEEN = 4096
 _DTYPES = {"labels": "uint8", "depth": "float32", "density": "float32", "confidence": "float32"}

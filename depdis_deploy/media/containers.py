@@ -22,7 +22,7 @@ DEMUXERS = "mov,matroska,avi,asf,ivf,yuv4mpegpipe,mjpeg,jpeg_pipe,h264,hevc,mpeg
 # Streams of these may appear only while FFmpeg probes, where it does not apply `max_pixels` to them.
 LATE_DEMUXERS = "mpegts,mpeg,flv,ogg"
 # For those, probing may use only video decoders that read no more than headers. MPEG-1 time stamps need one.
-_PROBING_DECODERS = "mpeg1video,mpeg2video"
+PROBING_DECODERS = "mpeg1video,mpeg2video"
 # What cameras, phones, screen recorders and editors write. Each of them obeys `max_pixels`.
 VIDEO_DECODERS = (
     "h264,hevc,libdav1d,vp8,vp9,vp6,vp6f,mpeg1video,mpeg2video,mpeg4,msmpeg4v2,msmpeg4,h263,flv,wmv1,wmv2,wmv3,"
@@ -50,14 +50,19 @@ def open_container(source: str | os.PathLike[str] | Pipe, *, max_pixels: int = M
         ValueError, av.error.FFmpegError: The content is damaged, or needs a demuxer that is not in the list.
     """
     decoders = f"{VIDEO_DECODERS},{AUDIO_DECODERS}"
-    if isinstance(source, Pipe):  # it cannot be read a second time
-        return _opened(source, f"{DEMUXERS},{LATE_DEMUXERS}", decoders, max_pixels)
+    if isinstance(source, Pipe):
+        try:
+            return _opened(source, DEMUXERS, decoders, max_pixels)
+        except av.error.ArgumentError:  # another format
+            if not source.rewind():
+                raise
+            return _opened(source, LATE_DEMUXERS, f"{PROBING_DECODERS},{AUDIO_DECODERS}", max_pixels)
     with open(source, "rb", buffering=0) as file:
         try:
             return _opened(file, DEMUXERS, decoders, max_pixels)
         except av.error.ArgumentError:  # another format
             file.seek(0)
-            return _opened(file, LATE_DEMUXERS, f"{_PROBING_DECODERS},{AUDIO_DECODERS}", max_pixels)
+            return _opened(file, LATE_DEMUXERS, f"{PROBING_DECODERS},{AUDIO_DECODERS}", max_pixels)
 
 
 def _opened(source: FileIO | Pipe, demuxers: str, decoders: str, max_pixels: int) -> InputContainer:

@@ -7,6 +7,8 @@ import re
 import socket
 import ssl
 import time
+from fractions import Fraction
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import av
@@ -14,7 +16,7 @@ from av.container import InputContainer
 
 from depdis_deploy.command import InputError
 
-from .containers import AUDIO_DECODERS, MAX_PIXELS, VIDEO_DECODERS, decoder_options
+from .containers import AUDIO_DECODERS, MAX_PIXELS, PROBING_DECODERS, decoder_options
 from .rtsp_relay import relayed
 
 # FFmpeg follows a redirect only if its scheme is listed. The first connection needs the transport alone.
@@ -24,6 +26,13 @@ _PORTS = {"rtsp": 554, "rtsps": 322}
 # Earlier versions do not check the address of a redirect against the whitelist (CVE-2026-107698).
 _CHECKS_REDIRECTS = (62, 12, 101)
 _MOST_BYTES = 65_536  # of an answer
+# A stream inside an MPEG transport stream appears while FFmpeg probes, where it does not apply `max_pixels`.
+# Hence probing may use only decoders that read no more than headers, and those of formats that a transport
+# stream cannot hold and whose size no header gives.
+_DECODERS = f"{PROBING_DECODERS},mjpeg,vp8,vp9,h263,theora,rawvideo,{AUDIO_DECODERS}"
+# Without a decoder FFmpeg would wait for 5 s for time stamps that only a decoder gives.
+_NO_WAIT = {"fpsprobesize": "0", "max_ts_probe": "0"}
+_FASTEST, _USUAL = 1000, Fraction(30)  # frames per second
 
 
 class Redirected(InputError):
@@ -68,7 +77,7 @@ def open_rtsp(address: str, label: str, timeout_s: tuple[float, float]) -> Input
 
 
 def _opened(address: str, timeout_s: tuple[float, float], **options: str) -> InputContainer:
-    limits = {"codec_whitelist": f"{VIDEO_DECODERS},{AUDIO_DECODERS}", **decoder_options(MAX_PIXELS)}
+    limits = {"codec_whitelist": _DECODERS, **_NO_WAIT, **decoder_options(MAX_PIXELS)}
     return av.open(address, format="rtsp", options=limits | options, timeout=timeout_s)  # noqa: TID251 (not a file)
 
 
@@ -87,6 +96,12 @@ def _opened_over_udp(url: SplitResult, label: str, timeout_s: tuple[float, float
             f"{label}: the server supports RTP over UDP only, and no video arrived ({reason}); let the "
             "firewall pass UDP from the camera to ports 5000 to 65000"
         ) from None
+
+
+def frame_rate(stream: Any) -> Fraction:
+    """Return the nominal frame rate of a video stream; a usual one if it is unknown."""
+    found = stream.average_rate or stream.guessed_rate
+    return Fraction(found) if found and found <= _FASTEST else _USUAL  # FFmpeg may guess the clock's rate
 
 
 def _redirect_target(url: SplitResult, deadline: float) -> str | None:

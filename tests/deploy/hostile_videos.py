@@ -75,3 +75,61 @@ def lying_clip(path: Path, codec: str, parts: Sequence[tuple[Size, int]]) -> Pat
                 out.mux(packet)
                 index += 1
     return path
+
+
+class _Bits:
+    """Writes the syntax elements of a NAL unit."""
+
+    def __init__(self) -> None:
+        self._bits = ""
+
+    def fixed(self, *numbers: tuple[int, int]) -> _Bits:
+        """Append (value, bits) pairs."""
+        self._bits += "".join(format(value, f"0{bits}b") for value, bits in numbers)
+        return self
+
+    def golomb(self, *values: int) -> _Bits:
+        """Append Exp-Golomb codes."""
+        for value in values:
+            digits = format(value + 1, "b")
+            self._bits += "0" * (len(digits) - 1) + digits
+        return self
+
+    def unit(self, kind: int) -> bytes:
+        bits = self._bits + "1"
+        bits += "0" * (-len(bits) % 8)
+        out, zeros = bytearray(), 0
+        for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
+            if zeros > 1 and byte < 4:
+                out.append(3)
+                zeros = 0
+            out.append(byte)
+            zeros = 0 if byte else zeros + 1
+        return b"\0\0\0\1" + bytes([kind]) + bytes(out)
+
+
+def enormous_h264(size: Size) -> bytes:
+    """A key frame of 200 bytes, for which a decoder allocates the whole image."""
+    width, height = size
+    flag = (0, 1)
+    parameters = _Bits().fixed((66, 8), (0, 8), (62, 8)).golomb(0, 0, 2, 1).fixed(flag)
+    parameters.golomb(width // 16 - 1, height // 16 - 1).fixed((1, 1), (1, 1), flag, flag)
+    picture = _Bits().golomb(0, 0).fixed(flag, flag).golomb(0, 0, 0).fixed(flag, (0, 2)).golomb(0, 0, 0)
+    picture.fixed(flag, flag, flag)
+    blocks = _Bits().golomb(0, 7, 0).fixed((0, 4)).golomb(0).fixed(flag, flag).golomb(0, *(3, 0, 0) * 200)
+    return parameters.unit(0x67) + picture.unit(0x68) + blocks.unit(0x65)
+
+
+def enormous_clip(path: Path, size: Size = (16_000, 16_000), frames: int = 30) -> Path:
+    """A small video of enormous frames; its container has no header that gives their size."""
+    data = enormous_h264(size)
+    with av.open(str(path), "w", format="vob" if path.suffix == ".mpg" else None) as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        out.start_encoding()
+        for index in range(frames):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), True
+            packet.pts = packet.dts = index
+            out.mux(packet)
+    return path

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import graph, manifest, write_tiny_model
 
 from depdis_deploy.backends import onnxruntime_backend, open_session
-from depdis_deploy.backends.onnx_file import NotOnnxError, RejectedGraphError, read_graph, read_metadata
+from depdis_deploy.backends.graph_checks.graph import NotOnnxError, RejectedGraphError
+from depdis_deploy.backends.graph_checks.onnx_file import read_graph, read_metadata
 from depdis_deploy.backends.onnxruntime_binding import BoundCalls
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import Manifest
@@ -85,7 +86,7 @@ def test_reader_decodes_metadata_and_graph_as_onnx_does(model: Path) -> None:
     expected = onnx.load(model)
     assert metadata == {entry.key: entry.value for entry in expected.metadata_props}
     assert Manifest.from_metadata(metadata) == manifest()
-    assert graph.opset == 18
+    assert {node.version for node in graph.nodes} == {18}
     assert [value.name for value in (*graph.inputs, *graph.outputs)] == ["frames", *manifest().outputs]
     assert graph.inputs[0].shape == (None, None, None, 3)
     for node, given in zip(graph.nodes, expected.graph.node, strict=True):

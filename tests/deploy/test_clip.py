@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -12,10 +15,11 @@ import numpy as np
 import pytest
 from calling import Call, lines
 from clips import faststart, images, level, make_clip
-from hostile_videos import lying_clip, playlists
+from hostile_videos import enormous_clip, lying_clip, playlists
+from small_rtsp import SmallRtsp
 
 from depdis_deploy import Predictor
-from depdis_deploy.clip import VideoFile
+from depdis_deploy.clip import VideoFile, open_clip
 from depdis_deploy.command import InputError
 from depdis_deploy.infer_video import infer_video
 from depdis_deploy.interruption import Interruption
@@ -181,12 +185,22 @@ def test_opens_no_file_that_a_playlist_names(tmp_path: Path, call: Call, model: 
             assert not list(tmp_path.glob("out-*/*.mp4"))
 
 
-def test_a_playlist_from_a_pipe_opens_no_file(tmp_path: Path) -> None:
-    sent, pipe = playlists(tmp_path)["absolute.m3u8"].read_bytes(), tmp_path / "pipe.mp4"
+def feed(pipe: Path, data: bytes) -> Path:
+    """Make a named pipe through which these bytes come once."""
     os.mkfifo(pipe)
-    threading.Thread(target=lambda: pipe.write_bytes(sent), daemon=True).start()
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            pipe.write_bytes(data)
+
+    threading.Thread(target=write, daemon=True).start()
+    return pipe
+
+
+def test_a_playlist_from_a_pipe_opens_no_file(tmp_path: Path) -> None:
+    sent = playlists(tmp_path)["absolute.m3u8"].read_bytes()
     with pytest.raises(InputError, match="not a readable video"):
-        read(pipe)
+        open_clip(Source("video", str(feed(tmp_path / "pipe.mp4", sent))))
 
 
 @pytest.mark.parametrize(
@@ -212,14 +226,52 @@ def test_reads_each_container_by_its_content(tmp_path: Path, suffix: str) -> Non
     assert clip.damage is None
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mpg", "ts", "flv"])
+def test_reads_each_container_from_a_pipe(tmp_path: Path, suffix: str) -> None:
+    codec, options = ("mpeg2video", {}) if suffix == "mpg" else ("libx264", {"movflags": "frag_keyframe"})
+    sent = make_clip(tmp_path / f"clip.{suffix}", 20, codec=codec, options=options if suffix == "mp4" else {})
+    with open_clip(Source("video", str(feed(tmp_path / "pipe.bin", sent.read_bytes())))) as clip:
+        found = [int(frame.image[-3, -3, 0]) for frame in clip]
+    assert found == pytest.approx([level(i) for i in range(20)], abs=6)
+    assert clip.damage is None
+
+
+OPEN_ALL = """
+import sys
+from depdis_deploy.clip import open_clip
+from depdis_deploy.command import InputError
+from depdis_deploy.sources import Source
+for place in sys.argv[1:]:
+    try:
+        open_clip(Source("stream" if "://" in place else "video", place))
+    except InputError as error:
+        assert "16000x16000 are too large" in str(error), error
+    else:
+        raise AssertionError(place)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_probing_allocates_no_enormous_frames(tmp_path: Path) -> None:
+    """In pipes, and in transport streams over RTSP: one image of 16000x16000 takes 384 MB."""
+    pipes = [
+        feed(tmp_path / f"pipe.{suffix}", enormous_clip(tmp_path / f"a.{suffix}").read_bytes())
+        for suffix in ("ts", "mpg", "flv")
+    ]
+    with SmallRtsp([tmp_path / "a.ts"]) as server:
+        words = [sys.executable, "-c", OPEN_ALL, *map(str, pipes), server.address]
+        found = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout) < 300_000
+
+
 @pytest.mark.parametrize(("name", "sound"), [("a.mkv", "aac"), ("a.ts", "mp2"), ("a.ts", None)])
 def test_reads_a_pipe_once_and_reports_the_loss_of_its_audio(
     tmp_path: Path, call: Call, name: str, sound: str | None
 ) -> None:
-    whole, pipe = make_clip(tmp_path / name, 5, sound=sound).read_bytes(), tmp_path / "pipe"
-    os.mkfifo(pipe)
-    threading.Thread(target=lambda: pipe.write_bytes(whole), daemon=True).start()
-    result = call(pipe, "--outdir", "out")
+    whole = make_clip(tmp_path / name, 5, sound=sound).read_bytes()
+    result = call(feed(tmp_path / "pipe", whole), "--outdir", "out")
     assert result.status == 0
     assert result.err.count("the audio is not kept") == (sound is not None)
     assert len(images(tmp_path / "out/pipe.mp4")) == 5

@@ -8,6 +8,7 @@ import cv2
 import pytest
 from calling import lines
 from clips import images, joined, jumping_clip, level, make_clip
+from hostile_videos import enormous_clip
 from small_rtsp import SmallRtsp
 
 from depdis_deploy import live, patience, recording
@@ -26,6 +27,15 @@ def test_a_stream_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     ):
         live.NetworkStream(Source("stream", f"rtsp://me:secret@127.0.0.1:{server.getsockname()[1]}/x"))
     assert "secret" not in str(refusal.value)
+
+
+def test_a_stream_without_a_frame_rate_gets_the_usual_one(tmp_path: Path) -> None:
+    with (
+        SmallRtsp([enormous_clip(tmp_path / "a.ts", (64, 64))]) as server,
+        live.NetworkStream(Source("stream", server.address), Patience(retry_s=0)) as stream,
+    ):
+        assert (stream.rate, stream.size) == (30, (64, 64))
+        assert list(stream)
 
 
 def test_a_lost_stream_is_opened_again_and_its_end_is_said(

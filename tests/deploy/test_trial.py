@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from calling import start_infer
 from clips import write_picture
-from test_hostile_models import constant, node, with_nodes, write
+from hostile_models import constant, node, with_nodes, write
 from tiny_model import graph
 
 from depdis_deploy.backends import open_session, trial
@@ -103,7 +103,7 @@ def test_rejects_model_that_needs_more_memory_than_allowed(untried: Path, engine
         node("ReduceMax", ["large"], ["most"], keepdims=0),
         node("Add", ["own_depth", "most"], ["depth"]),
     ]
-    model = with_nodes(nodes, [constant("shape", [2500, 1, 1, 1])])
+    model = with_nodes(nodes, [constant("shape", [2500, 1, 1, 1, 1])])
     file = read_model(write(untried, model))
     with pytest.raises(InputError, match=r"needed more than 0\.\d GB of memory") as error:
         trial.require_trial(file, engine, "fp32", 1, trial.Limits(seconds=120, memory=megabytes * 2**20))
