@@ -17,6 +17,13 @@ from depdis_deploy.install_hint import install
 from depdis_deploy.listening import listen
 
 
+def free_port() -> str:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 def demo(
     *words: str, folder: Path, code: str | None = None, auth: str = ""
 ) -> subprocess.CompletedProcess[str]:
@@ -118,7 +125,7 @@ def test_a_taken_port_is_one_line_and_leaves_no_files(tmp_path: Path) -> None:
 
 def test_without_gradio_the_extra_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['gradio'] = None; from depdis_demo.cli import main; main()"
-    done = demo(folder=tmp_path, code=code)
+    done = demo("--port", free_port(), folder=tmp_path, code=code)
     assert done.returncode == 1
     assert (
         done.stderr == f"error: depdis-demo needs packages that are not installed: gradio; {install('demo')}\n"

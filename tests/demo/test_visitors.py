@@ -15,9 +15,9 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from test_command import free_port
 
 from depdis_demo.housekeeping import forget_sessions
-from depdis_demo.storage import remove_left_over
 from depdis_demo.visitors import ABSENT_S, MOST_VISITORS, Visitors
 from depdis_deploy.command import InputError
 from depdis_deploy.folder_lock import LOCK_FILE
@@ -202,14 +202,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+# A server that starts, and ends for want of a package.
+BEGUN = "import sys; sys.modules['gradio'] = None; from depdis_demo.cli import main; main()"
+
+
 def test_removes_folders_of_killed_servers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL
     left = Path(killed.stdout.strip())
     assert (left / "results").is_dir()
@@ -223,7 +223,8 @@ def test_removes_folders_of_killed_servers_only(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
     (left / "link").symlink_to(outside)
-    remove_left_over()
+    command = [sys.executable, "-c", BEGUN, "--port", free_port()]
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 1
     assert {path.name for path in tmp_path.iterdir()} == {
         "outside",
         "else",

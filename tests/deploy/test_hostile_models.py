@@ -44,9 +44,12 @@ def endless_loop() -> onnx.ModelProto:
     count = helper.make_tensor_value_info("count", INT64, [])
     going = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
     still = helper.make_tensor_value_info("still", TensorProto.BOOL, [])
-    body = helper.make_graph([node("Identity", ["going"], ["still"])], "body", [count, going], [still])
+    value, same = (helper.make_tensor_value_info(name, FLOAT, []) for name in ("value", "same"))
+    inner = [node("Identity", ["going"], ["still"]), node("Identity", ["value"], ["same"])]
+    body = helper.make_graph(inner, "body", [count, going, value], [still, same])
     return with_nodes(
-        [node("Loop", ["turns", "yes"], [], body=body)], [constant("turns", 2**62), constant("yes", True, bool)]
+        [node("Loop", ["turns", "yes", "two"], ["x"], body=body), node("Add", ["own_depth", "x"], ["depth"])],
+        [constant("turns", 2**62), constant("yes", True, bool)],
     )
 
 
@@ -57,7 +60,7 @@ def huge_constant_of_shape() -> onnx.ModelProto:
 def nested_branches() -> onnx.ModelProto:
     """Each If has two copies of the one inside it."""
     output = [helper.make_tensor_value_info("out", FLOAT, [1])]
-    inner = helper.make_graph([node("Constant", [], ["out"], value_float=1.0)], "g", [], output)
+    inner = helper.make_graph([node("Constant", [], ["out"], value_floats=[1.0])], "g", [], output)
     for _ in range(8):
         branch = node("If", ["yes"], ["out"], then_branch=inner, else_branch=inner)
         inner = helper.make_graph([branch], "g", [], output)
@@ -402,6 +405,24 @@ def test_rejects_calls_that_an_engine_may_read_as_larger_ones(
 ) -> None:
     with pytest.raises(InputError, match=words):
         describe(write(tmp_path / "model.onnx", make()))
+
+
+@pytest.mark.parametrize(
+    "make", [endless_loop, huge_constant_of_shape, nested_branches, doubling_functions, huge_resize]
+)
+def test_hostile_model_ends_the_command_in_one_line(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], onnx.ModelProto],
+) -> None:
+    model = write(tmp_path / "model.onnx", make())
+    image = write_picture(tmp_path / "a.png")
+    result = infer(capfd, monkeypatch, image, "--model", model, "--device", "cpu", "--outdir", tmp_path / "out")
+    assert result.status == 1
+    assert len(result.err.splitlines()) == len(result.errors) == 1, result.err
+    assert str(model) in result.err
+    assert not (tmp_path / "out").exists()
 
 
 def varint(value: int) -> bytes:

@@ -5,9 +5,11 @@ import json
 import multiprocessing
 import os
 import subprocess
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import pytest
@@ -299,13 +301,31 @@ def test_stdout_has_a_record_for_each_source_in_order(tmp_path: Path, model: Pat
     assert records[0]["error"] in err
 
 
+def opened(pipe: Path, run: subprocess.Popen[str]) -> BinaryIO | None:
+    """The end to write of a named pipe once a run reads it; None: the run ended without."""
+    while run.poll() is None:
+        with suppress(OSError):
+            return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb")
+        time.sleep(0.01)
+    return None
+
+
 def test_two_runs_at_once_into_one_folder_leave_the_results_of_one(tmp_path: Path, model: Path) -> None:
-    out, clip = tmp_path / "out", make_clip(tmp_path / "drive.mp4", 40)
+    out, clip = tmp_path / "out", make_clip(tmp_path / "clip.ts", 40).read_bytes()
+    pipes = [tmp_path / name / "drive.ts" for name in ("first", "second")]
+    for pipe in pipes:
+        pipe.parent.mkdir()
+        os.mkfifo(pipe)
     with ExitStack() as stack:
         runs = [
-            stack.enter_context(start_infer(clip, "--model", model, "--outdir", out, "--quiet"))
-            for _ in range(2)
+            stack.enter_context(start_infer(pipe, "--model", model, "--outdir", out, "--quiet"))
+            for pipe in pipes
         ]
+        files = [opened(pipe, run) for pipe, run in zip(pipes, runs, strict=True)]
+        for file in filter(None, files):  # both runs have begun
+            os.set_blocking(file.fileno(), True)
+            with file:
+                file.write(clip)
         said = [run.communicate()[1] for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1], said
     (error,) = "".join(said).splitlines()
@@ -370,7 +390,7 @@ def test_links_in_the_output_folder_are_not_followed(tmp_path: Path, call: Call,
     for kind in ("overlay", "labels", "npz"):
         (out / f"v_{kind}").symlink_to(mine / "frames")
     result = call(image, clip, "--outdir", "out", "--exist-ok", "--save", save)
-    assert {(mine / name).read_text() for name in names} == {"keep me"}
+    assert {(mine / name).read_bytes() for name in names} == {b"keep me"}
     assert list((mine / "frames").iterdir()) == []
     if save in ("video", "json"):
         assert (result.status, result.errors) == (0, [])

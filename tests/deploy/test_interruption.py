@@ -18,7 +18,6 @@ from PIL import Image
 from test_trial import slow_model
 
 from depdis_deploy.backends.trial import vouch
-from depdis_deploy.folder_lock import LOCK_FILE
 
 _DROP, _OVERRIDE = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 
@@ -57,6 +56,12 @@ def test_an_interruption_leaves_a_playable_file_of_what_was_done(
     assert "results in" in err
 
 
+def processor_s(process: subprocess.Popen[str]) -> float:
+    """Processor time that a process has used, in seconds."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
 )
@@ -67,8 +72,11 @@ def test_second_signal_ends_at_once_while_the_model_hangs(
     vouch(slow)
     with start_infer(drive, "--model", slow, "--outdir", tmp_path / "out") as process:
         try:
-            while process.poll() is None and not (tmp_path / "out" / LOCK_FILE).exists():
+            while process.poll() is None and not (tmp_path / "out").exists():
                 time.sleep(0.01)
+            before = processor_s(process)
+            while process.poll() is None and processor_s(process) < before + 0.3:
+                time.sleep(0.01)  # until the model computes
             process.send_signal(number)
             assert process.stderr is not None
             while "press Ctrl-C again" not in process.stderr.readline():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from openapi_pydantic import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Server, png, post, scene, scene_png, serving, wait_until
@@ -21,6 +22,7 @@ from depdis_deploy import Prediction, Predictor
 from depdis_deploy.command import UsageError
 from depdis_deploy.manifest import OUTPUTS
 from depdis_deploy.serve.answers import JSON, NPZ, PNG, NotAcceptable, negotiated, wanted
+from depdis_deploy.serve.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -198,6 +200,17 @@ def test_the_client_of_the_docs(
     found["server"].close()  # type: ignore[attr-defined]
     assert "'green': {'share': 1.0" in capsys.readouterr().out
     assert found["maps"]["labels"].shape == (64, 96)  # type: ignore[index]
+
+
+def test_the_scrape_example_of_the_docs(server: Server) -> None:
+    text = (ROOT / "docs/serving.md").read_text()
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "scrape" in block]
+    (job,) = yaml.safe_load(example)["scrape_configs"]
+    ((target,),) = [group["targets"] for group in job["static_configs"]]
+    assert target.endswith(f":{Settings().port}")
+    answer = server.ask("GET", job.get("metrics_path", "/metrics"), headers={"Host": target})
+    assert answer.status == 200
+    assert any(text_string_to_metric_families(answer.body.decode()))
 
 
 @pytest.fixture(scope="module")

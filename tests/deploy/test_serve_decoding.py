@@ -20,7 +20,9 @@ def test_a_hanging_image_holds_up_nobody(model: Path) -> None:
     picture = scene_png()
     with serving("--model", model, "--workers", 2, status=1) as server, ThreadPoolExecutor(2) as clients:
         assert server.predict(picture).status == 200
-        first, second = decoders(server.process.pid)
+        children = decoders(server.process.pid)
+        assert len(children) == 2
+        first, second = children
         descriptors = [os.readlink(path) for path in Path(f"/proc/{first}/fd").iterdir()]
         assert descriptors
         assert not [name for name in descriptors if name.startswith("socket:")]

@@ -20,7 +20,8 @@ HOSTILE = (
 
 
 def is_safe(text: str) -> bool:
-    return printable(text) == text
+    """Whether a terminal shows each character and acts on none, by Unicode's own categories."""
+    return text.isprintable()
 
 
 def test_unsafe_characters_become_visible_escapes() -> None:

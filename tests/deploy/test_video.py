@@ -167,7 +167,7 @@ def test_part_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> Non
     (tmp_path / "mine").write_text("keep me")
     (tmp_path / "a.part.mp4").symlink_to(tmp_path / "mine")
     recode(make_clip(tmp_path / "in.mp4", 3), tmp_path / "a.mp4")
-    assert (tmp_path / "mine").read_text() == "keep me"
+    assert (tmp_path / "mine").read_bytes() == b"keep me"
     assert len(images(tmp_path / "a.mp4")) == 3
 
 

@@ -115,7 +115,7 @@ def test_default_image_infers_and_the_serve_target_serves() -> None:
 def test_only_the_server_has_a_health_check_and_it_starts_no_python() -> None:
     """`tests/deploy/test_serve_end.py` runs it."""
     (check,) = of("HEALTHCHECK")
-    assert check.stage == STAGES["serve"]
     command = json.loads(check.text.partition("CMD ")[2])
     assert command[:2] == ["bash", "-c"]
     assert "/readyz" in command[2]
+    assert check.stage == STAGES["serve"]

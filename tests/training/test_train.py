@@ -221,27 +221,47 @@ def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
     assert list(out.rglob(".*")) == []
 
 
-def test_rejects_second_training_in_the_same_folder(tmp_path, blocks):
+def _during(monkeypatch, config, folder, action):
+    """Train in a folder, with `action` in place of the stages."""
+    begun = []
+
+    def carry_out(experiment, until):
+        begun.append(experiment)
+        if len(begun) == 1:
+            action()
+
+    monkeypatch.setattr(Experiment, "carry_out", carry_out)
+    _run(config, folder)
+    assert len(begun) == 1
+
+
+def test_rejects_second_training_in_the_same_folder(tmp_path, blocks, monkeypatch):
     config, out = tiny_config(tmp_path, blocks), tmp_path / "out"
-    with Run(out, config).begun():
+
+    def again():
         before = {path.name: path.read_bytes() for path in out.iterdir()}
         with pytest.raises(InputError, match=f"^{re.escape(str(out))}: another run is writing there"):
             _run(config, out)
         with pytest.raises(InputError, match="run of another configuration"):
             _run(tiny_config(tmp_path, blocks, "seed=4"), out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert [path.name for path in out.iterdir()] == ["config.json"]
-    with Run(out, config).begun():
-        pass
+
+    _during(monkeypatch, config, out, again)
+    assert not list(out.glob(".*"))
+    _during(monkeypatch, config, out, lambda: None)
 
 
-def test_rejects_second_training_whose_earlier_run_is_being_trained(tmp_path, blocks):
+def test_rejects_second_training_whose_earlier_run_is_being_trained(tmp_path, blocks, monkeypatch):
     (tmp_path / "first.yaml").write_text(TINY)
     config = tiny_config(tmp_path, blocks, f"network.after={tmp_path / 'first.yaml'}")
     before, folder = run_before(config, tmp_path / "out")
-    with Run(folder, before).begun(), pytest.raises(InputError, match="out-before: another run is writing"):
-        _run(config, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+
+    def later():
+        with pytest.raises(InputError, match="out-before: another run is writing"):
+            _run(config, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    _during(monkeypatch, before, folder, later)
 
 
 @pytest.mark.long
@@ -297,10 +317,8 @@ def test_rejects_last_checkpoint_of_another_state(finished_run, tmp_path, blocks
         shutil.copy(finished_run / name, out)
     whole = torch.load(finished_run / "stage1" / "last.pt", weights_only=True)
     path = out / "stage1" / "last.pt"
-    with Run(out, config).begun():
-        experiment = Experiment(
-            Run(out, config), open_experiment(config, tmp_path, uses_target=True), tmp_path, ALONE
-        )
+    data = open_experiment(config, tmp_path, uses_target=True)
+    experiment = Experiment(Run(out, config), data, tmp_path, ALONE)
     for change, message in (
         ({"step": 10**9}, "it is of step 1000000000, this stage has 24 iterations"),
         ({"state": {**whole["state"], "best_score": "high"}}, "best_score, or 'high' in its place"),
