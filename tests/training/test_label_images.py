@@ -174,6 +174,16 @@ def test_transparent_unlabelled_pixels_are_accepted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path), TRUTH)
 
 
+def test_ignored_index_may_have_any_colour_in_a_palette_that_is_not_sorted(tmp_path: Path) -> None:
+    path = own(tmp_path, ids=[1, 2, 3, 4], palette=PALETTE.tolist(), ignore=[0])
+    values = TRUTH + np.uint8(1)
+    write_png(path, values, INDEXED, palette=np.array([(9, 8, 7), *PALETTE], np.uint8))
+    np.testing.assert_array_equal(read(tmp_path), TRUTH)
+    sorted_palette(path, np.array([(9, 8, 7), *PALETTE], np.uint8)[values])
+    with pytest.raises(InputError, match=r"colour \[9, 8, 7\] at column 3, row 1 is out of range"):
+        read(tmp_path)
+
+
 def test_rejects_palettes_that_differ_between_files_of_an_own_set(tmp_path: Path) -> None:
     own(tmp_path)
     for name in ("a", "b"):

@@ -270,15 +270,21 @@ def _colour_reading(colours: NDArray[np.uint8], code: LabelCode) -> _Reading:
 
 
 def _agrees(used: NDArray[Any], palette: NDArray[np.uint8], code: LabelCode) -> bool:
-    """Whether each index has the colour of its class. Ignored ones may have any that is of no class."""
+    """Whether each index has the colour of its class.
+
+    An ignored one may have a colour that the set does not define, if other entries show that the palette is
+    not sorted: those of classes in their places, or index 255, which no sorted palette of fewer colours has.
+    """
+    colours = [tuple(colour) for colour in palette.tolist()]
+    in_place = any(code.palette.get(index) == colour for index, colour in enumerate(colours))
     for index in used.tolist():
-        colour = tuple(palette[index].tolist())
-        of_colour = code.colours.get(colour, IGNORE)
-        if code.palette.get(index) == colour:
-            if of_colour == UNKNOWN and not _has_all_of(colour, palette, code):
+        of_colour = code.colours.get(colours[index], None)
+        if code.palette.get(index) == colours[index]:
+            if of_colour == UNKNOWN and not _has_all_of(colours[index], palette, code):
                 return False
-        # No tool that sorts a palette writes index 255 for fewer than 256 colours.
-        elif code.classes[index] != IGNORE or (of_colour != IGNORE and index != IGNORE):
+        elif code.classes[index] != IGNORE or not (
+            index == IGNORE or of_colour == IGNORE or (of_colour is None and in_place)
+        ):
             return False
     return True
 
