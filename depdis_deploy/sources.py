@@ -17,6 +17,7 @@ from .command import InputError
 from .files import is_there
 from .matching import Matches, is_pattern, split_pattern
 from .terminal import plain_name
+from .text_encoding import decode_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -279,14 +280,7 @@ def _text_of_list(path: Path) -> str:
 def _text(data: bytes, what: str) -> str:
     if len(data) > _MOST_LIST_BYTES:
         raise InputError(f"{what}: a list has at most {_MOST_LIST_BYTES // 2**20} MiB; split it")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        if b"\0" in data:
-            raise InputError(
-                f"{what}: expected a text list with one path a line in UTF-8, got binary data"
-            ) from None
-        return data.decode("utf-8-sig", "surrogateescape")  # names of an old encoding
+    return decode_text(data, what, errors="surrogateescape")  # names of an old encoding
 
 
 def _listed(text: str, group: str, folder: Path | None, what: str) -> list[Source]:
