@@ -14,7 +14,8 @@ from types import ModuleType
 _MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "spwd", "nis", "crypt"}
 _OS = (
     "sched_getaffinity", "sched_setaffinity", "fork", "forkpty", "getuid", "geteuid", "getgid", "getegid",
-    "killpg", "getpgid", "setsid", "mkfifo", "mknod", "statvfs", "getloadavg", "sysconf", "nice", "pipe2", "memfd_create",
+    "killpg", "getpgid", "setsid", "mkfifo", "mknod", "statvfs", "getloadavg", "sysconf", "nice", "pipe2",
+    "memfd_create",
     "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "posix_fadvise", "sendfile", "wait4",
     "register_at_fork", "WNOHANG",
 )  # fmt: skip
@@ -54,12 +55,11 @@ def import_all(packages: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    libraries, rest = sys.argv[1].split(","), sys.argv[2:]
+    libraries, packages, words = sys.argv[1].split(","), sys.argv[2].split(","), sys.argv[3:]
     for library in libraries:
         importlib.import_module(library)
     hide()
-    if rest[0] == "import":
-        print(import_all(rest[1:]))
-    else:
-        sys.argv = rest
-        importlib.import_module(rest[0]).main()
+    print(import_all(packages), file=sys.stderr)
+    if words:
+        sys.argv = words
+        importlib.import_module(words[0]).main()
