@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "constraints-minimum.txt"
 EXTRAS = ("cpu", "openvino", "serve", "export", "demo")
 _RESOLVER = "uv==0.13.9"
-_TOOLS = ("pytest", "pytest-timeout")
+_TOOLS = ("pytest", "pytest-timeout", "openapi-pydantic")
 _TESTS = (
     *(f"tests/deploy/test_{name}.py" for name in ("predictor", "pictures", "clip", "openvino", "serve")),
     *(f"tests/training/test_{name}.py" for name in ("depth_distribution", "spatial_prior", "checkpoint")),
