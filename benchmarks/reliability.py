@@ -101,11 +101,11 @@ def _one(part: str, options: argparse.Namespace) -> int:
     if part != "served":  # what forks wants no threads, and what is counted should not depend on the cores
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     figures = with_sums(_WORK[part](options))
-    from depdis_deploy.backends.cpu import model_name
+    from depdis_deploy.backends.cpu import cores, model_name
     from depdis_deploy.files import written_whole
 
     found = {
-        "date": time.strftime("%Y-%m-%d"), "processor": model_name(), "cores": len(os.sched_getaffinity(0)),
+        "date": time.strftime("%Y-%m-%d"), "processor": model_name(), "cores": cores(),
         "load_before": round(before, 2), "short": options.short, "seed": options.seed, **figures,
     }  # fmt: skip
     print(json.dumps({part: found}, indent=1))

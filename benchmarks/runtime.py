@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from depdis_deploy import Predictor
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.files import written_whole
 
 SIZES = ((640, 320), (640, 480), (1280, 720), (1920, 1080))
@@ -68,7 +69,7 @@ def main() -> int:
     print(f"pre- and post-processing {around:.2f} ms, at most {allowed:.2f} ms allowed: {verdict}")
     if arguments.out:
         record = {
-            "model": predictor.model.name, "cores": len(os.sched_getaffinity(0)),
+            "model": predictor.model.name, "cores": cores(),
             "threads": arguments.threads, "processor": platform.processor() or platform.machine(),
             "load": os.getloadavg()[0], "runs": RUNS, "median_ms": rows, "around_ms": round(around, 3),
             "allowed_ms": round(allowed, 3), "met": met,

@@ -23,12 +23,13 @@ from load import HOST, Run, arrive, post, saturate
 from PIL import Image
 
 from depdis_deploy import Predictor
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.serve.answers import Wanted, wanted
 from depdis_deploy.serve.service import Service
 from depdis_deploy.serve.settings import Settings
 from depdis_deploy.sources import BUNDLED_CLIP, open_sources
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 _CODE = "from depdis_deploy.serve.cli import main; main()"
 _TICKS = os.sysconf("SC_CLK_TCK")
 

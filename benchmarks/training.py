@@ -38,6 +38,7 @@ from plain_way import refine as plain_refine
 from step_memory import Count, MetaFabric, saved_bytes
 from torch.utils.flop_counter import FlopCounterMode
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.files import written_whole
 from depdis_training.adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings, Pair
 from depdis_training.depth_distribution import DepthDistribution
@@ -276,7 +277,7 @@ def machine(threads: int) -> dict[str, Any]:
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0] if names else platform.machine(), "cores": len(os.sched_getaffinity(0)),
+        "processor": names[0] if names else platform.machine(), "cores": cores(),
         "threads": threads, "fast_precision": fast_precision("resnet101"), "python": platform.python_version(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "versions": {name: version(name) for name in PACKAGES},
@@ -298,7 +299,7 @@ def verdicts(rows: dict[str, Any]) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    parser.add_argument("--threads", type=int, default=min(2, cores()))
     parser.add_argument("--repeats", type=int, default=3, help="timed iterations of each kind")
     parser.add_argument("--skip-step", action="store_true", help="leave the iteration at 640x320 out")
     parser.add_argument("--street", action="store_true", help="run the street configuration whole, too")

@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 
 from depdis_deploy.backends import open_session
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.clip import VideoFile
 from depdis_deploy.infer import run
 from depdis_deploy.job import Options
@@ -31,7 +32,7 @@ from depdis_deploy.preprocess import plan, to_input
 from depdis_deploy.sources import BUNDLED_CLIP, Frame
 from depdis_deploy.video import VideoWriter, even_size, to_yuv
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 
 
 class Clock:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import signal
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .address import masked_text
+from .cpu_quota import cpu_quota
 from .install_hint import import_fault
 from .standard_streams import open_missing, reserve_stdout, restored_stdout
 from .terminal import escape_warnings, printable, write_err
@@ -59,6 +61,16 @@ def _ignore_signals() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
+def _limit_library_threads() -> None:
+    """Keep OpenMP and Numba within the CPU quota of a container, which they do not read themselves."""
+    if cpu_quota() is None:
+        return
+    from .backends.cpu import cores
+
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, str(cores()))
+
+
 def finite(value: float | None) -> float | None:
     """Check the value of a command-line option that takes a number; to be used as the option's callback.
 
@@ -96,6 +108,7 @@ def _status(app: typer.Typer, keywords: dict[str, Any]) -> int:
     # Pillow warns of metadata that it passes over, which would be lines between ours.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     escape_warnings()
+    _limit_library_threads()
     try:
         status = app(standalone_mode=False, **keywords)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from .command import InputError
+from .text_encoding import decode_text
 
 LARGEST_FILE = 32 << 20  # bytes; parsed, a file takes up to 25 times its size in memory
 DEEPEST = 32  # levels of lists and mappings
@@ -34,10 +35,10 @@ def shortened(text: object, longest: int = 300) -> str:
 
 
 def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
-    """Return the content of a UTF-8 file of at most `largest` bytes.
+    """Return the content of a text file of at most `largest` bytes.
 
     Raises:
-        InputError: No such regular file, too large, or not UTF-8.
+        InputError: No such regular file, too large, or in an encoding that `decode_text` rejects.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: not a regular file")
@@ -45,10 +46,7 @@ def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
         data = file.read(largest + 1)
     if len(data) > largest:
         raise InputError(f"{path}: larger than {largest} bytes, which no file of this kind is")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    return decode_text(data, str(path))
 
 
 def read_json(path: Path, kind: type[Value]) -> Value:

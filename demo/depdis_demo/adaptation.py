@@ -118,7 +118,7 @@ class Adaptation:
         self.cancelled = True  # before the process is looked for, which may just be starting
         if self._process is not None:
             self._signal(signal.SIGTERM)
-            late = threading.Timer(_KILL_AFTER_S, self._signal, (signal.SIGKILL,))
+            late = threading.Timer(_KILL_AFTER_S, self._signal, (getattr(signal, "SIGKILL", signal.SIGTERM),))
             late.daemon = True
             late.start()
 
@@ -142,7 +142,10 @@ class Adaptation:
         assert self._process is not None
         if self._process.poll() is None:
             try:
-                os.killpg(self._process.pid, number)
+                if hasattr(os, "killpg"):
+                    os.killpg(self._process.pid, number)
+                else:  # Windows
+                    self._process.terminate()
             except ProcessLookupError:
                 return
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from functools import cache
 from pathlib import Path
 
+from depdis_deploy.cpu_quota import cpu_quota
+
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many CPUs this process may use: its affinity, or the quota of its container if that is less.
+
+    A part of a CPU counts as a whole one. Systems without affinities count all CPUs.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return usable if quota is None else max(1, min(usable, math.ceil(quota)))
 
 
 def model_name() -> str:

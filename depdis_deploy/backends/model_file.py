@@ -12,6 +12,7 @@ from depdis_deploy.command import InputError
 from depdis_deploy.files import file_sha256
 from depdis_deploy.manifest import MOST_CHARACTERS, Manifest, ManifestError
 from depdis_deploy.sizes import LONGEST_SIDE
+from depdis_deploy.text_encoding import decode_text
 
 from .graph_checks import onnx_operators, openvino_operators
 from .graph_checks.graph import Graph, NotOnnxError, RejectedGraphError, Shape
@@ -161,9 +162,9 @@ def _manifest_beside(path: Path) -> tuple[Manifest, str]:
     """The manifest in the `.json` next to an OpenVINO model, and its text."""
     try:
         with path.open("rb") as file:
-            text = file.read(MOST_CHARACTERS + 1).decode("utf-8")
+            text = decode_text(file.read(MOST_CHARACTERS + 1), str(path))
         return Manifest.from_json(text), text
-    except (ManifestError, UnicodeDecodeError) as error:
+    except ManifestError as error:
         raise InputError(f"{path}: not a manifest of depdis-export: {error}; export the model again") from None
 
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line, raise_on_sigterm
 
+from .ray_environment import LOCAL, chosen_address, environment_of, reach
 from .worker import ChunkWorker
 
 # Rows hold numbers only; Ray's own choice would be a third of the memory.
 _OBJECT_STORE_BYTES = 128 * 1024**2
-_NEW = "local"  # an address, to Ray too
 _STDERR = 2
-_REACHED_S = 10.0
 _ASKED_EVERY_S, _SILENT_S = 3.0, 20.0
 _TASKS_AHEAD = 2  # chunks given to a worker: the one that it does and the next
 
@@ -73,7 +72,7 @@ class Cluster:
         now = time.monotonic()
         if now - self._asked_s >= _ASKED_EVERY_S:
             with suppress(OSError):
-                _reach(self._head)
+                reach(self._head)
                 self._answered_s = time.monotonic()
             self._asked_s = time.monotonic()
         return now - self._answered_s >= _SILENT_S
@@ -119,13 +118,13 @@ class Cluster:
 def connected(address: str | None, threads: int, gpus: int) -> Iterator[Cluster]:
     """The cluster at an address; `local`: a new one of this machine, for the block.
 
-    None: that of RAY_ADDRESS or one of which this machine is a node, else as `local`.
+    None: that of RAY_ADDRESS or one that this user's `ray start` has made this machine a node of, else as
+    `local`.
 
     InputError: Ray is not installed, there is no cluster at the address, or it fails within the block.
     """
-    # Before it is imported: Ray reports its use otherwise.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    with warnings.catch_warnings():
+    address = chosen_address(address)
+    with environment_of(address) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its advice to those who write programs for it
         import ray
         import ray.data
@@ -134,7 +133,7 @@ def connected(address: str | None, threads: int, gpus: int) -> Iterator[Cluster]
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with _hushed():
             try:
-                _connect(ray, address)
+                _connect(ray, address, folder)
                 raise_on_sigterm()  # Ray has put its own in the place
                 yield Cluster(ray, threads, gpus)
             except ray.exceptions.RayError as error:
@@ -164,36 +163,27 @@ def _hushed() -> Iterator[None]:
             os.dup2(ours.fileno(), _STDERR)
 
 
-def _connect(ray: Any, address: str | None) -> None:
+def _connect(ray: Any, address: str, folder: Path | None) -> None:
+    """Connect to the cluster, or start one whose files lie in `folder`."""
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    address = address or os.environ.get("RAY_ADDRESS")
+    if address == LOCAL:
+        ray.init(
+            address=LOCAL,
+            num_cpus=cores(),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=str(folder),
+            **common,
+        )
+        return
     try:
-        if address is not None and address != _NEW:
-            _reach(address)
-        if address != _NEW:
-            ray.init(address=address or "auto", **common)
-            return
+        reach(address)
+        ray.init(address=address, **common)
     except (OSError, RuntimeError, ValueError) as error:
-        if address is not None or not isinstance(error, ConnectionError):
-            raise InputError(
-                f"{address or 'the cluster of this machine'}: it cannot be used ({one_line(error)}); expected "
-                "HOST:PORT of a cluster that `ray start` started, of which this machine is a node"
-            ) from None
-    ray.init(
-        address=_NEW,
-        num_cpus=cores(),
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        **common,
-    )
-
-
-def _reach(address: str) -> None:
-    """OSError where nothing listens, which Ray would try for many minutes; ValueError: no HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise ValueError("it is no HOST:PORT")
-    socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+        raise InputError(
+            f"{address}: it cannot be used ({one_line(error)}); expected HOST:PORT of a cluster that `ray "
+            "start` started, of which this machine is a node; if it has a token, copy that to ~/.ray/auth_token"
+        ) from None
 
 
 def _said(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from depdis_deploy.address import has_credentials
 from depdis_deploy.command import InputError
+from depdis_deploy.text_encoding import decode_text
 
 from .file_kinds import kind_by_suffix, kind_of
 from .source import Source
@@ -37,14 +38,7 @@ def text_of_list(path: Path) -> str:
 def _text(data: bytes, what: str) -> str:
     if len(data) > _MOST_LIST_BYTES:
         raise InputError(f"{what}: a list has at most {_MOST_LIST_BYTES // 2**20} MiB; split it")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        if b"\0" in data:
-            raise InputError(
-                f"{what}: expected a text list with one path a line in UTF-8, got binary data"
-            ) from None
-        return data.decode("utf-8-sig", "surrogateescape")  # names of an old encoding
+    return decode_text(data, what, errors="surrogateescape")  # names of an old encoding
 
 
 def listed(text: str, group: str, folder: Path | None, what: str) -> list[Source]:

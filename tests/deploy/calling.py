@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +53,11 @@ def infer(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     return Result(int(end.value.code or 0), captured.err, captured.out)
 
 
-def start_infer(*words: object, **options: Any) -> subprocess.Popen[str]:
+def start_infer(*words: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
     code = "from depdis_deploy.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)], stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, **options,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, **options,
     )  # fmt: skip
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,35 @@ for line in sys.stdin:
     print("DONE", flush=True)
 cluster.shutdown()
 """
+
+
+def descendants(process: int) -> set[int]:
+    """The numbers of a process and of all that it and its children have started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, new = set(), {process}
+    while new:
+        found |= new
+        new = {child for child, parent in parents.items() if parent in new} - found
+    return found
+
+
+def listening(process: int) -> set[str]:
+    """The addresses, in the kernel's hexadecimal form, at which a process and its descendants listen."""
+    sockets = set()
+    for number in descendants(process):
+        with suppress(OSError):
+            for descriptor in Path(f"/proc/{number}/fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(os.readlink(descriptor))
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
 
 
 def need_ray() -> None:
@@ -123,3 +155,46 @@ def _started() -> Iterator[Nodes]:
             finally:
                 process.kill()
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def ray_start(env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A head of one CPU as `ray start` makes it, on free ports, for as long as the block."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for each in sockets:
+            each.bind(("", 0))
+        port, client, agent = (each.getsockname()[1] for each in sockets)
+    process = subprocess.Popen(
+        [
+            Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--disable-usage-stats",
+            "--include-dashboard=false", "--num-cpus=1", f"--port={port}", f"--ray-client-server-port={client}",
+            f"--dashboard-agent-listen-port={agent}", "--min-worker-port=0", "--max-worker-port=0",
+            "--object-store-memory=80000000",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        address = Path(env["RAY_TMPDIR"]) / "ray/ray_current_cluster"
+        until = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < until and not _joined(address):
+            time.sleep(0.2)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _joined(address: Path) -> bool:
+    """Whether the head answers and has a worker's process, so that its node is there."""
+    try:
+        host, _, port = address.read_text().strip().rpartition(":")
+        socket.create_connection((host, int(port)), 5).close()
+    except (OSError, ValueError):
+        return False
+    return any(address.parent.glob("session_latest/sockets/raylet*"))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
+import stat
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calling import lines, start_infer
 from clips import write_picture
-from ray_nodes import need_ray, two_nodes
+from ray_nodes import listening, need_ray, ray_start, two_nodes
 
 PICTURES, CHUNKS = 160, 16  # two workers, eight chunks for each
 KINDS = ("--save", "overlay", "--save", "labels", "--save", "json")
@@ -44,8 +49,8 @@ def files(out: Path) -> dict[str, bytes]:
     return {path.name: re.sub(rb'"speed": {.*?}', b"", path.read_bytes()) for path in out.iterdir()}
 
 
-def start(folder: Path, model: Path, out: Path, *words: object) -> subprocess.Popen[str]:
-    return start_infer(folder, "--model", model, "--outdir", out, *KINDS, "--ray", *words)
+def start(folder: Path, model: Path, out: Path, *words: object, **options: Any) -> subprocess.Popen[str]:
+    return start_infer(folder, "--model", model, "--outdir", out, *KINDS, "--ray", *words, **options)
 
 
 def wait_for(process: subprocess.Popen[str], out: Path, *, chunks: int, workers: int = 1) -> None:
@@ -97,12 +102,34 @@ def test_the_command_killed_and_a_node_killed_change_nothing_in_the_results(
     assert re.search(rf"{PICTURES - 1} frames, \d+ of them before", err)
 
 
-def test_ctrl_c_leaves_what_was_done_and_the_way_to_go_on(tmp_path: Path, folder: Path, model: Path) -> None:
-    """On a cluster that the command starts for itself."""
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home, and a temporary folder `t` in it, with a short path for Ray's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+def test_ctrl_c_leaves_what_was_done_and_the_way_to_go_on(
+    tmp_path: Path, folder: Path, model: Path, home: Path
+) -> None:
+    """On a cluster that the command starts for itself, which no other user or machine can reach."""
     need_ray()
     out = tmp_path / "out"
-    with start(folder, model, out, "--ray-address", "local") as process:
+    env = {"HOME": str(home), "TMPDIR": str(home), "RAY_AUTH_MODE": "disabled"}
+    with start(folder, model, out, "--ray-address", "local", env=env) as process:
         wait_for(process, out, chunks=1)
+        (private,) = home.glob("depdis-ray-*")
+        assert (mode(private), mode(private / "token")) == (0o700, 0o600)
+        assert listening(process.pid) <= LOOPBACK
+        assert len(listening(process.pid)) > 0
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=_LONG_S)
     assert process.returncode == 130, err
@@ -114,3 +141,22 @@ def test_ctrl_c_leaves_what_was_done_and_the_way_to_go_on(tmp_path: Path, folder
     named = [name for record in lines(out / "street.ndjson") for name in record["outputs"]]
     assert len(named) >= 2 * (len(sources) - 1)  # an overlay and labels, but of the broken image
     assert all((out / name).exists() for name in named)
+    assert list(home.iterdir()) == [], "a token or Ray's files are left, for the next cluster to find"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("token", [False, True])
+def test_joins_a_cluster_of_ray_start_with_and_without_a_token(
+    tmp_path: Path, folder: Path, model: Path, home: Path, token: bool
+) -> None:
+    need_ray()
+    if token:
+        (home / ".ray").mkdir()
+        (home / ".ray/auth_token").write_text("a" * 32)
+    env = {"HOME": str(home), "RAY_TMPDIR": str(home)}
+    with ray_start(env) as head, start(folder, model, tmp_path / "out", env=env) as process:
+        _, err = process.communicate(timeout=_LONG_S)
+    assert process.returncode == 1, err  # an image is broken
+    assert err.count("error: ") == 1
+    assert "1 worker on 1 node" in err, "the cluster of `ray start` has one CPU"
+    assert head.poll() is not None

@@ -40,6 +40,13 @@ def test_rejects_json_beyond_the_limits(text: str, message: str, tmp_path: Path)
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_reads_json_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_bytes('{"é": 1}\r\n'.encode(encoding))
+    assert read_json(path, dict) == {"é": 1}
+
+
 def test_rejects_files_that_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     with pytest.raises(InputError, match=r"file\.json: no such file"):
@@ -48,6 +55,9 @@ def test_rejects_files_that_are_not_text(tmp_path: Path) -> None:
         read_json(tmp_path, dict)
     path.write_bytes(b'{"a": "\xff"}')
     with pytest.raises(InputError, match=r"not UTF-8 text \(invalid start byte at byte 7\)"):
+        read_json(path, dict)
+    path.write_bytes('{"a": 1}'.encode("utf-16-le"))
+    with pytest.raises(InputError, match="UTF-16 without a byte order mark"):
         read_json(path, dict)
     with path.open("wb") as file:  # sparse
         file.truncate(LARGEST_FILE + 1)

@@ -149,6 +149,34 @@ def test_a_glob_a_list_and_a_lone_picture_keep_command_line_order(
     assert found("-") == [("picture", "é.png", "stdin"), ("picture", "\udce9.png", "stdin")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_reads_lists_as_notepad_and_powershell_write_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    data = mark + "# chosen\r\né.png\r\nrtsp://camera/1\r\n".encode(encoding)
+    (tmp_path / "list.txt").write_bytes(data)
+    expected = [("picture", "é.png"), ("stream", "1")]
+    assert [(kind, name) for kind, name, _ in found(tmp_path / "list.txt")] == expected
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert [(kind, name) for kind, name, _ in found("-")] == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("a.png\nb.png\n".encode("utf-16-le"), "UTF-16 without a byte order mark; save it as UTF-8"),
+        (b"\xff\xfe" + "a.png\n".encode("utf-16-le")[:-1], "not UTF-16 text .*; save it as UTF-8"),
+        (b"\0\x01\xff\xfe a.png\n", "expected text in UTF-8, got binary data"),
+    ],
+)
+def test_rejects_lists_of_other_encodings_in_one_line(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "list.txt").write_bytes(data)
+    with pytest.raises(InputError, match=rf"list\.txt: .*{says}") as caught:
+        find_sources([str(tmp_path / "list.txt")])
+    assert "\n" not in str(caught.value)
+
+
 def test_numbers_addresses_and_files_without_suffix(tmp_path: Path) -> None:
     write_picture(tmp_path / "p.png").rename(tmp_path / "picture")
     assert found(tmp_path / "picture") == [("picture", "picture", None)]
@@ -203,7 +231,7 @@ def test_accepts_a_camera_behind_files_and_addresses_that_are_rejected(tmp_path:
 
 def test_empty_lists_binary_lists_and_unmatched_globs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n\n")
-    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "binary.txt").write_bytes(b"\x00\xff\xfe\x80")
     for word, says in (("empty.txt", "no path"), ("binary.txt", "binary"), ("*.png", "no picture or video")):
         with pytest.raises(InputError, match=says):
             find_sources([str(tmp_path / word)])

@@ -13,6 +13,7 @@ from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_16
 from depdis_training.data import open_dataset
 
 SHAPE = (6, 8)
+COLOURS = np.full((*SHAPE, 3), (1, 2, 3), np.uint8)
 
 
 def write(path: Path, values: np.ndarray) -> None:
@@ -76,10 +77,10 @@ def test_synthia_rand_is_recognised(synthia: Path) -> None:
         (
             "parsed_LABELS",
             np.full(SHAPE, 23, np.uint8),
-            "label id 23 is out of range; this set's ids are 0 to 22",
+            "label id 23 at column 0, row 0 is out of range: this set's ids are 0 to 22",
         ),
-        ("parsed_LABELS", np.full(SHAPE, 300, np.uint16), "label id 300 is out of range"),
-        ("parsed_LABELS", np.full((*SHAPE, 3), 3, np.uint8), "labels in parsed_LABELS have one channel"),
+        ("parsed_LABELS", np.full(SHAPE, 300, np.uint16), "label id 300 at column 0, row 0 is out of range"),
+        ("parsed_LABELS", COLOURS, "labels are colours, but no palette is known"),
         ("parsed_LABELS", np.full((3, 8), 3, np.uint8), "sizes differ: picture 8x6, labels 8x3, depth 8x6"),
         (
             "Depth",
@@ -121,7 +122,7 @@ def test_cityscapes_without_labels_or_cameras(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder gtFine/val, which a Cityscapes set has"):
         open_dataset("cityscapes", tmp_path, "val", CITYSCAPES_16)
     write(tmp_path / f"gtFine/{place}_gtFine_labelIds.png", np.full(SHAPE, 40, np.uint8))
-    with pytest.raises(InputError, match="label id 40 is out of range; this set's ids are 0 to 33"):
+    with pytest.raises(InputError, match=r"label id 40 at .* is out of range: this set's ids are 0 to 33"):
         open_dataset("cityscapes", tmp_path, "val", CITYSCAPES_16)[0]
     write(tmp_path / f"disparity/{place}_disparity.png", np.zeros(SHAPE, np.uint16))
     with pytest.raises(InputError, match=r"1 file missing: .*ulm_000000_000019_camera\.json"):

@@ -128,7 +128,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "out of range": (
         lambda root: write(root / "parsed_LABELS" / "0000002.png", np.full(SHAPE, 60, np.uint8)),
-        ["0000002.png: label id 60 is out of range; this set's ids are 0 to 22"],
+        ["0000002.png: label id 60 at column 0, row 0 is out of range: this set's ids are 0 to 22"],
     ),
     "sizes": (
         lambda root: write(root / "parsed_LABELS" / "0000002.png", np.full((6, 8), 3, np.uint8)),

@@ -176,7 +176,11 @@ def test_no_description_or_no_yaml(tmp_path: Path) -> None:
     ("folder", "values", "message"),
     [
         ("labels", ids(44), "label id 44 at column 0, row 3 is out of range"),
-        ("labels", np.full((*SHAPE, 3), 7, np.uint8), "labels are colours, but taxonomy.yaml gives no palette"),
+        (
+            "labels",
+            np.full((*SHAPE, 3), (7, 3, 9), np.uint8),
+            "labels are colours, but no palette is known; give it in taxonomy.yaml",
+        ),
         ("labels", np.full((3, 8), 7, np.uint8), "sizes differ: picture 8x6, labels 8x3, depth 8x6"),
         ("depth", np.full(SHAPE, 7, np.uint8), "16 bits as taxonomy.yaml says, this file has 1 of 8 bits"),
         ("depth", np.ones(SHAPE, np.uint16), "every depth is 0 or invalid"),

@@ -13,6 +13,7 @@ from .data import open_dataset
 from .data.own import describe
 from .data.part import Part, held_out
 from .data.samples import Dataset
+from .label_folder import require_file_names
 from .settings import TAXONOMIES, Config, Data
 from .speech import say
 
@@ -49,6 +50,8 @@ def open_experiment(config: Config, cache: Path, *, uses_target: bool) -> Experi
                 f"{wanted.root}: {len(target)} picture{'s' * (len(target) > 1)} to adapt to, at least "
                 f"{LEAST_FRAMES} are needed; of a video each half second gives one where the view has changed"
             )
+        if uses_target:
+            require_file_names(target.names)
     source = open_data(config.source, "source", "--source", cache)
     validation = None
     if config.validation is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
 
 import torch
@@ -29,9 +31,12 @@ def fast_precision(backbone: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def memory_used_gb() -> float:
-    """The most memory so far, in 10^9 bytes: the GPU's where there is one, else the process's."""
+    """Return the most memory used so far, of the GPU or else of the process, in 10^9 bytes; NaN on Windows."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest * (1 if sys.platform == "darwin" else 1024) / 1e9

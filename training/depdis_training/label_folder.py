@@ -58,7 +58,7 @@ class LabelFolder:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder, self.settings = folder, settings
         self.names: list[str] = settings["pictures"]
-        _check_names(self.names)
+        require_file_names(self.names)
         self.thresholds: NDArray[np.float64] | None = None
         self.finished = False
         path = folder / MANIFEST
@@ -153,12 +153,20 @@ def _counts(path: Path, shape: tuple[int, ...]) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Raise unless every name can be a file of its own."""
+def require_file_names(names: Sequence[str]) -> None:
+    """Check that every image can have a label file of its own, named after it.
+
+    Raises:
+        InputError: A name that occurs twice or cannot be a file's.
+    """
     seen: set[str] = set()
     for name in names:
-        if name in seen or "/" in name or "\\" in name or f"{name}.png" == SHEET:
-            raise InputError(f"labels are files by their pictures' names, which {name!r} cannot be: rename it")
+        if name in seen:
+            raise InputError(f"two images are named {name}, and label files are named after images: rename one")
+        if "/" in name or "\\" in name or f"{name}.png" == SHEET:
+            raise InputError(
+                f"label files are named after images, but {name!r} cannot name one: rename the image"
+            )
         seen.add(name)
 
 

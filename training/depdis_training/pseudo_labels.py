@@ -26,6 +26,7 @@ from depdis_deploy.progress import Progress
 from depdis_deploy.taxonomy import IGNORE, Taxonomy
 
 from .data import reading
+from .data.label_images import read_labels, written_code
 from .data.samples import Dataset, Sample
 from .label_folder import MANIFEST, SHEET, LabelFolder, LabelStatistics, read_manifest
 from .label_sheet import LabelRow, label_sheet
@@ -123,6 +124,7 @@ class PseudoLabelled:
             self._resize = ResizeRule(**settings["resize"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / MANIFEST}: malformed settings ({shortened(error)})") from None
+        self._code = written_code(self.taxonomy)
         places = {name: index for index, name in enumerate(dataset.names)}
         unknown = [name for name in self.names if name not in places]
         if unknown:
@@ -146,7 +148,7 @@ class PseudoLabelled:
         image = resize_picture(sample.image, geometry.content, self._resize.interpolation)
         if self._blank:
             return Sample(sample.name, image, np.zeros(image.shape[:2], np.uint8))
-        labels = reading.read_indices(self._label(sample.name))
+        labels = read_labels(self._label(sample.name), self._code)
         reading.same_size(str(self._label(sample.name)), image=image, labels=labels)
         focal_px = None if sample.focal_px is None else sample.focal_px * geometry.content[0] / width
         return Sample(sample.name, image, labels, focal_px=focal_px)

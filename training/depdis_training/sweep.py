@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
 from depdis_deploy.files import written_whole
 from depdis_deploy.json_files import read_json
@@ -163,9 +164,8 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
 def _places(jobs: int | None, threads: int | None) -> queue.Queue[dict[str, str]]:
     """What tells each process at a time its GPU, and its share of the cores."""
     gpus = _gpus(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    cores = len(os.sched_getaffinity(0))
-    count = jobs or len(gpus) or max(1, cores // (threads or 1))
-    each = {"OMP_NUM_THREADS": str(threads or max(1, cores // count))}
+    count = jobs or len(gpus) or max(1, cores() // (threads or 1))
+    each = {"OMP_NUM_THREADS": str(threads or max(1, cores() // count))}
     places: queue.Queue[dict[str, str]] = queue.Queue()
     for number in range(count):
         places.put({**each, "CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else each)

@@ -6,13 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from depdis_deploy.command import InputError
-from depdis_deploy.taxonomy import Taxonomy
+from depdis_deploy.taxonomy import CAMVID_11, Taxonomy
 
 from . import reading
+from .label_images import code_of, read_labels
 from .label_maps import label_table
 from .samples import Sample
 
 SPLITS = ("train", "val", "test")
+VOID = (0, 0, 0)  # the colour of id 11
 
 
 class CamVid:
@@ -22,13 +24,12 @@ class CamVid:
         if split not in SPLITS:
             raise InputError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
         self.taxonomy = taxonomy
-        self._label_table = label_table("camvid", taxonomy)
+        self._code = code_of(label_table("camvid", taxonomy), dict(enumerate((*CAMVID_11.palette, VOID))))
         self._pictures = reading.files(reading.folder(root, split, what="CamVid"), reading.PICTURE_SUFFIXES)
         self.names = [path.stem for path in self._pictures]
-        self._labels = root / f"{split}annot"
-        self._has_labels = self._labels.is_dir()
-        if self._has_labels:
-            reading.require((self._labels / f"{name}.png" for name in self.names), str(root), whole)
+        annotations = root / f"{split}annot"
+        self._labels = reading.counterparts(annotations, self.names) if annotations.is_dir() else None
+        reading.require(self._labels or (), str(root), whole)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,13 +39,13 @@ class CamVid:
         image = reading.read_rgb(files["picture"])
         if "labels" not in files:
             return Sample(name, image)
-        labels = reading.mapped(reading.read_indices(files["labels"]), *self._label_table, files["labels"])
+        labels = read_labels(files["labels"], self._code)
         reading.same_size(name, picture=image, labels=labels)
         return Sample(name, image, labels)
 
     def files(self, index: int) -> dict[str, Path]:
         """What sample `index` is read from."""
         files = {"picture": self._pictures[index]}
-        if self._has_labels:
-            files["labels"] = self._labels / f"{self.names[index]}.png"
+        if self._labels is not None:
+            files["labels"] = self._labels[index]
         return files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line
 from depdis_deploy.json_files import read_json
 from depdis_deploy.progress import tracked
@@ -120,7 +120,7 @@ def _read(dataset: FileDataset, name: str, report: Report, workers: int | None, 
     split = Split(name, pictures=len(dataset))
     missing: dict[str, list[Path]] = {}
     turned: list[Path] = []
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), thread_name_prefix="check")
+    pool = ThreadPoolExecutor(workers or cores(), thread_name_prefix="check")
     try:
         seen_in_order = pool.map(partial(_look_at, dataset), range(len(dataset)))
         for seen in tracked(seen_in_order, f"{name}: reading", len(dataset), quiet=quiet):

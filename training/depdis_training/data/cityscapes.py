@@ -16,7 +16,8 @@ from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
-from .label_maps import label_table
+from .label_images import code_of, read_labels
+from .label_maps import label_colours, label_table
 from .samples import FARTHEST_M, Sample
 
 SPLITS = ("train", "val", "test")
@@ -30,22 +31,28 @@ class Cityscapes:
         if split not in SPLITS:
             raise InputError(f"Cityscapes has no split {split!r}; it has {', '.join(SPLITS)}")
         self.taxonomy = taxonomy
-        self._root, self._split = root, split
-        self._label_table = label_table("cityscapes", taxonomy)
+        self._code = code_of(label_table("cityscapes", taxonomy), label_colours("cityscapes"))
         pictures = reading.folder(root, "leftImg8bit", split, what="Cityscapes")
-        suffix = "_leftImg8bit.png"
-        found = [path for path in reading.files(pictures, (".png",), "*/*") if path.name.endswith(suffix)]
+        ending = "_leftImg8bit.png"
+        found = [
+            path
+            for path in reading.files(pictures, (".png",), "*/*")
+            if path.name.lower().endswith(ending.lower())
+        ]
         if not found:
-            raise InputError(f"{pictures}: holds no city/*{suffix} files")
-        self._places = [path.relative_to(pictures).as_posix().removesuffix(suffix) for path in found]
-        self.names = [place.rsplit("/", 1)[-1] for place in self._places]
+            raise InputError(f"{pictures}: holds no city/*{ending} files")
+        places = [path.relative_to(pictures).as_posix()[: -len(ending)] for path in found]
+        self.names = [place.rsplit("/", 1)[-1] for place in places]
+        self._files: dict[str, list[Path]] = {"picture": found}
         if split == "val":
-            reading.folder(root, "gtFine", split, what="Cityscapes")
-        self._has_depth = split == "val" and (root / "disparity" / split).is_dir()
-        self._has_cameras = self._has_depth or (root / "camera" / split).is_dir()
+            where = reading.folder(root, "gtFine", split, what="Cityscapes")
+            self._files["labels"] = reading.counterparts(where, places, "_gtFine_labelIds.png")
+        if split == "val" and (root / "disparity" / split).is_dir():
+            self._files["depth"] = reading.counterparts(root / "disparity" / split, places, "_disparity.png")
+        if "depth" in self._files or (root / "camera" / split).is_dir():
+            self._files["camera"] = reading.counterparts(root / "camera" / split, places, "_camera.json")
         for kind in ("labels", "depth", "camera"):
-            of_kind = (self.files(index).get(kind) for index in range(len(self)))
-            reading.require((path for path in of_kind if path is not None), str(root), whole)
+            reading.require(self._files.get(kind, ()), str(root), whole)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,7 +62,7 @@ class Cityscapes:
         image = reading.read_rgb(files["picture"])
         labels = depth_m = focal_px = None
         if "labels" in files:
-            labels = reading.mapped(reading.read_indices(files["labels"]), *self._label_table, files["labels"])
+            labels = read_labels(files["labels"], self._code)
         if "camera" in files:
             focal_px, baseline_m = _camera(files["camera"])
             if "depth" in files:
@@ -65,18 +72,7 @@ class Cityscapes:
 
     def files(self, index: int) -> dict[str, Path]:
         """What sample `index` is read from."""
-        place = self._places[index]
-        files = {"picture": self._file(place, "leftImg8bit", "leftImg8bit.png")}
-        if self._split == "val":
-            files["labels"] = self._file(place, "gtFine", "gtFine_labelIds.png")
-        if self._has_depth:
-            files["depth"] = self._file(place, "disparity", "disparity.png")
-        if self._has_cameras:
-            files["camera"] = self._file(place, "camera", "camera.json")
-        return files
-
-    def _file(self, place: str, kind: str, ending: str) -> Path:
-        return self._root / kind / self._split / f"{place}_{ending}"
+        return {kind: paths[index] for kind, paths in self._files.items()}
 
 
 def _camera(path: Path) -> tuple[float, float]:

@@ -26,8 +26,9 @@ from depdis_deploy.taxonomy import (
 )
 from depdis_training.yaml_text import LARGEST_YAML, parse_yaml
 
+from .label_images import UNKNOWN, LabelCode
+
 FILE = "taxonomy.yaml"
-UNKNOWN = -1  # in tables of ids: neither a class nor ignored
 _KNOWN = {"cityscapes-16": CITYSCAPES_16, "cityscapes-7": CITYSCAPES_7, "camvid-11": CAMVID_11}
 _THROUGH_16 = {"cityscapes-7": VIEW_7, "camvid-11": VIEW_CAMVID}
 
@@ -69,6 +70,15 @@ class Description:
     depth: Depth | None
     focal_px: float | None
     maps_to: Mapping[str, Mapping[str, str]]
+
+    def code(self) -> LabelCode:
+        """What ids and colours of the set's label images mean, in its own classes."""
+        classes = np.full(65536, UNKNOWN, np.int16)
+        for value, index in self.by_id.items():
+            classes[value] = index
+        palette = {value: self.classes.palette[index] for value, index in self.by_id.items() if index != IGNORE}
+        expected = f"neither a class of {FILE} nor under its ignore"
+        return LabelCode(classes, self.by_colour or {}, palette if self.by_colour else {}, expected)
 
     def lookup(self, taxonomy: Taxonomy) -> NDArray[np.uint8]:
         """(256,) uint8: own class -> index into `taxonomy`, 255 for what it has no class for.

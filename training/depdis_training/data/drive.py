@@ -14,6 +14,7 @@ from depdis_deploy.taxonomy import CITYSCAPES_16, Taxonomy
 from depdis_training.label_figures import class_view
 
 from . import reading
+from .label_images import read_labels, written_code
 from .samples import Sample
 
 CLIP = "drive.mp4"
@@ -37,16 +38,19 @@ class Drive:
         if not is_drive(root):
             raise InputError(f"{root}: no drive: expected {CLIP} and a folder labels")
         self.taxonomy, self._root = taxonomy, root
-        self._table = class_view(CITYSCAPES_16, taxonomy)
-        self.names = [path.stem for path in reading.files(root / "labels", (".png",))]
-        self._has_depth = (root / "depth").is_dir()
+        self._code = written_code(CITYSCAPES_16, class_view(CITYSCAPES_16, taxonomy))
+        labels = reading.files(root / "labels", (".png",))
+        self.names = [path.stem for path in labels]
+        self._files = {"labels": labels}
+        if (root / "depth").is_dir():
+            self._files["depth"] = reading.counterparts(root / "depth", self.names)
         self._source = Source("video", str(root / CLIP), None)
         with open_clip(self._source) as clip:
             self.rate = float(clip.rate)
         camera = root / "camera.json"
         self._focal_px = reading.focal_length(read_json(camera, dict), camera) if camera.exists() else None
-        kinds = ("labels", *(["depth"] if self._has_depth else []))
-        reading.require((self._file(kind, name) for kind in kinds for name in self.names), str(root), whole)
+        for paths in self._files.values():
+            reading.require(paths, str(root), whole)
         self._lock, self._next = Lock(), 0
         self._frames: Iterator[Frame] = iter(())
 
@@ -56,20 +60,15 @@ class Drive:
     def __getitem__(self, index: int) -> Sample:
         name, files = self.names[index], self.files(index)
         image = self._frame(index).image
-        labels = self._table[reading.read_indices(files["labels"])]
+        labels = read_labels(files["labels"], self._code)
         depth_m = reading.read_depth_cm(files["depth"]) if "depth" in files else None
         reading.same_size(name, picture=image, labels=labels, depth=depth_m)
         return Sample(name, image, labels, depth_m, self._focal_px)
 
     def files(self, index: int) -> dict[str, Path]:
         """What sample `index` is read from."""
-        files = {"picture": self._root / CLIP, "labels": self._file("labels", self.names[index])}
-        if self._has_depth:
-            files["depth"] = self._file("depth", self.names[index])
-        return files
-
-    def _file(self, kind: str, name: str) -> Path:
-        return self._root / kind / f"{name}.png"
+        found = {kind: paths[index] for kind, paths in self._files.items()}
+        return {"picture": self._root / CLIP, **found}
 
     def _frame(self, index: int) -> Frame:
         with self._lock:

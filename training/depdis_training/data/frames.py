@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depdis_deploy.command import InputError
+from depdis_deploy.outputs import Names
 from depdis_deploy.sources import Frame, Source, find_sources, frames_of
 from depdis_deploy.taxonomy import Taxonomy
 from depdis_training.speech import say
@@ -27,7 +28,8 @@ SAME_BELOW = 2.0  # mean difference of grey levels on a thumbnail: a standing ca
 
 class Frames:
     """All pictures of a folder (or glob, list, single file) under each of the split names; of each video one
-    frame every half second, left out where it hardly differs from the last one kept.
+    frame every half second, left out where it hardly differs from the last one kept. The second of two equal
+    names gets `-2`, since labels that are made of them are files of these names.
 
     Frames of videos are decoded once, into a temporary folder that goes away with the object.
     """
@@ -38,11 +40,13 @@ class Frames:
         self.taxonomy = taxonomy
         self._entries: list[tuple[str, Source | Path]] = []
         self._cache: Path | None = None
+        stems = Names()
+        stems.claim("sheet")  # a file next to the labels that are made of the images
         for source in find_sources([str(root)], say):
             if source.kind == "picture":
-                self._entries.append((source.stem, source))
+                self._entries.append((stems.claim(source.stem), source))
             elif source.kind == "video":
-                self._entries += self._sampled(source)
+                self._entries += self._sampled(source, stems.claim(source.stem))
             else:
                 raise InputError(f"{source.label}: training frames come from files, not from a {source.kind}")
         if not self._entries:
@@ -66,7 +70,7 @@ class Frames:
         place = self._entries[index][1]
         return {"picture": place if isinstance(place, Path) else Path(place.location)}
 
-    def _sampled(self, source: Source) -> Iterator[tuple[str, Path]]:
+    def _sampled(self, source: Source, stem: str) -> Iterator[tuple[str, Path]]:
         if self._cache is None:
             self._cache = Path(tempfile.mkdtemp(prefix="depdis-frames-"))
             weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
@@ -80,7 +84,7 @@ class Frames:
             if last is not None and float(np.abs(small - last).mean()) < SAME_BELOW:
                 continue
             last = small
-            name = f"{source.stem}_{frame.index:06d}"
+            name = f"{stem}_{frame.index:06d}"
             path = self._cache / f"{len(self._entries)}_{name}.png"
             path.write_bytes(cv2.imencode(".png", _with_square_pixels(frame)[..., ::-1])[1].tobytes())
             yield name, path

@@ -58,6 +58,13 @@ def class_names(layout: str) -> list[str]:
     return list(_label_maps()[layout]["names"])
 
 
+def label_colours(layout: str) -> dict[int, tuple[int, int, int]]:
+    """The published colour of each of the layout's ids."""
+    return {
+        value: (red, green, blue) for value, (red, green, blue) in enumerate(_label_maps()[layout]["colours"])
+    }
+
+
 def written_ids(layout: str) -> NDArray[np.uint8]:
     """(256,) uint8: index into the 16 classes -> the layout's own id of that class, for writing."""
     maps = _label_maps()[layout]

@@ -7,7 +7,6 @@ depth lie in the same place below labels/ and depth/. See docs/data.md.
 from __future__ import annotations
 
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
-from .description import FILE, UNKNOWN, Description, read_description
+from .description import FILE, Description, read_description
+from .label_images import read_labels
 from .samples import FARTHEST_M, Sample
 
 SPLITS = ("train", "val", "test", "all")
@@ -36,6 +36,7 @@ class Own:
         pictures = reading.folder(root, "images", what=_WHAT)
         self._description = read_description(root / FILE)
         self.taxonomy = taxonomy or self._description.classes
+        self._code = self._description.code()
         self._lookup = None if taxonomy is None else self._description.lookup(taxonomy)
         place = _place(root, pictures, split)
         found = reading.files(pictures / place, reading.PICTURE_SUFFIXES, "**/*")
@@ -84,29 +85,12 @@ class Own:
     def _beside(where: Path, stems: list[str], whole: bool) -> list[Path] | None:
         if not where.is_dir():
             return None
-        paths = [where / f"{stem}.png" for stem in stems]
+        paths = reading.counterparts(where, stems)
         reading.require(paths, str(where), whole)
         return paths
 
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
-        values = _label_values(path)
-        colours = values.ndim == 3
-        if colours and self._description.by_colour is None:
-            raise InputError(f"{path}: labels are colours, but {FILE} gives no palette")
-        if colours:
-            codes = values.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
-            found = self._colour_table[codes]
-        else:
-            found = self._id_table[values]
-        if (found == UNKNOWN).any():
-            row, column = np.argwhere(found == UNKNOWN)[0]
-            wrong = values[row, column]
-            what = f"colour {wrong.tolist()}" if colours else f"label id {int(wrong)}"
-            raise InputError(
-                f"{path}: {what} at column {column}, row {row} is out of range: neither a class of {FILE} "
-                "nor under its ignore"
-            )
-        own = found.astype(np.uint8)
+        own = read_labels(path, self._code)
         return own if self._lookup is None else self._lookup[own]
 
     def _read_depth(self, path: Path) -> NDArray[np.float32]:
@@ -122,20 +106,6 @@ class Own:
         if not depth_m.any():
             raise InputError(f"{path}: every depth is 0 or invalid; the file holds no depth")
         return depth_m
-
-    @cached_property
-    def _id_table(self) -> NDArray[np.int16]:
-        table = np.full(65536, UNKNOWN, np.int16)
-        for value, index in self._description.by_id.items():
-            table[value] = index
-        return table
-
-    @cached_property
-    def _colour_table(self) -> NDArray[np.int16]:
-        table = np.full(1 << 24, UNKNOWN, np.int16)
-        for (red, green, blue), index in (self._description.by_colour or {}).items():
-            table[red * 65536 + green * 256 + blue] = index
-        return table
 
 
 def describe(root: Path) -> Description:
@@ -159,16 +129,3 @@ def _place(root: Path, pictures: Path, split: str) -> str:
     if split not in there:
         raise InputError(f"{root}: no folder images/{split}; its splits are {', '.join(there)}")
     return split
-
-
-def _label_values(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a PNG as (H, W) ids where it is grey or has a palette, or as (H, W, 3) RGB colours."""
-    ids, mode = reading.label_values(path)
-    if ids is not None:
-        return ids
-    values = reading.read_png(path)
-    if values.ndim == 2:
-        return values
-    if values.dtype != np.uint8 or values.shape[2] < 3:
-        raise InputError(f"{path}: labels are grey, palette or 8-bit colour PNG, this one is of mode {mode}")
-    return np.ascontiguousarray(values[..., 2::-1])

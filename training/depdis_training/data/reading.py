@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,53 @@ def folder(root: Path, *parts: str, what: str) -> Path:
 
 
 def files(where: Path, suffixes: Iterable[str], pattern: str = "*") -> list[Path]:
-    """The files below `where` with one of the suffixes, sorted; hidden ones left out. At least one."""
+    """Return the files below a folder that have one of the suffixes in any case, sorted, without hidden ones.
+
+    Raises:
+        InputError: There is none, or two have the same name but for the suffix.
+    """
     wanted = tuple(suffixes)
     found = sorted(
         path for path in where.glob(pattern) if path.suffix.lower() in wanted and not path.name.startswith(".")
     )
     if not found:
         raise InputError(f"{where}: holds no {' or '.join(wanted)} files")
+    by_stem: dict[Path, Path] = {}
+    for path in found:
+        if (other := by_stem.setdefault(path.with_suffix(""), path)) is not path:
+            raise InputError(f"{other} and {path.name}: two images of one name; remove or rename one")
     return found
+
+
+def counterparts(where: Path, names: Iterable[str], ending: str = ".png") -> list[Path]:
+    """Return the file `where`/NAME`ending` of each name, the ending in any case; it may be missing.
+
+    Args:
+        where: The folder. Names may lead into folders below it.
+        names: Names without the ending, such as "a" or "city/a".
+        ending: What follows the name, such as "_labelIds.png".
+
+    Raises:
+        InputError: A name has two such files.
+    """
+    listed: dict[Path, dict[str, Path]] = {}
+    found = []
+    for name in names:
+        plain = where / f"{name}{ending}"
+        if plain.parent not in listed:
+            listed[plain.parent] = _by_stem(plain.parent, ending)
+        found.append(listed[plain.parent].get(plain.name.removesuffix(ending), plain))
+    return found
+
+
+def _by_stem(where: Path, ending: str) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for entry in sorted(os.listdir(where)) if where.is_dir() else []:
+        if entry.lower().endswith(ending.lower()) and not entry.startswith("."):
+            path, stem = where / entry, entry[: -len(ending)]
+            if (other := stems.setdefault(stem, path)) is not path:
+                raise InputError(f"{other} and {entry}: two files of one image; remove one")
+    return stems
 
 
 def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
@@ -46,7 +86,16 @@ def require(paths: Iterable[Path], what: str, whole: bool = True) -> None:
     if lacking:
         count = "1 file" if len(lacking) == 1 else f"{len(lacking)} files"
         first = ", the first" if len(lacking) > 1 else ""
-        raise InputError(f"{what}: {count} missing{first}: {lacking[0]}")
+        raise InputError(f"{what}: {count} missing{first}: {lacking[0]}{_other_format(lacking[0])}")
+
+
+def _other_format(missing: Path) -> str:
+    """A hint where a file of that name has another suffix."""
+    same = (
+        missing.with_suffix(suffix) for suffix in (".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+    )
+    other = next((path for path in same if path.is_file()), None)
+    return "" if other is None else f"; expected a PNG, got {other.name}: export it as PNG"
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -68,23 +117,6 @@ def orientation(path: Path) -> int:
 def read_png(path: Path) -> NDArray[Any]:
     """A PNG's own values: (H, W) or (H, W, channels in BGR order), 8 or 16 bit."""
     return _decoded(path, cv2.IMREAD_UNCHANGED)
-
-
-def read_indices(path: Path) -> NDArray[np.uint8]:
-    """Read the values of an 8-bit PNG, grey or palette, as (H, W) uint8."""
-    values, mode = label_values(path)
-    if values is None:
-        raise InputError(f"{path}: labels are an 8-bit grey or palette PNG, this one is of mode {mode}")
-    return values
-
-
-def label_values(path: Path) -> tuple[NDArray[np.uint8] | None, str]:
-    """Read the (H, W) uint8 values of an 8-bit PNG, or None for one in colour or 16 bits; and Pillow's mode."""
-    modes = ("P", "L")
-    image = decode_stored(
-        read_file(path, MAX_PIXELS), str(path), max_pixels=MAX_PIXELS, formats=("PNG",), modes=modes
-    )
-    return (np.asarray(image) if image.mode in modes else None), image.mode
 
 
 def read_depth_cm(path: Path) -> NDArray[np.float32]:
@@ -113,18 +145,6 @@ def same_size(name: str, **pictures: NDArray[Any] | None) -> None:
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{what} {width}x{height}" for what, (width, height) in sizes.items())
         raise InputError(f"{name}: sizes differ: {listed}")
-
-
-def mapped(
-    ids: NDArray[Any], table: NDArray[np.uint8], known: NDArray[np.bool_], path: Path
-) -> NDArray[np.uint8]:
-    """Label ids through a (256,) table; InputError names an id that the data set does not have."""
-    largest = int(ids.max())
-    if largest > 255 or not known[ids].all():
-        wrong = largest if largest > 255 else int(ids[~known[ids]][0])
-        highest = int(np.flatnonzero(known[:255])[-1])
-        raise InputError(f"{path}: label id {wrong} is out of range; this set's ids are 0 to {highest}")
-    return np.asarray(table[ids], np.uint8)
 
 
 def focal_lengths(cameras: Mapping[str, Any], names: Iterable[str], path: Path) -> dict[str, float]:

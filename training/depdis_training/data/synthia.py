@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from depdis_deploy.command import InputError
 from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import Taxonomy
 
 from . import reading
+from .label_images import code_of, read_labels, red_labels
 from .label_maps import label_table
 from .samples import Sample
 
@@ -30,19 +29,23 @@ class Synthia:
         if split not in SPLITS:
             raise InputError(f"SYNTHIA has no split {split!r}; {', '.join(SPLITS)} all mean the whole set")
         self.taxonomy = taxonomy
-        self._label_table = label_table("synthia", taxonomy)
-        self._pictures = reading.folder(root, "RGB", what="SYNTHIA-RAND-CITYSCAPES")
-        pictures = reading.files(self._pictures, (".png",))
+        self._code = code_of(label_table("synthia", taxonomy))
+        pictures = reading.files(reading.folder(root, "RGB", what="SYNTHIA-RAND-CITYSCAPES"), (".png",))
         _refuse_synthia_rand(root, pictures)
-        self._depth = reading.folder(root, "Depth", what="SYNTHIA-RAND-CITYSCAPES")
-        if (self._depth / "Depth").is_dir():
-            self._depth = self._depth / "Depth"
+        depth = reading.folder(root, "Depth", what="SYNTHIA-RAND-CITYSCAPES")
+        if (depth / "Depth").is_dir():
+            depth = depth / "Depth"
         self._parsed = (root / "parsed_LABELS").is_dir()
         label_folder = ("parsed_LABELS",) if self._parsed else ("GT", "LABELS")
-        self._labels = reading.folder(root, *label_folder, what="SYNTHIA-RAND-CITYSCAPES")
-        reading.require((self._labels / path.name for path in pictures), f"labels of {root}", whole)
-        reading.require((self._depth / path.name for path in pictures), f"depth of {root}", whole)
+        labels = reading.folder(root, *label_folder, what="SYNTHIA-RAND-CITYSCAPES")
         self.names = [path.stem for path in pictures]
+        self._files = {
+            "picture": pictures,
+            "labels": reading.counterparts(labels, self.names),
+            "depth": reading.counterparts(depth, self.names),
+        }
+        for kind in ("labels", "depth"):
+            reading.require(self._files[kind], f"{kind} of {root}", whole)
         cameras = root / "cameras.json"
         self._focal_px = (
             reading.focal_lengths(read_json(cameras, dict), self.names, cameras) if cameras.exists() else {}
@@ -54,23 +57,18 @@ class Synthia:
     def __getitem__(self, index: int) -> Sample:
         name, files = self.names[index], self.files(index)
         image = reading.read_rgb(files["picture"])
-        label_file = files["labels"]
-        ids = reading.read_png(label_file)
-        if not self._parsed:
-            if ids.ndim != 3:
-                raise InputError(f"{label_file}: labels in GT/LABELS have three channels, this file has one")
-            ids = ids[..., 2]
-        elif ids.ndim != 2:
-            raise InputError(f"{label_file}: labels in parsed_LABELS have one channel, got {ids.shape[2]}")
-        labels = reading.mapped(np.ascontiguousarray(ids), *self._label_table, label_file)
+        labels = (
+            read_labels(files["labels"], self._code)
+            if self._parsed
+            else red_labels(files["labels"], self._code)
+        )
         depth_m = reading.read_depth_cm(files["depth"])
         reading.same_size(name, picture=image, labels=labels, depth=depth_m)
         return Sample(name, image, labels, depth_m, self._focal_px.get(name))
 
     def files(self, index: int) -> dict[str, Path]:
         """What sample `index` is read from."""
-        folders = {"picture": self._pictures, "labels": self._labels, "depth": self._depth}
-        return {kind: folder / f"{self.names[index]}.png" for kind, folder in folders.items()}
+        return {kind: paths[index] for kind, paths in self._files.items()}
 
 
 def _refuse_synthia_rand(root: Path, pictures: Sequence[Path]) -> None:

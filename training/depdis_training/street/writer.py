@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, get_args
 
+from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import UsageError
 from depdis_deploy.progress import Progress
 
@@ -90,7 +91,7 @@ def write_street(
             claim.require_same_generator()
             progress = Progress("street", pictures, unit="pictures", done=pictures - len(jobs), quiet=quiet)
             try:
-                for stem, value in _drawn(jobs, workers or len(os.sched_getaffinity(0))):
+                for stem, value in _drawn(jobs, workers or cores()):
                     focal_px[stem] = value
                     claim.finished.write(f"{stem} {value!r}\n")
                     claim.finished.flush()
@@ -179,11 +180,13 @@ def _started_for_workers() -> Iterator[None]:
     """What the processes started inside inherit: one thread each, and Ctrl-C left to the parent."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    can_block = hasattr(signal, "pthread_sigmask")  # not on Windows
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_block else set()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
