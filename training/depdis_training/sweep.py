@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import no_follow, written_whole
 from depdis_deploy.json_files import read_json
 from depdis_deploy.terminal import write_out
 
@@ -95,7 +95,7 @@ class _Processes:
             sys.executable, "-m", "depdis_training.sweep", str(file), str(folder), str(self._data),
             self._stage or "",
         ]  # fmt: skip
-        with self._lock, log.open("ab") as output:
+        with self._lock, open(log, "ab", opener=no_follow) as output:
             process = subprocess.Popen(command, stderr=output, stdout=output, env={**os.environ, **place})
             self._running.add(process)
             if self._stopped:  # in the moment in which all were told to end
