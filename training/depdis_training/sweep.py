@@ -36,11 +36,12 @@ def sweep(
     Each run's log is `RUN.log` beside its folder. Street data is made before, since all share
     it. InputError at the end names the runs that failed; the others are compared all the same.
     """
-    from .experiment_data import open_experiment
-    from .parts import recipe_method
+    from .experiment_data import open_experiment, taxonomy_of
+    from .methods import build_method
 
     for config in runs.values():  # whatever is wrong with a run is said before the first begins
-        open_experiment(config, data, uses_target=recipe_method(config).uses_target)
+        method = build_method(config.method, len(taxonomy_of(config.source)))
+        open_experiment(config, data, uses_target=method.uses_target)
     places = _places(jobs, threads)
     say(f"{len(runs)} runs, {places.qsize()} at a time; their logs are {parent}/RUN.log")
     parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
     found: dict[str, dict[str, list[float]]] = {}
     for name, config in runs.items():
         path = parent / name / METRICS
-        row = "-".join(part for part in (config.method, config.variant or "") if part)
+        row = config.method.label
         for snapshot, miou in _mious(path).items() if path.exists() else ():
             found.setdefault(snapshot, {}).setdefault(row, []).append(miou)
     return {
