@@ -42,7 +42,7 @@ training: {iterations: 20, batch: 2, average: 0.9, log_every: 1, checkpoint_ever
 labels: {base: 1, span: 4, reference: [128, 64]}
 self_training: {rounds: 1, iterations: 10, batch: 2}
 """
-TIMED = ("speed", "ms", "fps", "time", "seconds", "date", "created")
+TIMED = ("waiting", "speed", "ms", "fps", "time", "seconds", "date", "created")
 
 
 def main() -> None:
