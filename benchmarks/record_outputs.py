@@ -42,7 +42,7 @@ training: {iterations: 20, batch: 2, average: 0.9, log_every: 1, checkpoint_ever
 labels: {base: 1, span: 4, reference: [128, 64]}
 self_training: {rounds: 1, iterations: 10, batch: 2}
 """
-TIMED = ("waiting", "speed", "ms", "fps", "time", "seconds", "date", "created")
+TIMED = ("source", "waiting", "speed", "ms", "fps", "time", "seconds", "date", "created")
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def losses(log: Path) -> Iterator[tuple[str, Any]]:
 
 
 def untimed(value: Any) -> Any:
-    """Return a JSON value without measured times and dates."""
+    """Return a JSON value without measured times, dates and places on the disk."""
     if isinstance(value, dict):
         return {key: untimed(one) for key, one in value.items() if not any(word in key for word in TIMED)}
     return [untimed(one) for one in value] if isinstance(value, list) else value
