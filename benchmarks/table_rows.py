@@ -22,7 +22,7 @@ _ALWAYS = (
 # adversarial weight is the one that was chosen for `street`.
 _ON_CAMVID = (
     "input.width=480", "input.height=240", "input.canonical_focal_px=300", "augment.crop=[256,192]",
-    "augment.scale=[0.525,1.2]", "self_training.iterations=200", "losses.adversarial=0.001",
+    "augment.scale=[0.525,1.2]", "self_training.iterations=200", "method.adversarial=0.001",
 )  # fmt: skip
 _OF_TARGET = {
     # The settings of `street` were chosen on its target; here its two appearances are exchanged, so that the
@@ -91,7 +91,7 @@ ROWS: Mapping[str, Row] = {
     "M1": Row("M1", "M1"),
     "M2": Row("M2", "M2", targets=TARGETS),
     "M2-expected": Row(
-        "M2, density as the prediction expects it", "M2", settings=("losses.density_target=expected",),
+        "M2, density as the prediction expects it", "M2", settings=("method.density_target=expected",),
         targets=("street",),
     ),
     "M3": Row("M3, source in each step", "M3", settings=(f"{_MIX}0",), after="M2"),

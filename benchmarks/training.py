@@ -40,12 +40,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.files import written_whole
-from depdis_training.adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings, Pair
+from depdis_training.adaptation import AdaptationLearner, Pair
+from depdis_training.config import load_config
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.grids import sampled
 from depdis_training.hardware import fast_precision
 from depdis_training.loading import Batch
-from depdis_training.methods import build_method, published_recipe
+from depdis_training.methods import build_method
 from depdis_training.network import build_network
 from depdis_training.spatial_prior import minimum_sizes, refine
 from depdis_training.street.generated import picture
@@ -130,17 +131,13 @@ def refine_row() -> dict[str, float]:
 
 def make_learner(fabric: Any, device: torch.device, *, compiled: bool = False) -> AdaptationLearner:
     """Stage 1 of the paper's method on ResNet-101, 16 classes."""
-    method = build_method(
-        "depdis", "M2", num_classes=16, recipe=published_recipe("depdis"),
-        distribution=DepthDistribution.published("synthia-cityscapes-16"),
-    )  # fmt: skip
+    config = load_config("synthia-cityscapes-16", ["variant=M2"])
+    distribution = DepthDistribution.published("synthia-cityscapes-16")
+    method = build_method(config.method, 16, distribution)
     with device:
         return AdaptationLearner(
-            fabric, build_network(16), method, discriminator=DiscriminatorSettings(), average=0.0,
-            optimizer=OptimizerSettings(
-                kind="sgd", backbone_rate=2.5e-4, head_rate=2.5e-4, weight_decay=5e-4
-            ),
-            schedule=lambda step: 1.0, compile_network=compiled,
+            fabric, build_network(16), method, optimizer=config.optimizer, discriminator=config.discriminator,
+            steps=90_000, average=0.0, compile_network=compiled,
         )  # fmt: skip
 
 

@@ -90,6 +90,11 @@ def create(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
 
 
+def no_follow(path: str, flags: int) -> int:
+    """Open a file, as the `opener` of `open`; OSError where a link has its name."""
+    return os.open(path, flags | NO_FOLLOW, 0o666)
+
+
 @contextmanager
 def written_whole(
     path: Path | str,

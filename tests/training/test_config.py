@@ -39,7 +39,8 @@ def test_a_file_and_settings_change_only_what_they_say(tmp_path):
         ("training.iteration=3", "training.iterations"),
         ("iterations=3", "training.iterations"),
         ("source.street.picture=3", "source.street.pictures"),
-        ("losses.dept=1", "losses.depth"),
+        ("method.dept=1", "method.depth"),
+        ("losses.dept=1", "method.depth"),
         ("head_rates=1", "optimizer.head_rate"),
     ],
 )
@@ -59,8 +60,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(setting, nearest):
         ("augment.crop=[8, 64]", "augment.crop"),
         ("input.canonical_focal_px=null", "augment.scale"),
         ("network.backbone=vgg16", "network.backbone"),
-        ("losses.unknown_depth=zero_distance", "losses.unknown_depth"),
-        ("losses={density_target: expected, source_density: release}", "losses.source_density"),
+        ("method.unknown_depth=zero_distance", "method.unknown_depth"),
+        ("method={density_target: expected, source_density: release}", "method.source_density"),
+        ("method.variant=M5", "no variant 'M5'"),
+        ("method=clan", "no method 'clan'"),
+        ("method=3", "method"),
         ("source=3", "source"),
         ("training", "key=value"),
         ("training.batch=[", "not YAML"),
@@ -159,8 +163,8 @@ def test_a_schedule_that_ends_before_the_training_is_refused():
 def test_the_other_methods_weigh_no_classes_in_the_protocols():
     for method in ("advent", "minent", "dada"):
         config = load_config("synthia-cityscapes-16", changes={"method": method})
-        assert config.losses.class_weights == "none"
-    assert len(load_config("synthia-cityscapes-16").losses.class_weights) == 16
+        assert config.method.class_weights == "none"
+    assert len(load_config("synthia-cityscapes-16").method.class_weights) == 16
 
 
 def test_a_source_fills_the_input_where_the_target_is_padded():

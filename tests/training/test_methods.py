@@ -1,22 +1,30 @@
 """Every method's losses and discriminator inputs against their formulas, every variant against the table."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plain_losses as plain
 import pytest
 import torch
+from made_method import made
 from numpy.typing import NDArray
+from tiny_run import tiny_config
 
+from depdis_training.config import build_config, load_config
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.loading import Batch
-from depdis_training.methods import METHODS, VARIANTS, Outputs, Recipe, build_method, published_recipe
+from depdis_training.methods import METHODS, VARIANTS, Outputs, Step, method_config
 from depdis_training.network import build_network
+from depdis_training.pipeline import train
+from depdis_training.run_log import read_log
 
 CLASSES, GRID, SIZE = 5, (4, 6), (25, 41)
 SCALE = 2e3
+STEP = Step(3, 10)
 WEIGHTS = np.array([0.5, 1.0, 2.0, 4.0, 1.5])
 # Cells stand on every 8th pixel, or on the pixel in their middle.
 ON_CELLS = np.ix_(range(2), (0, 8, 16, 24), (0, 8, 16, 24, 32, 40))
@@ -55,10 +63,8 @@ class Scene:
         return Batch(images, torch.from_numpy(self.labels).byte(), torch.from_numpy(self.z).float())
 
     def method(self, name: str, variant: str | None, **changes: Any) -> Any:
-        return build_method(
-            name, variant, num_classes=CLASSES, recipe=replace(published_recipe(name), **changes),
-            distribution=self.distribution, class_weights=torch.from_numpy(WEIGHTS).float(),
-        )  # fmt: skip
+        weights = torch.from_numpy(WEIGHTS).float()
+        return made(name, variant, CLASSES, self.distribution, weights, **changes)
 
     def map_of(self, labels: NDArray[np.int64], z: Map, keep_all: bool = False) -> Map:
         return plain.density(self.mixtures, SCALE, labels, z, keep_all)
@@ -105,7 +111,7 @@ SELF_TRAINING = {"M3": "confidence", "M4": "spatial_prior"}
 
 def test_the_table_is_of_all_variants() -> None:
     assert TABLE.keys() == VARIANTS.keys()
-    assert {name: VARIANTS[name].self_training for name in TABLE} == {
+    assert {name: made("depdis", name).self_training for name in TABLE} == {
         name: SELF_TRAINING.get(name, "none") for name in TABLE
     }
 
@@ -135,9 +141,9 @@ def test_a_variant_changes_exactly_what_the_table_says(scene: Scene, name: str) 
         weights["balance_target"] = 0.05 * scale
     if seen is not None:
         weights["adversarial"] = 0.05
-    check(method.source_losses(scene.outputs(), scene.batch()), source)
-    check(method.target_losses(scene.outputs(), SIZE), target)
-    assert dict(method.weights) == pytest.approx(weights)
+    check(method.source_losses(scene.outputs(), scene.batch(), STEP), source)
+    check(method.target_losses(scene.outputs(), SIZE, STEP), target)
+    assert dict(method.weights(STEP)) == pytest.approx(weights)
     assert set(method.branches) == branches
     assert method.uses_target == (target_map or seen is not None)
     inputs = method.discriminator_inputs(scene.outputs(), SIZE)
@@ -160,7 +166,7 @@ def test_the_release_looks_wrong_pixels_up_at_inverse_depth_zero(scene: Scene) -
     release = scene.map_of(scene.predicted, np.where(wrong, 0, z), keep_all=True)
     assert release[wrong].max() > 10
     losses = scene.method("depdis", "M2", source_density="release").source_losses(
-        scene.outputs(), scene.batch()
+        scene.outputs(), scene.batch(), STEP
     )
     assert losses["balance_source"].item() == pytest.approx(plain.berhu(scene.density[:, 0], release), rel=1e-5)
 
@@ -177,7 +183,7 @@ def test_the_balance_may_be_towards_what_the_prediction_expects(scene: Scene) ->
     for tensor in outputs[:3]:
         tensor.requires_grad_()
     z = scene.z[ON_CELLS]
-    losses = method.source_losses(outputs, scene.batch()) | method.target_losses(outputs, SIZE)
+    losses = method.source_losses(outputs, scene.batch(), STEP) | method.target_losses(outputs, SIZE, STEP)
     wanted = np.abs(scene.density[:, 0] - expected(z)) / 255
     assert losses["balance_source"].item() == pytest.approx(wanted[z > 0].mean(), rel=1e-4)
     wanted = np.abs(scene.density[:, 0] - expected(scene.depth[:, 0])) / 255
@@ -192,7 +198,7 @@ def test_the_balance_may_be_towards_what_the_prediction_expects(scene: Scene) ->
     # segmentation, density, depth
     assert reached == {"balance_source": [True, True, False], "balance_target": [True, True, True]}
     # S1's map is made of true classes, of which nothing is to be expected
-    found = scene.method("depdis", "S1", density_target="expected").source_losses(outputs, scene.batch())
+    found = scene.method("depdis", "S1", density_target="expected").source_losses(outputs, scene.batch(), STEP)
     wanted = plain.berhu(scene.density[:, 0], scene.map_of(scene.labels[ON_CELLS], z))
     assert found["balance_source"].item() == pytest.approx(wanted, rel=1e-5)
 
@@ -204,14 +210,16 @@ def test_unknown_depth_is_left_out_or_taken_for_no_distance(scene: Scene) -> Non
     batch = Batch(batch.images, batch.labels, batch.inverse_depth.masked_fill(unknown, 0))
     prediction = plain.upsample(scene.depth, SIZE)[:, 0]
     known = ~unknown.numpy()
-    left_out = scene.method("depdis", "M2").source_losses(scene.outputs(), batch)
+    left_out = scene.method("depdis", "M2").source_losses(scene.outputs(), batch, STEP)
     assert float(left_out["depth"]) == pytest.approx(plain.berhu(prediction[known], scene.z[known]), rel=1e-5)
     there = known[ON_CELLS]
     density = scene.map_of(scene.predicted, scene.z[ON_CELLS])
     assert float(left_out["balance_source"]) == pytest.approx(
         plain.berhu(scene.density[:, 0][there], density[there]), rel=1e-5
     )
-    zero = scene.method("depdis", "M2", unknown_depth="zero_distance").source_losses(scene.outputs(), batch)
+    zero = scene.method("depdis", "M2", unknown_depth="zero_distance").source_losses(
+        scene.outputs(), batch, STEP
+    )
     expected = plain.berhu(prediction, np.where(known, scene.z, 65536))
     assert float(zero["depth"]) == pytest.approx(expected, rel=1e-5)
 
@@ -222,7 +230,7 @@ def test_the_small_networks_forms_of_the_losses(scene: Scene) -> None:
         torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.3, 0
     ))  # fmt: skip
     outputs = scene.outputs()._replace(depth=scene.outputs().depth.abs() + 1)
-    losses = method.source_losses(outputs, batch)
+    losses = method.source_losses(outputs, batch, STEP)
     labels, z = scene.labels[ON_CELLS], batch.inverse_depth.numpy().astype(float)[ON_CELLS]
     assert float(losses["segmentation"]) == pytest.approx(
         plain.cross_entropy(scene.logits, labels, WEIGHTS), rel=1e-5
@@ -238,7 +246,7 @@ def test_the_small_networks_forms_of_the_losses(scene: Scene) -> None:
 def test_advent_is_its_formulas(scene: Scene) -> None:
     method = scene.method("advent", None)
     check(
-        method.source_losses(scene.outputs(), scene.batch()),
+        method.source_losses(scene.outputs(), scene.batch(), STEP),
         {
             "segmentation": plain.cross_entropy(plain.upsample(scene.logits, SIZE), scene.labels, WEIGHTS),
             "segmentation_auxiliary": plain.cross_entropy(
@@ -246,12 +254,12 @@ def test_advent_is_its_formulas(scene: Scene) -> None:
             ),
         },
     )
-    assert method.target_losses(scene.outputs(), SIZE) == {}
+    assert method.target_losses(scene.outputs(), SIZE, STEP) == {}
     inputs = method.discriminator_inputs(scene.outputs(), SIZE)
     np.testing.assert_allclose(inputs["main"], scene.information, atol=1e-6)
     wanted = plain.self_information(scene.auxiliary, SIZE)
     np.testing.assert_allclose(inputs["auxiliary"], wanted, atol=1e-6)
-    assert dict(method.weights) == {
+    assert dict(method.weights(STEP)) == {
         "segmentation": 1.0, "segmentation_auxiliary": 0.1, "adversarial": 0.001,
         "adversarial_auxiliary": 0.0002,
     }  # fmt: skip
@@ -260,7 +268,7 @@ def test_advent_is_its_formulas(scene: Scene) -> None:
 
 def test_minent_is_its_formulas(scene: Scene) -> None:
     method = scene.method("minent", None)
-    assert set(method.source_losses(scene.outputs(), scene.batch())) == {
+    assert set(method.source_losses(scene.outputs(), scene.batch(), STEP)) == {
         "segmentation",
         "segmentation_auxiliary",
     }
@@ -270,8 +278,8 @@ def test_minent_is_its_formulas(scene: Scene) -> None:
         return float((-p * np.log(p)).sum(1).mean() / np.log(CLASSES))
 
     expected = {"entropy": entropy(scene.logits), "entropy_auxiliary": entropy(scene.auxiliary)}
-    check(method.target_losses(scene.outputs(), SIZE), expected)
-    assert (method.weights["entropy"], method.weights["entropy_auxiliary"]) == (0.001, 0.0002)
+    check(method.target_losses(scene.outputs(), SIZE, STEP), expected)
+    assert (method.weights(STEP)["entropy"], method.weights(STEP)["entropy_auxiliary"]) == (0.001, 0.0002)
     assert method.discriminators == {}
 
 
@@ -279,7 +287,7 @@ def test_dada_is_its_formulas(scene: Scene) -> None:
     method = scene.method("dada", None)
     depth = plain.upsample(scene.depth, SIZE)
     check(
-        method.source_losses(scene.outputs(), scene.batch()),
+        method.source_losses(scene.outputs(), scene.batch(), STEP),
         {
             "segmentation": plain.cross_entropy(plain.upsample(scene.logits, SIZE), scene.labels, WEIGHTS),
             "depth": plain.berhu(depth[:, 0], scene.z),
@@ -287,7 +295,7 @@ def test_dada_is_its_formulas(scene: Scene) -> None:
     )
     inputs = method.discriminator_inputs(scene.outputs(), SIZE)
     np.testing.assert_allclose(inputs["main"], scene.information * depth, rtol=1e-5, atol=1e-5)
-    assert dict(method.weights) == {"segmentation": 1.0, "depth": 0.001, "adversarial": 0.001}
+    assert dict(method.weights(STEP)) == {"segmentation": 1.0, "depth": 0.001, "adversarial": 0.001}
     assert method.fusion
     assert method.branches == ("depth",)
 
@@ -311,7 +319,7 @@ def test_fusion_multiplies_features_by_what_depth_says() -> None:
 @pytest.mark.parametrize("backbone", ["resnet101", "efficientnet_lite0"])
 def test_the_second_level_reads_the_features_before_the_last_stage(backbone: str) -> None:
     network = build_network(CLASSES, backbone, ()).eval()
-    heads = build_method("advent", num_classes=CLASSES, recipe=Recipe()).extra_heads(network)
+    heads = made("advent", classes=CLASSES).extra_heads(network)
     with torch.no_grad():
         features = network.features(torch.zeros(1, 3, 64, 96))
         logits = heads["auxiliary"](features)
@@ -320,18 +328,90 @@ def test_the_second_level_reads_the_features_before_the_last_stage(backbone: str
 
 def test_density_may_be_shrunk_for_the_discriminator(scene: Scene) -> None:
     whole = scene.method("depdis", "M2").discriminator_inputs(scene.outputs(), SIZE)["main"]
-    changed = scene.method("depdis", "M2", discriminator_density_scale=1 / 255)
+    changed = scene.method("depdis", "M2", density_scale=1 / 255)
     small = changed.discriminator_inputs(scene.outputs(), SIZE)["main"]
     torch.testing.assert_close(small * 255, whole)
 
 
 def test_wrong_requests_name_what_there_is(scene: Scene) -> None:
-    settings: dict[str, Any] = {"num_classes": 16, "recipe": Recipe()}
     with pytest.raises(ValueError, match=", ".join(METHODS)):
-        build_method("clan", **settings)
+        method_config("clan")
     with pytest.raises(ValueError, match="source_only, source_branches, M1"):
-        build_method("depdis", "M5", **settings)
-    with pytest.raises(ValueError, match="dada has none, got 'M4'"):
-        build_method("dada", "M4", **settings)
+        method_config("depdis", variant="M5")
+    with pytest.raises(ValueError, match="variant"):
+        method_config("dada", variant="M4")
     with pytest.raises(ValueError, match="give `distribution`"):
-        build_method("depdis", **settings).source_losses(scene.outputs(), scene.batch())
+        made("depdis", classes=CLASSES).source_losses(scene.outputs(), scene.batch(), STEP)
+
+
+OWN_METHOD = """
+from pydantic import Field
+from depdis_training.methods import Method, MethodConfig
+
+class PullConfig(MethodConfig):
+    pull: float = Field(default=0.5, ge=0)
+
+class Pull(Method):
+    Config = PullConfig
+
+    def weights(self, step):
+        return {"segmentation": self.config.segmentation, "pull": self.config.pull * (1 - step.progress)}
+
+    def target_losses(self, outputs, size, step):
+        return {"pull": outputs.segmentation.square().mean()}
+"""
+
+
+def test_method_from_a_file_trains(tmp_path: Path, blocks: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN_METHOD)
+    short = ("training.iterations=2", "training.log_every=1", "validation=null")
+    config = tiny_config(tmp_path, blocks, f"method={file}:Pull", "method.pull=0.25", *short)
+    assert (config.method.label, config.method.model_dump()["pull"]) == ("Pull", 0.25)
+    assert build_config(json.loads(json.dumps(config.plain()))) == config
+    train(config, tmp_path / "run", tmp_path / "data", until="stage1")
+    entries = read_log(tmp_path / "run/stage1/log.jsonl")
+    (last,) = (entry for entry in entries if (entry["step"], entry["kind"]) == (2, "train"))
+    assert last["total"] == pytest.approx(last["segmentation"] + 0.125 * last["pull"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.py:Pull", "missing.py: no such Python file"),
+        ("mine.py:Push", "no method 'mine.py:Push'"),
+        ("mine.py:Field", "expected a subclass of"),
+        ("broken.py:Pull", r"broken.py: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_rejects_file_without_such_a_method(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN_METHOD)
+    Path("broken.py").write_text("1 / 0")
+    with pytest.raises(ValueError, match=message):
+        load_config("street", (f"method={name}",))
+
+
+def test_finds_the_method_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "puller.py").write_text(OWN_METHOD)
+    about = tmp_path / "puller-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: puller\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[depdis.methods]\npull = puller:Pull\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_config("street", ("method=pull",)).method.label == "pull"
+
+
+def test_old_places_of_settings_still_hold(tmp_path: Path) -> None:
+    """A file and the `config.json` of a run from before `method` was a section."""
+    file = tmp_path / "old.yaml"
+    file.write_text("extends: street\nvariant: S1\nlosses: {depth: 0.7}\ndiscriminator: {density_scale: 0.5}\n")
+    method = load_config(str(file)).method.model_dump()
+    assert (method["variant"], method["depth"], method["density_scale"]) == ("S1", 0.7, 0.5)
+    old = load_config("street").plain()
+    old |= {"method": "minent", "variant": None, "losses": {**old.pop("method"), "entropy": 0.3}}
+    del old["losses"]["name"]
+    assert build_config(old).method.model_dump()["entropy"] == 0.3
+    assert load_config("street", ("losses.adversarial=0.3",)).method.model_dump()["adversarial"] == 0.3

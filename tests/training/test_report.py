@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from depdis_deploy.command import InputError
 from depdis_deploy.manifest import Manifest, ResizeRule
 from depdis_deploy.taxonomy import CITYSCAPES_7, CITYSCAPES_16, IGNORE
 from depdis_training.boundary import RATIO
@@ -179,6 +180,17 @@ def test_a_protocols_rows_stand_above_the_measured_one_with_their_differences(tm
     elsewhere = config.validation.model_copy(update={"layout": "drive"})
     config = config.model_copy(update={"validation": elsewhere})
     assert published_table(as_metrics([row], _Set(), config, elsewhere, Options())) is None
+
+
+def test_report_does_not_replace_files_behind_a_link(tmp_path, metrics):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "classes.svg").write_text("kept")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/report_files").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="expected a folder, got a link"):
+        write_report(tmp_path / "report", metrics, [])
+    assert (elsewhere / "classes.svg").read_text() == "kept"
 
 
 def test_the_papers_means_are_those_of_its_classes():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_method import made
 from tiny_run import TINY, tiny_config
 
 from depdis_deploy.command import InputError, Terminated, UsageError
@@ -22,7 +23,6 @@ from depdis_training.checkpoint import CheckpointError, load_network, read_check
 from depdis_training.config import load_config
 from depdis_training.experiment_data import open_experiment
 from depdis_training.loop import DivergedError, Hooks, Intervals, Loop
-from depdis_training.methods import build_method, published_recipe
 from depdis_training.network import build_network
 from depdis_training.optimizers import load_moments
 from depdis_training.pipeline import Experiment, train
@@ -89,7 +89,7 @@ def test_the_bundled_models_five_trainings_are_each_as_they_say(tmp_path):
         ("near", 3000, 2), *(("random", 3500, seed) for seed in (1, 1, 0, 0))
     ]  # fmt: skip
     assert [config.augment.scale[1] for config, _ in found] == [3.4, 3.4, 2.3, 2.3, 2.3]
-    assert [config.losses.depth_loss for config, _ in found] == [*["abs_rel"] * 4, "relative"]
+    assert [config.method.depth_loss for config, _ in found] == [*["abs_rel"] * 4, "relative"]
     assert [config.mixtures.kind for config, _ in found] == ["start", "start", "start", "fit", "fit"]
 
 
@@ -160,47 +160,34 @@ def test_the_weights_delivered_are_those_of_the_last_checkpoint_rounded(finished
         assert torch.equal(delivered[name], rounded), name
 
 
-def _killed(config_path, blocks, out, due, signum):
-    """The command, ended by a signal once `due(out)` holds; its exit status and what it said."""
-    command = [sys.executable, "-m", "depdis_training.train_cli", str(config_path), "--threads", "1"]
-    command += ["--source", str(blocks), "--target", str(blocks), "--out", str(out)]
-    command += ["--data", str(out.parent / "data")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            if due(out):
-                process.send_signal(signum)
-                break
-            time.sleep(0.005)
-        error = process.communicate()[1]
-    return process.returncode, error
-
-
-def _reached(stage, step):
-    return lambda out: any(entry["step"] >= step for entry in read_log(out / stage / "log.jsonl"))
+def _stopped(config_path, blocks, out, place, signum):
+    """Run the command until it gets a signal at `place`; return its exit status and stderr."""
+    command = [sys.executable, str(Path(__file__).with_name("stopped_command.py")), str(int(signum)), place]
+    command += [str(config_path), "--threads", "1", "--source", str(blocks), "--target", str(blocks)]
+    command += ["--out", str(out), "--data", str(out.parent / "data")]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
-    ("signum", "status", "due"),
+    ("signum", "status", "place"),
     [
-        pytest.param(signal.SIGKILL, -9, lambda out: (out / "config.json").exists(), id="statistics"),
-        pytest.param(signal.SIGKILL, -9, _reached("stage1", 8), id="stage1"),
-        pytest.param(
-            signal.SIGKILL, -9, lambda out: any((out / "labels-1").glob("*.png")), id="labels"
-        ),
-        pytest.param(signal.SIGKILL, -9, _reached("self-training-2", 4), id="self-training"),
-        pytest.param(signal.SIGKILL, -9, lambda out: (out / "weights.safetensors").exists(), id="evaluation"),
-        pytest.param(signal.SIGTERM, 143, _reached("stage1", 12), id="asked to stop"),
+        pytest.param(signal.SIGKILL, -9, "config.json", id="statistics"),
+        pytest.param(signal.SIGKILL, -9, "stage1:8", id="stage1"),
+        pytest.param(signal.SIGKILL, -9, "labels-1/*.png", id="labels"),
+        pytest.param(signal.SIGKILL, -9, "self-training-2:4", id="self-training"),
+        pytest.param(signal.SIGKILL, -9, "weights.safetensors", id="evaluation"),
+        pytest.param(signal.SIGTERM, 143, "stage1:12", id="asked to stop"),
     ],
-)  # fmt: skip
+)
 def test_a_run_ended_anywhere_goes_on_to_the_same_bits(
-    finished_run, tmp_path, blocks, monkeypatch, signum, status, due
+    finished_run, tmp_path, blocks, monkeypatch, signum, status, place
 ):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
     config = tiny_config(tmp_path, blocks)
     out = tmp_path / "out"
-    code, error = _killed(tmp_path / "tiny.yaml", blocks, out, due, signum)
+    code, error = _stopped(tmp_path / "tiny.yaml", blocks, out, place, signum)
     assert code == status, error
     assert "Traceback" not in error
     assert not (out / "metrics.json").exists()
@@ -355,8 +342,8 @@ def test_a_training_starts_from_a_checkpoint_of_the_same_network_only(finished_r
 def test_a_peer_starts_from_the_same_model_as_the_method(method, finished_run):
     path = finished_run / "weights.safetensors"
     whole = load_network(path).eval()
-    made = build_method(method, num_classes=16, recipe=published_recipe(method))
-    network = build_network(16, "efficientnet_lite0", made.branches, fusion=made.fusion)
+    peer = made(method)
+    network = build_network(16, "efficientnet_lite0", peer.branches, fusion=peer.fusion)
     start_from(network, path)
     images = torch.randn(1, 3, 64, 96) * 50
     with torch.no_grad():
@@ -485,7 +472,7 @@ def _loop(learner, events):
 
 def test_a_loss_that_is_no_number_stops_before_the_checkpoint_is_touched():
     events = []
-    with pytest.raises(DivergedError, match=r"total loss .* before step 4: lower optimizer"):
+    with pytest.raises(DivergedError, match=r"total loss .* before step 4; start a new run with lower"):
         _loop(_Scripted([1.0, 1.0, 1.0, math.nan, 1.0]), events).run(2, "test")
     assert events == [("log", 3)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
 from depdis_deploy.taxonomy import IGNORE
 
@@ -19,18 +18,18 @@ from .average import Average
 from .branches import Network, NetworkOutput
 from .deeplab import DeepLab
 from .depthwise import quicken
-from .discriminator import Discriminator, DiscriminatorSettings
+from .discriminator import Discriminator, DiscriminatorConfig
 from .loading import Batch
-from .methods import Method, Outputs, adversarial_name
+from .methods import Method, Outputs, Step, adversarial_name
+from .methods.method import SOURCE, TARGET
 from .methods.terms import upsampled
 from .mixing import Pasted
-from .optimizers import OptimizerSettings, build_optimizer, load_moments
+from .optimizers import OptimizerConfig, build_optimizer, load_moments
+from .schedule import poly
 from .weights import load_module
 from .workers import ALONE, Workers
 
-__all__ = ["AdaptationLearner", "DiscriminatorSettings", "OptimizerSettings", "Pair"]
-
-SOURCE, TARGET = 0.0, 1.0
+__all__ = ["AdaptationLearner", "Pair"]
 
 
 class Pair(NamedTuple):
@@ -57,7 +56,7 @@ class Pair(NamedTuple):
 class AdaptationLearner:
     """A network with its method, discriminators and optimizers; knows nothing of files, logs or intervals.
 
-    schedule: the factor of every rate at a step. average: decay of the averaged network that is delivered, 0
+    steps: of the learning rate's decay. average: decay of the averaged network that is delivered, 0
     none, 1 the plain mean, in which the start counts as `average_start` steps. frozen_statistics: batch norm
     keeps and uses its running statistics, for a start that is trained.
     teacher: (C,) thresholds; the averaged network labels what is `taught`, where its probability reaches them.
@@ -67,8 +66,8 @@ class AdaptationLearner:
     """
 
     def __init__(
-        self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerSettings,
-        discriminator: DiscriminatorSettings, schedule: Callable[[int], float], average: float,
+        self, fabric: Fabric, network: Network, method: Method, *, optimizer: OptimizerConfig,
+        discriminator: DiscriminatorConfig, steps: int, average: float,
         average_start: int = 0, frozen_statistics: bool = False, teacher: Tensor | None = None,
         workers: Workers = ALONE, compile_network: bool = False,
     ) -> None:  # fmt: skip
@@ -76,7 +75,7 @@ class AdaptationLearner:
             raise ValueError("a teacher is the averaged network: give `average` above 0")
         self.teacher = None if teacher is None else teacher.to(fabric.device, torch.float32)
         self.workers = workers
-        self.fabric, self.method, self.schedule = fabric, method, schedule
+        self.fabric, self.method, self.steps = fabric, method, steps
         self.settings, self.compared = optimizer, discriminator
         self.frozen_statistics = frozen_statistics
         self.network = network.to(fabric.device)
@@ -121,7 +120,7 @@ class AdaptationLearner:
             optimizer.zero_grad()
         losses: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.fabric.device))
         for pair in pairs:
-            for name, loss in self._accumulate(pair, 1 / len(pairs)).items():
+            for name, loss in self._accumulate(pair, 1 / len(pairs), Step(step, self.steps)).items():
                 losses[name] = losses[name] + loss
         self._share_gradients()
         if self.settings.clip_norm is not None:
@@ -132,13 +131,13 @@ class AdaptationLearner:
             self.average.update(self.network, step)
         return dict(losses)
 
-    def _accumulate(self, pair: Pair, share: float) -> dict[str, Tensor]:
+    def _accumulate(self, pair: Pair, share: float, step: Step) -> dict[str, Tensor]:
         """The gradients of `share` of a pair's losses, added up; the losses times `share`, detached."""
         method = self.method
         source = self._labelled(pair)
         on_source = self._forward(source.images)
-        losses = method.source_losses(on_source, source)
-        total = self._minimise(losses, share)
+        losses = method.source_losses(on_source, source, step)
+        total = self._minimise(losses, share, step)
         if method.uses_target:
             if pair.target is None:
                 raise ValueError("this method learns from target pictures too: the pair has none")
@@ -149,15 +148,16 @@ class AdaptationLearner:
                     on_source, self._compared_size(on_source, source.images)
                 )
             seen_target = method.discriminator_inputs(on_target, self._compared_size(on_target, images))
-            adapting = method.target_losses(on_target, _size(images))
+            adapting = method.target_losses(on_target, _size(images), step)
             with _frozen(self.discriminators):
                 adapting |= {
-                    adversarial_name(name): self._judged(name, seen, SOURCE)  # eq. 11
+                    adversarial_name(name): self._adversarial(name, seen, SOURCE, on_target, step)  # eq. 11
                     for name, seen in seen_target.items()
                 }
-            total = total + self._minimise(adapting, share)
+            total = total + self._minimise(adapting, share, step)
             losses |= adapting
-            losses |= self._discriminate(seen_source, seen_target, share)
+            domains = (SOURCE, seen_source, on_source), (TARGET, seen_target, on_target)
+            losses |= self._discriminate(domains, share, step)
         return {
             **{name: loss.detach() * share for name, loss in losses.items()},
             "total": total,
@@ -182,23 +182,28 @@ class AdaptationLearner:
         return labels.to(torch.uint8).masked_fill(probability < self.teacher[labels], IGNORE)
 
     def _discriminate(
-        self, seen_source: Mapping[str, Tensor], seen_target: Mapping[str, Tensor], share: float
+        self, domains: Sequence[tuple[float, Mapping[str, Tensor], Outputs]], share: float, step: Step
     ) -> dict[str, Tensor]:
-        """Eq. 10 on detached maps, with gradients for the discriminators alone; its losses by name."""
+        """Eq. 10 on detached maps, with gradients for the discriminators alone; its losses by name.
+
+        domains: (label, what each discriminator sees, outputs) of source and target.
+        """
         losses = {}
         for name in self.discriminators:
-            loss = self._judged(name, seen_source[name].detach(), SOURCE)
-            loss = loss + self._judged(name, seen_target[name].detach(), TARGET)
+            source, target = (
+                self._adversarial(name, seen[name].detach(), domain, outputs.detached(), step)
+                for domain, seen, outputs in domains
+            )
+            loss = source + target
             (loss * share).backward()  # type: ignore[no-untyped-call]
             losses["discriminator" if name == "main" else f"discriminator_{name}"] = loss.detach()
         return losses
 
-    def _judged(self, name: str, maps: Tensor, domain: float) -> Tensor:
-        """The binary cross-entropy of a discriminator's judgement of (B, C, H, W) maps, to a domain."""
+    def _adversarial(self, name: str, maps: Tensor, domain: float, outputs: Outputs, step: Step) -> Tensor:
+        """The method's adversarial loss of a discriminator that sees (B, C, H, W) maps."""
         with self.fabric.autocast():
             logits = self.discriminators[name](maps)
-        logits = logits.float()
-        return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, domain))
+        return self.method.adversarial_loss(name, logits.float(), domain, outputs, step)
 
     def _maps(self, images: Tensor) -> tuple[NetworkOutput, dict[str, Tensor]]:
         features = self.network.features(images)
@@ -214,9 +219,10 @@ class AdaptationLearner:
             {name: maps.float() for name, maps in extra.items()},
         )
 
-    def _minimise(self, losses: Mapping[str, Tensor], share: float) -> Tensor:
+    def _minimise(self, losses: Mapping[str, Tensor], share: float, step: Step) -> Tensor:
         """Add the gradients of the weighted sum of the losses, times `share`, which is returned detached."""
-        total = torch.stack([self.method.weights[name] * loss for name, loss in losses.items()]).sum() * share
+        weights = self.method.weights(step)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum() * share
         total.backward()  # type: ignore[no-untyped-call]
         return total.detach()
 
@@ -229,7 +235,7 @@ class AdaptationLearner:
         self.workers.average(parameter.grad for parameter in parameters if parameter.grad is not None)
 
     def _set_rates(self, step: int) -> None:
-        factor = self.schedule(step)
+        factor = poly(step, self.steps, power=self.settings.power, warm_up=self.settings.warm_up)
         for optimizer in self._optimizers():
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * factor

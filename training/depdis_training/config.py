@@ -14,8 +14,16 @@ from pydantic import BaseModel, ValidationError
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.json_files import read_text, shortened, shown
 
+from .methods import METHODS, MethodConfig, find_method
 from .settings import Config
 from .yaml_text import LARGEST_YAML, parse_yaml
+
+_DEFAULTS = "small"  # what a file that extends nothing differs from
+_DEFAULT_METHOD = "depdis"
+_OLD_KEYS = {"method": "method.name", "variant": "method.variant"}
+_OLD_LOSSES = frozenset(
+    key for method in METHODS.values() for key in method.Config.model_fields if key not in ("name",)
+)
 
 
 def bundled_names() -> list[str]:
@@ -30,31 +38,49 @@ def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, A
     """The configuration `name` (one of the package's, or a YAML file's path) with `key=value` settings.
 
     changes: dotted keys with values (what a command's own options say). Over all of them stand the settings.
-    A file's `extends` names another configuration that it differs from; its `when` maps "key=value" to
-    differences that hold where the key has that value. Raises UsageError for an unknown name or key (naming
-    the nearest right one) or a value that does not fit.
+    A file's `extends` names another configuration that it differs from. Its `methods` maps methods to settings
+    that hold where that method is chosen; its `when` maps "key=value" to differences that hold where the key
+    has that value. Raises UsageError for an unknown name or key (naming the nearest right one) or a value that
+    does not fit.
     """
     tree, title = _read(name, ())
     cases = _cases(name, tree.pop("when", None))
+    by_method = tree.pop("methods", {})
     asked: dict[str, Any] = {}
     for key, value in (changes or {}).items():
-        _put(asked, key, value)
+        asked = _merged(asked, _put(key, value))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got {shown(setting)}")
-        _put(asked, key.strip(), _parsed(text, f"--set {shortened(setting, 60)}"))
+        asked = _merged(asked, _put(key.strip(), _parsed(text, f"--set {shortened(setting, 60)}")))
     defaults = Config(name=title).model_dump()
     wanted = _merged(_merged(defaults, tree), asked)
     for condition, differences in cases.items():
         key, _, value = condition.partition("=")
-        if str(_get(wanted, key)) == value:
+        if str(_get(wanted, _OLD_KEYS.get(key, key))) == value:
             tree = _merged(tree, differences)
-    return build_config(_merged(_merged(defaults, tree), asked))
+    wanted = _merged(_merged(defaults, tree), asked)
+    return build_config({**wanted, "method": _method(title, by_method, tree, asked)})
+
+
+def _method(title: str, by_method: Any, tree: Mapping[str, Any], asked: Mapping[str, Any]) -> Any:
+    """The `method` section: as published, then by the file's `methods`, its `method`, and the command line."""
+    sections = [one.get("method", {}) for one in (tree, asked)]
+    if wrong := next((section for section in sections if not isinstance(section, dict)), None):
+        return wrong
+    if not isinstance(by_method, dict) or not all(isinstance(one, dict) for one in by_method.values()):
+        raise UsageError(f"{title}: methods maps names of methods to their settings, got {shown(by_method)}")
+    of_file, of_command = sections
+    named = of_file.get("name", _DEFAULT_METHOD)
+    name = of_command.get("name", named)
+    own = of_file if name == named else {}  # the file's are those of another method
+    return {**by_method.get(name, {}), **own, **of_command, "name": name}
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
     """A whole tree (as `Config.plain` gives it) as a Config; UsageError names what does not fit."""
+    tree = _renamed(tree)
     _refuse_unknown(tree, Config, "")
     try:
         return Config.model_validate(tree)
@@ -92,12 +118,14 @@ def _read(name: str, before: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     tree = _parsed(text, name)
     if tree is not None and not isinstance(tree, dict):
         raise UsageError(f"{name}: a configuration is a mapping of keys to values, got {shown(tree)}")
-    return _extended(dict(tree or {}), (*before, name)), title
+    return _extended({"extends": _DEFAULTS, **(tree or {})}, (*before, name)), title
 
 
 def _extended(tree: dict[str, Any], before: tuple[str, ...]) -> dict[str, Any]:
     """A configuration's tree over that of the one which it extends."""
-    return _merged(_part(str(tree.pop("extends")), before), tree) if "extends" in tree else tree
+    extended = tree.pop("extends", None)
+    tree = _renamed(tree)
+    return tree if extended is None else _merged(_part(str(extended), before), tree)
 
 
 def _part(name: str, before: tuple[str, ...]) -> dict[str, Any]:
@@ -125,13 +153,42 @@ def _parsed(text: str, where: str) -> Any:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = tree.get(parent)
-        tree[parent] = inner = dict(inner) if isinstance(inner, dict) else {}
-        tree = inner
-    tree[last] = value
+def _put(key: str, value: Any) -> dict[str, Any]:
+    """A tree that holds one value, under a dotted key."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return _renamed(value)
+
+
+def _renamed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree with its method as a section, whose keys may have their old places.
+
+    `losses.*`, `variant` and `discriminator.density_scale` became keys of `method`. Whole trees of old runs
+    have those of all methods under `losses`: the ones that their method lacks are left out.
+    """
+    tree = dict(tree)
+    method = tree.pop("method", None)
+    if isinstance(method, str):
+        method = {"name": method}
+    moved: dict[str, Any] = {}
+    losses = tree.pop("losses", {})
+    if not isinstance(losses, dict):
+        raise UsageError(f"losses is a mapping of keys to values, now named method; got {shown(losses)}")
+    moved |= losses
+    if tree.get("variant") is not None:
+        moved["variant"] = tree["variant"]
+    tree.pop("variant", None)
+    discriminator = tree.get("discriminator")
+    if isinstance(discriminator, dict) and "density_scale" in discriminator:
+        moved["density_scale"] = discriminator["density_scale"]
+        tree["discriminator"] = {key: value for key, value in discriminator.items() if key != "density_scale"}
+    if method is not None and not isinstance(method, dict):
+        return {**tree, "method": method}
+    if moved and isinstance(method, dict) and "name" in method:
+        lacking = _OLD_LOSSES - find_method(str(method["name"])).Config.model_fields.keys()
+        moved = {key: value for key, value in moved.items() if key not in lacking}
+    section = {**moved, **(method or {})}
+    return {**tree, "method": section} if section else tree
 
 
 def _get(tree: Mapping[str, Any], key: str) -> Any:
@@ -169,12 +226,15 @@ def _refuse_unknown(tree: Mapping[str, Any], model: type[BaseModel], before: str
             unknown = shortened(f"{before}{key}", 100)
             raise UsageError(f"unknown configuration key {unknown}; nearest: {_nearest(unknown)}")
         inner = _section(model.model_fields[key].annotation)
+        if inner is MethodConfig and isinstance(value, Mapping):
+            inner = find_method(str(value.get("name", _DEFAULT_METHOD))).Config
         if inner is not None and isinstance(value, Mapping):
             _refuse_unknown(value, inner, f"{before}{key}.")
 
 
 def _nearest(key: str) -> str:
-    keys = _keys(Config)
+    own = {f"method.{name}" for method in METHODS.values() for name in method.Config.model_fields}
+    keys = [*_keys(Config), *sorted(own)]
     leaf = key.rsplit(".", 1)[-1]
     found = [known for known in keys if known.rsplit(".", 1)[-1] == leaf]
     found = found or difflib.get_close_matches(key, keys, 1, 0.0)

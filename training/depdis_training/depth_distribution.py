@@ -1,4 +1,4 @@
-"""Class-wise depth distributions: where and how far a class usually is (section 3.2, eq. 1 and 5)."""
+"""Class-wise depth distributions: where and how far a class usually is (section 3.3, eq. 5)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class DepthDistribution:
     weights: (C, K), each class summing to 1, or all 0 for a class that was never seen (its density is 0).
     means, variances: (C, K, 3), axes x, y, z.
     grid: (h, w) that x and y refer to; maps of another size are scaled onto it. None: every map's own grid.
-    scale: of eq. 5's exponent. The paper's 1e6 belongs to its 161 x 96 grid.
+    scale: of the exponent in the release's mapping from p (eq. 5) to the map D. Its 1e6 belongs to a 161 x 96
+        grid.
     variance_floor: least variance along z. Without one (0, the paper's) a component whose depth is constant,
         as sky's, is a needle: a depth predicted 1 % off has density 0.
     Raises ValueError for parameters that do not fit together or are no distribution.
@@ -110,7 +111,7 @@ class DepthDistribution:
 
     @torch.no_grad()
     def density(self, labels: Tensor, inverse_depth: Tensor, *, zero_invalid: bool = True) -> Tensor:
-        """The map D = (1 - exp(-scale p)) 255 of eq. 5, a constant for the gradient.
+        """The map D = (1 - exp(-scale p)) 255 of p (eq. 5), the release's mapping; a constant for the gradient.
 
         labels: (B, h, w) integers, 255 unlabelled; inverse_depth: (B, h, w) on the same device. Returns
         (B, h, w) float32 in 0..255, 0 where the label is 255.
@@ -141,7 +142,7 @@ class DepthDistribution:
         return torch.where(valid, density, 0.0).reshape(labels.shape)
 
     def expected(self, probabilities: Tensor, inverse_depth: Tensor) -> Tensor:
-        """The map D of eq. 5 that a prediction leads to expect: sum over classes of P_c D_c, with gradients.
+        """The map D that a prediction leads to expect: sum over classes of P_c D_c, with gradients.
 
         probabilities: (B, C, h, w), each pixel's summing to 1; inverse_depth: (B, h, w) on the same device.
         Returns (B, h, w) float32 in 0..255, 0 where inverse depth is not positive. Where one class is certain

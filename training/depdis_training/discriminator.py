@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
+
+from .section import Section
 
 _WIDTHS = (64, 128, 256, 512)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DiscriminatorSettings:
-    """rate, betas: Adam's, before the schedule; AdvEnt, MinEnt and DADA have a rate of 1e-4.
+class DiscriminatorConfig(Section):
+    """Adam's rate and betas, before the schedule, and what the discriminators look like.
 
+    rate: the paper's 1e-3; AdvEnt, MinEnt and DADA have 1e-4.
     scale: where the maps are compared: `input` is the input's resolution, as in the paper; `grid` the feature
         grid, which for a small network is many times cheaper and fine enough.
-    layers: convolutions, 2 to 5. Each halves the map, which needs 2^layers pixels on its short side.
+    layers: convolutions, the paper's 5. Each halves the map, which needs 2^layers pixels on its short side.
     """
 
-    rate: float = 1e-3
+    rate: float = Field(default=2e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
-    scale: Literal["input", "grid"] = "input"
-    layers: int = 5
+    scale: Literal["input", "grid"] = "grid"
+    layers: int = Field(default=4, ge=2, le=5)
 
 
 class Discriminator(nn.Module):

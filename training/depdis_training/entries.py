@@ -163,8 +163,13 @@ def _padded(entry: Entry, config: Config) -> list[Entry]:
 def origin(checkpoint: Checkpoint, manifest: Manifest) -> dict[str, Any]:
     """What is known of a checkpoint's training and input."""
     config = checkpoint.config
-    keys = ("name", "method", "variant", "seed")
-    known = {key: config[key] for key in keys if isinstance(config.get(key), str | int)}
+    method = config.get("method")
+    of_method = method if isinstance(method, dict) else {"name": method, "variant": config.get("variant")}
+    named = {
+        "name": config.get("name"), "method": of_method.get("name"), "variant": of_method.get("variant"),
+        "seed": config.get("seed"),
+    }  # fmt: skip
+    known = {key: value for key, value in named.items() if isinstance(value, str | int)}
     if checkpoint.step:
         known["step"] = checkpoint.step
     if checkpoint.notes:

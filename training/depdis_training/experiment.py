@@ -14,8 +14,6 @@ from depdis_deploy.terminal import plain_name
 from .config import load_config
 from .settings import Config
 
-OWN_VARIANTS = ("depdis",)  # methods that have variants
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -51,7 +49,7 @@ def run_name(config: Config) -> str:
     """CONFIG-METHOD-VARIANT-sSEED; without the variant where the method has none, with the name of frames."""
     frames = config.target is not None and config.target.layout == "frames"
     own = plain_name(Path(str(config.target.root)).stem) if frames and config.target else ""
-    parts = [config.name, own, config.method, config.variant or "", f"s{config.seed}"]
+    parts = [config.name, own, config.method.label, f"s{config.seed}"]
     return "-".join(part for part in parts if part)
 
 
@@ -60,13 +58,9 @@ def _configuration(options: Options, variant: str | None, seed: int | None) -> C
     if seed is not None:
         changes["seed"] = seed
     if options.method is not None:
-        changes["method"] = options.method
-        if options.method not in OWN_VARIANTS:
-            if variant is not None:
-                raise UsageError(f"--variant is of the method depdis; {options.method} has none: leave it out")
-            changes["variant"] = None
+        changes["method.name"] = options.method
     if variant is not None:
-        changes["variant"] = variant
+        changes["method.variant"] = variant
     if options.source is not None:
         changes["source.root"] = str(options.source)
     if options.init is not None:
@@ -75,10 +69,7 @@ def _configuration(options: Options, variant: str | None, seed: int | None) -> C
         changes["network.start"] = "scratch"
     if options.target is not None:
         changes |= _target(options, options.target)
-    config = load_config(options.config, options.settings, changes)
-    if config.method not in OWN_VARIANTS and config.variant is not None:
-        config = config.model_copy(update={"variant": None})
-    return config
+    return load_config(options.config, options.settings, changes)
 
 
 def _target(options: Options, root: Path) -> dict[str, Any]:

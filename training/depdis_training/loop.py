@@ -139,8 +139,8 @@ class Loop(Generic[BatchType]):
         if self.collapsed == _COLLAPSED_ENTRIES:
             raise DivergedError(
                 f"the discriminator has told source and target apart without fail up to step {done} "
-                f"(its loss stays below {_COLLAPSED_BELOW:g}): lower discriminator.rate or raise "
-                "losses.adversarial, in a new run; the last checkpoint is as it was"
+                f"(its loss stays below {_COLLAPSED_BELOW:g}); start a new run with a lower discriminator.rate "
+                "or a higher method.adversarial. The last checkpoint is unchanged"
             )
 
     @staticmethod
@@ -149,9 +149,9 @@ class Loop(Generic[BatchType]):
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             raise DivergedError(
-                f"the {bad[0]} loss became infinite or NaN before step {done}: "
-                "lower optimizer.backbone_rate and optimizer.head_rate, or set training.precision=fp32, "
-                "losses.adversarial, in a new run; the last checkpoint is as it was"
+                f"the {bad[0]} loss became infinite or NaN before step {done}; start a new run with lower "
+                "optimizer.backbone_rate and optimizer.head_rate, or with training.precision=fp32. The last "
+                "checkpoint is unchanged"
             )
         return means
 

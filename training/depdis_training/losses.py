@@ -102,7 +102,7 @@ def _too_far(error: Tensor) -> Tensor:
 
 
 def self_information(probabilities: Tensor) -> Tensor:
-    """-p log2(p + 1e-30) / log2(C) element by element: the discriminator's input before eq. 9's density.
+    """-p log2(p + 1e-30) / log2(C) element by element: eq. 9, divided by its maximum.
 
     (B, C, H, W) -> the same shape. Raises ValueError for fewer than two classes.
     """

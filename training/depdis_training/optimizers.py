@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from depdis_deploy.json_files import shown
 
 from .branches import Network
+from .section import Section
 
 # The values that an optimizer keeps for each parameter.
 _MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 
 
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
-    """Rates before the schedule.
+class OptimizerConfig(Section):
+    """SGD with momentum (the paper's) or AdamW, with a linear warm-up and then poly decay (`schedule.poly`).
 
     kind: `sgd` decays every parameter it trains, as the release; `adamw` spares norms and biases.
     head_rate: of all that starts at random, a method's extra heads included. The paper has one rate for all,
         AdvEnt and DADA ten times the backbone's.
-    momentum: of `sgd`. clip_norm: the largest gradient norm, None: any.
+    momentum: of `sgd`. clip_norm: the largest gradient norm; null: any.
     """
 
-    kind: Literal["sgd", "adamw"]
-    backbone_rate: float
-    head_rate: float
-    weight_decay: float
-    momentum: float = 0.9
-    clip_norm: float | None = None
+    kind: Literal["sgd", "adamw"] = "adamw"
+    backbone_rate: float = Field(default=1e-3, gt=0)
+    head_rate: float = Field(default=3e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warm_up: int = Field(default=50, ge=0)
+    power: float = Field(default=0.9, gt=0)
+    clip_norm: float | None = Field(default=5.0, gt=0)
+
+    def scaled(self, factor: float) -> OptimizerConfig:
+        """Return the same with both learning rates multiplied by `factor`."""
+        rates = {"backbone_rate": factor * self.backbone_rate, "head_rate": factor * self.head_rate}
+        return self.model_copy(update=rates)
 
 
 def build_optimizer(
-    settings: OptimizerSettings, network: Network, extra_heads: nn.Module
+    settings: OptimizerConfig, network: Network, extra_heads: nn.Module
 ) -> torch.optim.Optimizer:
-    """An optimizer of a network's and a method's trainable parameters; each group keeps its base as `rate`.
-
-    Raises ValueError for an unknown kind.
-    """
-    if settings.kind not in _BUILDERS:
-        raise ValueError(f"no optimizer {settings.kind!r}; there are {', '.join(_BUILDERS)}")
+    """Return an optimizer of a network and a method's heads; each group keeps its base rate as `rate`."""
     backbone = network.backbone_parameters()
     head = [*network.head_parameters(), *extra_heads.parameters()]
     if settings.backbone_rate == settings.head_rate:
@@ -84,12 +86,12 @@ def _check_moment(name: str, value: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"the optimizer's {name} holds NaN or infinity")
 
 
-def _sgd(settings: OptimizerSettings, by_rate: Mapping[float, list[nn.Parameter]]) -> torch.optim.Optimizer:
+def _sgd(settings: OptimizerConfig, by_rate: Mapping[float, list[nn.Parameter]]) -> torch.optim.Optimizer:
     groups = [{"params": found, "rate": rate, "lr": rate} for rate, found in by_rate.items()]
     return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
-def _adamw(settings: OptimizerSettings, by_rate: Mapping[float, list[nn.Parameter]]) -> torch.optim.Optimizer:
+def _adamw(settings: OptimizerConfig, by_rate: Mapping[float, list[nn.Parameter]]) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = []
     for rate, found in by_rate.items():
         matrices = [parameter for parameter in found if parameter.ndim > 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,38 +13,22 @@ from numpy.typing import NDArray
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.manifest import ResizeRule
 
-from .adaptation import AdaptationLearner, DiscriminatorSettings, OptimizerSettings
+from .adaptation import AdaptationLearner
 from .checkpoint import read_checkpoint
 from .class_weights import class_weights
 from .data.samples import Dataset
 from .depth_distribution import DepthDistribution
 from .experiment_data import taxonomy_of
 from .loading import Batches, RandomViews, WholePictures
-from .methods import Method, Recipe, build_method
+from .methods import Method, MethodConfig, build_method
 from .network import Network, build_network
 from .run_folder import Run, write_json
-from .schedule import poly
 from .settings import Config
 from .spatial_prior import minimum_sizes, scaled_sizes
 from .speech import say
 from .start import start_from
 from .statistics import count_classes, fit_source_mixtures, read_counts, without_pixels
 from .workers import Workers
-
-
-def recipe_method(
-    config: Config, distribution: DepthDistribution | None = None, weights: torch.Tensor | None = None
-) -> Method:
-    """The method that a configuration names, with its settings as values."""
-    fields = set(Recipe.__dataclass_fields__) & set(type(config.losses).model_fields)
-    recipe = Recipe(
-        **{name: getattr(config.losses, name) for name in fields},
-        discriminator_density_scale=config.discriminator.density_scale,
-    )
-    return build_method(
-        config.method, config.variant, num_classes=len(taxonomy_of(config.source)), recipe=recipe,
-        distribution=distribution, class_weights=weights,
-    )  # fmt: skip
 
 
 class Parts:
@@ -147,10 +130,19 @@ class Parts:
         self, counts: NDArray[np.int64], kind: str | tuple[float, ...]
     ) -> torch.Tensor | None:  # fmt: skip
         if isinstance(kind, str):
-            return class_weights(counts, kind, self.config.losses.class_weight_cap)
+            return class_weights(counts, kind, self.config.method.class_weight_cap)
         if len(kind) != len(self.taxonomy):
-            raise UsageError(f"losses.class_weights has {len(kind)} numbers for {len(self.taxonomy)} classes")
+            raise UsageError(f"method.class_weights has {len(kind)} numbers for {len(self.taxonomy)} classes")
         return torch.tensor(kind)
+
+    def method(
+        self,
+        settings: MethodConfig | None = None,
+        distribution: DepthDistribution | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> Method:
+        """Return the configuration's method, or the one that `settings` are of."""
+        return build_method(settings or self.config.method, len(self.taxonomy), distribution, weights)
 
     def learner(
         self, network: Network, method: Method, iterations: int, rate: float, frozen: bool,
@@ -158,20 +150,10 @@ class Parts:
     ) -> AdaptationLearner:  # fmt: skip
         """teacher: thresholds of a teacher's labels, whose decay is that of the self-training."""
         config = self.config
-        optimizer, discriminator = config.optimizer, config.discriminator
         torch.manual_seed(config.seed)  # of heads and discriminators that start at random
         return AdaptationLearner(
             self.fabric, network, method,
-            optimizer=OptimizerSettings(
-                kind=optimizer.kind, backbone_rate=rate * optimizer.backbone_rate,
-                head_rate=rate * optimizer.head_rate, momentum=optimizer.momentum,
-                weight_decay=optimizer.weight_decay, clip_norm=optimizer.clip_norm,
-            ),
-            discriminator=DiscriminatorSettings(
-                rate=discriminator.rate, betas=discriminator.betas, scale=discriminator.scale,
-                layers=discriminator.layers,
-            ),
-            schedule=partial(poly, iterations=iterations, power=optimizer.power, warm_up=optimizer.warm_up),
+            optimizer=config.optimizer.scaled(rate), discriminator=config.discriminator, steps=iterations,
             average=config.training.average if teacher is None else config.self_training.teacher,
             average_start=config.training.average_start, frozen_statistics=frozen, teacher=teacher,
             workers=self.workers, compile_network=config.training.compile,

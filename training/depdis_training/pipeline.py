@@ -20,10 +20,10 @@ from .experiment_data import ExperimentData, open_experiment, taxonomy_of
 from .final_scores import final_scores
 from .forecast import Work, forecast
 from .label_figures import class_view
-from .methods import DEFAULT_VARIANT, VARIANTS, Method
+from .methods import Method, build_method
 from .network import Network, build_network
 from .own_camera import decided
-from .parts import Parts, recipe_method
+from .parts import Parts
 from .pseudo_labels import PseudoLabelled, write_pseudo_labels
 from .run_folder import WEIGHTS, Run
 from .self_description import make_manifest
@@ -55,7 +55,7 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     if run.finished:
         say("this run is finished; --out or another --seed starts a new one")
         return
-    method = recipe_method(config)  # a wrong method or variant is said before any data is made
+    method = build_method(config.method, len(taxonomy_of(config.source)))
     _check_start(config)
     if before is None and config.network.init is not None:
         _check_init(config, method)
@@ -68,11 +68,6 @@ def train(config: Config, folder: Path, cache: Path, until: str | None = None) -
     with run.begun() if workers.first else nullcontext():
         workers.wait()
         Experiment(run, data, cache, workers).carry_out(until)
-
-
-def _second_stage(source: bool) -> dict[str, str]:
-    """Self-training is of the segmentation alone, on labels of the target; with the source, of all branches."""
-    return {"method": "depdis", "variant": "source_branches" if source else "source_only"}
 
 
 def _check_start(config: Config) -> None:
@@ -105,10 +100,10 @@ class Experiment:
         self.parts = parts = Parts(run.config, cache, workers)
         self.cache = cache
         self.source_batches = parts.batches(data.source, rule=run.config.input.source_rule())
-        self.network = parts.network(recipe_method(run.config)).to(parts.fabric.device)
+        self.network = parts.network(parts.method()).to(parts.fabric.device)
         distribution, self.counts = parts.statistics(run, self.source_batches, self.network)
-        weights = parts.class_weights(self.counts, run.config.losses.class_weights)
-        self.method = recipe_method(run.config, distribution, weights)
+        weights = parts.class_weights(self.counts, run.config.method.class_weights)
+        self.method = parts.method(None, distribution, weights)
         self.around = Surroundings(
             config=run.config, manifest=make_manifest(run.config, self.method.branches, distribution),
             distribution=distribution, validation=data.validation, device=parts.fabric.device, workers=workers,
@@ -119,8 +114,7 @@ class Experiment:
         if until == "statistics":
             return
         network, last = self.network, self.run.stage("stage1")
-        variant = VARIANTS[self.config.variant or DEFAULT_VARIANT]
-        prior = variant.self_training if self.config.method == "depdis" else "none"
+        prior = self.method.self_training
         rounds = self.config.self_training.rounds if prior != "none" and self.data.target is not None else 0
         if until == "labels" and not rounds:
             raise UsageError(
@@ -166,14 +160,14 @@ class Experiment:
             return lambda: self.parts.learner(copy.deepcopy(self.network), method, 10, 1.0, frozen, teacher)
 
         alone = [pair._replace(target=None) for pair in both]
-        second = self.config.model_copy(update=_second_stage(settings.source))
-        thresholds = torch.zeros(len(self.parts.taxonomy)) if settings.teacher else None
-        on_labels = learner(recipe_method(second, self.around.distribution), thresholds)
-        passes = [pair._replace(taught=settings.teacher > 0) for pair in alone]
-        if settings.source:
-            passes += alone
         works = [Work("stage 1", training.iterations, learner(self.method), both)]
         if target is not None and rounds:
+            thresholds = torch.zeros(len(self.parts.taxonomy)) if settings.teacher else None
+            second = self.method.second_stage(source=settings.source)
+            on_labels = learner(self.parts.method(second, self.around.distribution), thresholds)
+            passes = [pair._replace(taught=settings.teacher > 0) for pair in alone]
+            if settings.source:
+                passes += alone
             labels, (width, height) = self.config.labels, self.config.crop
             sizes = (1 + labels.mirror) * sum(scale**2 for scale in labels.scales)
             crops = sizes * self.config.input.width * self.config.input.height / (width * height)
@@ -240,8 +234,8 @@ class Experiment:
             pairs = [mixed(labels, source, labels.places, share=settings.mix, seed=self.config.seed + number)]
         if settings.source:
             pairs.append(source)
-        update = _second_stage(settings.source)
-        method = recipe_method(self.config.model_copy(update=update), self.around.distribution, weights)
+        second = self.method.second_stage(source=settings.source)
+        method = self.parts.method(second, self.around.distribution, weights)
         start = self.parts.empty_network(self.method)  # an average of weights is no network to train
         start.load_state_dict(network.state_dict())
         learner = self.parts.learner(

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from depdis_deploy import taxonomy
 from depdis_deploy.address import is_address, masked
 from depdis_deploy.manifest import ResizeRule
+
+from .discriminator import DiscriminatorConfig
+from .methods import MethodConfig, method_config
+from .methods.depdis import DepDisConfig
+from .optimizers import OptimizerConfig
+from .section import Section
 
 TAXONOMIES = {
     "cityscapes-16": taxonomy.CITYSCAPES_16,
@@ -19,12 +25,6 @@ TAXONOMIES = {
 
 TaxonomyName = Literal["cityscapes-16", "cityscapes-7", "camvid-11", "own"]
 Size = tuple[int, int]
-
-
-class Section(BaseModel):
-    """A part of the tree: frozen, keyword-only, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StreetData(Section):
@@ -120,41 +120,6 @@ class Augment(Section):
         return self
 
 
-class Losses(Section):
-    """Weights and forms of the named losses; those that a method or variant lacks are not used.
-
-    segmentation, depth, balance_source, balance_target, adversarial: the lambdas of eq. 11. auxiliary,
-        adversarial_auxiliary, entropy, entropy_auxiliary: of AdvEnt's and MinEnt's second level.
-    depth_loss: `berhu` on inverse depth (eq. 3), or, of the small network, `relative`, and `abs_rel` to go on.
-    density_loss: `berhu` on 0..255 (eq. 6, 7), or `absolute`, the mean share of 255.
-    unknown_depth: pixels of raw depth 0 are `left_out`, or a `zero_distance` away, as the release takes them.
-    source_density: `paper` looks wrongly predicted pixels up at their true depth, `release` at z = 0.
-    density_target: `argmax` looks density up for the most probable class, a constant of the gradient, as paper
-        and release do; `expected` takes the mean over the classes, and the balance trains the others too.
-    class_weights: of the cross-entropy: `balanced` is N/(C N_i), `sqrt` its square root, at most
-        `class_weight_cap`; or one number for each class. stride: the cross-entropy is taken on every
-        stride-th pixel.
-    """
-
-    segmentation: float = Field(default=1.0, ge=0)
-    depth: float = Field(default=0.5, ge=0)
-    balance_source: float = Field(default=1.0, ge=0)
-    balance_target: float = Field(default=0.5, ge=0)
-    adversarial: float = Field(default=0.01, ge=0)
-    auxiliary: float = Field(default=0.1, ge=0)
-    adversarial_auxiliary: float = Field(default=0.002, ge=0)
-    entropy: float = Field(default=0.01, ge=0)
-    entropy_auxiliary: float = Field(default=0.002, ge=0)
-    depth_loss: Literal["berhu", "relative", "abs_rel"] = "relative"
-    density_loss: Literal["berhu", "absolute"] = "absolute"
-    unknown_depth: Literal["left_out", "zero_distance"] = "left_out"
-    source_density: Literal["paper", "release"] = "paper"
-    density_target: Literal["argmax", "expected"] = "argmax"
-    class_weights: Literal["none", "balanced", "sqrt"] | tuple[float, ...] = "sqrt"
-    class_weight_cap: float = Field(default=3.0, gt=0)
-    stride: int = Field(default=2, ge=1)
-
-
 class Mixtures(Section):
     """The class-wise depth distributions (eq. 5): the published ones, fitted on `pictures` training inputs, or
     those of the trained model that the network starts from (`start`).
@@ -177,36 +142,6 @@ class Mixtures(Section):
         if self.kind == "published" and self.published is None:
             raise ValueError("mixtures.kind published needs mixtures.published, the protocol's name")
         return self
-
-
-class Optimizer(Section):
-    """SGD with momentum (the paper's) or AdamW, a rate for the backbone and one for the heads.
-
-    A linear warm-up, then poly decay over the schedule. clip_norm: of the gradient; null for none.
-    """
-
-    kind: Literal["sgd", "adamw"] = "adamw"
-    backbone_rate: float = Field(default=1e-3, gt=0)
-    head_rate: float = Field(default=3e-3, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    warm_up: int = Field(default=50, ge=0)
-    power: float = Field(default=0.9, gt=0)
-    clip_norm: float | None = Field(default=5.0, gt=0)
-
-
-class Discriminator(Section):
-    """Adam's rate and betas; its maps at the `input`'s resolution (the paper's) or on the feature `grid`.
-
-    layers: strided convolutions, the paper's 5. density_scale: what the density that weights them is
-    multiplied by: 1 is the paper's 0..255.
-    """
-
-    rate: float = Field(default=2e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    scale: Literal["input", "grid"] = "grid"
-    layers: int = Field(default=4, ge=2, le=5)
-    density_scale: float = Field(default=1 / 255, gt=0)
 
 
 class Training(Section):
@@ -313,14 +248,13 @@ class Verdict(Section):
 class Config(Section):
     """One experiment: from the source's labels to the target's pictures, scored on the validation set.
 
-    variant: of the method depdis; other methods have none. target: pictures without labels; null for a
+    method: the settings of the method that its `name` is of. target: images without labels; null for a
     training on the source alone. validation: with labels; null where there are none.
     """
 
     name: str
     seed: int = Field(default=0, ge=0)
-    method: str = "depdis"
-    variant: str | None = "M4"
+    method: SerializeAsAny[MethodConfig] = DepDisConfig(name="depdis")
     source: Data = Data(layout="synthia", street=StreetData())
     target: Data | None = Data(layout="cityscapes", street=StreetData(domain="target", seed=1))
     validation: Data | None = Data(
@@ -329,25 +263,28 @@ class Config(Section):
     network: Network = Network()
     input: Input = Input()
     augment: Augment | None = Augment()
-    losses: Losses = Losses()
     mixtures: Mixtures = Mixtures()
-    optimizer: Optimizer = Optimizer()
-    discriminator: Discriminator = Discriminator()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
     training: Training = Training()
     labels: Labels = Labels()
     self_training: SelfTraining = SelfTraining()
     verdict: Verdict = Verdict()
 
+    @field_validator("method", mode="before")
+    @classmethod
+    def _of_its_own_class(cls, value: Any) -> Any:
+        """Validate the section by the class of settings that the named method has."""
+        if isinstance(value, str):
+            return method_config(value)
+        return method_config(**value) if isinstance(value, dict) and "name" in value else value
+
     @model_validator(mode="after")
     def _check(self) -> Config:
-        if self.losses.density_target == "expected" and self.losses.source_density == "release":
+        unknown_depth = getattr(self.method, "unknown_depth", "left_out")
+        if self.self_training.source and unknown_depth == "zero_distance":
             raise ValueError(
-                "losses.density_target expected has no form in the release, whose maps are of one class: set "
-                "losses.source_density to paper"
-            )
-        if self.self_training.source and self.losses.unknown_depth == "zero_distance":
-            raise ValueError(
-                "self_training.source would learn the target's unknown depth as 0 m: set losses.unknown_depth "
+                "self_training.source would learn the target's unknown depth as 0 m: set method.unknown_depth "
                 "to left_out"
             )
         if self.augment is None:

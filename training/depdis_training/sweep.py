@@ -18,7 +18,7 @@ import torch
 
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import no_follow, written_whole
 from depdis_deploy.json_files import read_json
 from depdis_deploy.terminal import write_out
 
@@ -37,11 +37,12 @@ def sweep(
     Each run's log is `RUN.log` beside its folder. Street data is made before, since all share
     it. InputError at the end names the runs that failed; the others are compared all the same.
     """
-    from .experiment_data import open_experiment
-    from .parts import recipe_method
+    from .experiment_data import open_experiment, taxonomy_of
+    from .methods import build_method
 
     for config in runs.values():  # whatever is wrong with a run is said before the first begins
-        open_experiment(config, data, uses_target=recipe_method(config).uses_target)
+        method = build_method(config.method, len(taxonomy_of(config.source)))
+        open_experiment(config, data, uses_target=method.uses_target)
     places = _places(jobs, threads)
     say(f"{len(runs)} runs, {places.qsize()} at a time; their logs are {parent}/RUN.log")
     parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class _Processes:
             sys.executable, "-m", "depdis_training.sweep", str(file), str(folder), str(self._data),
             self._stage or "",
         ]  # fmt: skip
-        with self._lock, log.open("ab") as output:
+        with self._lock, open(log, "ab", opener=no_follow) as output:
             process = subprocess.Popen(command, stderr=output, stdout=output, env={**os.environ, **place})
             self._running.add(process)
             if self._stopped:  # in the moment in which all were told to end
@@ -116,7 +117,7 @@ def comparison(runs: Mapping[str, Config], parent: Path) -> dict[str, Any]:
     found: dict[str, dict[str, list[float]]] = {}
     for name, config in runs.items():
         path = parent / name / METRICS
-        row = "-".join(part for part in (config.method, config.variant or "") if part)
+        row = config.method.label
         for snapshot, miou in _mious(path).items() if path.exists() else ():
             found.setdefault(snapshot, {}).setdefault(row, []).append(miou)
     return {

@@ -28,7 +28,9 @@ _EXAMPLE = (
 @app.command(epilog=_EXAMPLE)
 def train(
     config: Annotated[str, typer.Argument(help="A configuration's name, or a .yaml file's path.")] = "street",
-    method: Annotated[str | None, typer.Option(help="depdis, advent, minent or dada.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="depdis, advent, minent, dada, or a class of your own: FILE.py:CLASS.")
+    ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(help="Of depdis: M1-M4, S1-S5, source_only, ...; repeatable, for a sweep.  [default: M4]"),

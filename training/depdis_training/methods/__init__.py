@@ -2,69 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from depdis_deploy.command import UsageError, one_line
+from depdis_deploy.json_files import shown
 from depdis_training.depth_distribution import DepthDistribution
 
 from .advent import AdvEnt
 from .dada import Dada
 from .depdis import VARIANTS, DepDis, Variant
-from .method import Method, Outputs, adversarial_name
+from .method import Method, MethodConfig, Outputs, Step, adversarial_name
 from .minent import MinEnt
-from .recipe import Recipe, published_recipe
 
 __all__ = [
-    "DEFAULT_VARIANT",
+    "ENTRY_POINTS",
     "METHODS",
     "VARIANTS",
     "Method",
+    "MethodConfig",
     "Outputs",
-    "Recipe",
+    "Step",
     "Variant",
     "adversarial_name",
     "build_method",
-    "published_recipe",
+    "find_method",
+    "method_config",
 ]
 
-DEFAULT_VARIANT = "M4"
-
-Builder = Callable[[Recipe, str | None, int, DepthDistribution | None, Tensor | None], Method]
-
-
-def _depdis(
-    recipe: Recipe, variant: str | None, num_classes: int, distribution: DepthDistribution | None,
-    class_weights: Tensor | None,
-) -> Method:  # fmt: skip
-    name = DEFAULT_VARIANT if variant is None else variant
-    if name not in VARIANTS:
-        raise ValueError(f"no variant {name!r} of depdis; there are {', '.join(VARIANTS)}")
-    return DepDis(VARIANTS[name], recipe, num_classes, distribution, class_weights)
+METHODS: dict[str, type[Method]] = {"depdis": DepDis, "advent": AdvEnt, "minent": MinEnt, "dada": Dada}
+ENTRY_POINTS = "depdis.methods"  # group in which other packages name theirs
 
 
-# Each from (recipe, variant, number of classes, distribution, class weights).
-METHODS: dict[str, Builder] = {
-    "depdis": _depdis,
-    "advent": lambda recipe, _, classes, __, weights: AdvEnt(recipe, classes, weights),
-    "minent": lambda recipe, _, __, ___, weights: MinEnt(recipe, weights),
-    "dada": lambda recipe, _, classes, __, weights: Dada(recipe, classes, weights),
-}
+def find_method(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Args:
+        name: A key of METHODS, the name of an entry point in the group `depdis.methods`, or a class in a
+            Python file, as `path/to/file.py:MyMethod`.
+
+    Raises:
+        UsageError: There is none of that name, or it is no subclass of `Method`.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    found: Any = None
+    path, colon, attribute = name.rpartition(":")
+    if colon and path.endswith(".py"):
+        found = getattr(_module(path), attribute, None)
+    else:
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
+            found = entry.load()
+    if found is None:
+        raise UsageError(
+            f"no method {shown(name)}; there are {', '.join(METHODS)}, or a class in a file: file.py:MyMethod"
+        )
+    if not isinstance(found, type) or not issubclass(found, Method):
+        raise UsageError(f"{name}: expected a subclass of depdis_training.methods.Method, got {shown(found)}")
+    return found
+
+
+def method_config(name: str, **values: Any) -> MethodConfig:
+    """Return the settings of a method: as published, except for `values`."""
+    return find_method(name).Config(name=name, **values)
 
 
 def build_method(
-    name: str, variant: str | None = None, *, num_classes: int, recipe: Recipe,
-    distribution: DepthDistribution | None = None, class_weights: Tensor | None = None,
-) -> Method:  # fmt: skip
-    """The method `name`; `depdis` has variants (`VARIANTS`), of which M4 is the default.
+    config: MethodConfig,
+    num_classes: int,
+    distribution: DepthDistribution | None = None,
+    class_weights: Tensor | None = None,
+) -> Method:
+    """Return the method that `config` is of; arguments as for `Method`.
 
-    recipe: weights and readings (`published_recipe(name)`: as published). distribution: what density is
-    learned from, needed where the method has that branch. class_weights: (C,), of the cross-entropy.
-    Raises ValueError for an unknown method or variant, a variant of another method than depdis, or a
-    distribution that is missing.
+    Raises:
+        UsageError: There is no such method.
+        ValueError: The distribution is of other classes.
     """
-    if name not in METHODS:
-        raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
-    if variant is not None and name != "depdis":
-        raise ValueError(f"variants are depdis' ablations; {name} has none, got {variant!r}")
-    return METHODS[name](recipe, variant, num_classes, distribution, class_weights)
+    return find_method(config.name)(config, num_classes, distribution, class_weights)
+
+
+@cache
+def _module(path: str) -> Any:
+    """Return the module in a file, which is executed once."""
+    file = Path(path).resolve()
+    name = f"depdis_method_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise UsageError(f"{path}: no such Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path}: {type(error).__name__}: {one_line(error)}") from error
+    return module

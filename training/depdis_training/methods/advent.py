@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from depdis_training.branches import Network
 from depdis_training.loading import Batch
 
-from .method import Outputs
-from .recipe import Recipe
-from .terms import SegmentationLoss, information
+from .method import Method, MethodConfig, Outputs, Step
+from .terms import information
 from .two_level import AUXILIARY, auxiliary_classifier
 
 
-class AdvEnt:
+class AdvEntConfig(MethodConfig):
+    """Weights of the adversarial loss, and of both losses of the auxiliary level."""
+
+    adversarial: float = Field(default=0.001, ge=0)
+    auxiliary: float = Field(default=0.1, ge=0)
+    adversarial_auxiliary: float = Field(default=0.0002, ge=0)
+
+
+class AdvEnt(Method):
     """Cross-entropy on two levels; a discriminator each sees the self-information of its prediction."""
 
-    branches: tuple[str, ...] = ()
-    fusion = False
-    uses_target = True
+    Config = AdvEntConfig
 
-    def __init__(self, recipe: Recipe, num_classes: int, class_weights: Tensor | None) -> None:
-        self.recipe, self.num_classes = recipe, num_classes
-        self.segmentation_loss = SegmentationLoss(recipe.stride, class_weights)
-
-    @property
-    def weights(self) -> Mapping[str, float]:
+    def weights(self, step: Step) -> Mapping[str, float]:
         return {
-            "segmentation": self.recipe.segmentation,
-            "segmentation_auxiliary": self.recipe.auxiliary,
-            "adversarial": self.recipe.adversarial,
-            "adversarial_auxiliary": self.recipe.adversarial_auxiliary,
+            "segmentation": self.config.segmentation,
+            "segmentation_auxiliary": self.config.auxiliary,
+            "adversarial": self.config.adversarial,
+            "adversarial_auxiliary": self.config.adversarial_auxiliary,
         }
 
     @property
@@ -42,14 +43,11 @@ class AdvEnt:
     def extra_heads(self, network: Network) -> nn.ModuleDict:
         return auxiliary_classifier(network)
 
-    def source_losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def source_losses(self, outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
         return {
             "segmentation": self.segmentation_loss(outputs.segmentation, batch.labels),
             "segmentation_auxiliary": self.segmentation_loss(outputs.extra[AUXILIARY], batch.labels),
         }
-
-    def target_losses(self, outputs: Outputs, size: tuple[int, int]) -> dict[str, Tensor]:
-        return {}
 
     def discriminator_inputs(self, outputs: Outputs, size: tuple[int, int]) -> dict[str, Tensor]:
         return {

@@ -4,62 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from depdis_training.branches import Network
 from depdis_training.loading import Batch
 
-from .method import Outputs
-from .recipe import Recipe
-from .terms import SegmentationLoss, information
+from .method import Method, MethodConfig, Outputs, Step
+from .terms import information
 from .two_level import AUXILIARY, auxiliary_classifier
 
 
-class MinEnt:
+class MinEntConfig(MethodConfig):
+    """Weights of the entropy, and of both losses of the auxiliary level."""
+
+    auxiliary: float = Field(default=0.1, ge=0)
+    entropy: float = Field(default=0.001, ge=0)
+    entropy_auxiliary: float = Field(default=0.0002, ge=0)
+
+
+class MinEnt(Method):
     """Cross-entropy on the source and the entropy of the prediction on the target, on two levels."""
 
-    branches: tuple[str, ...] = ()
-    fusion = False
-    uses_target = True
+    Config = MinEntConfig
 
-    def __init__(self, recipe: Recipe, class_weights: Tensor | None) -> None:
-        self.recipe = recipe
-        self.segmentation_loss = SegmentationLoss(recipe.stride, class_weights)
-
-    @property
-    def weights(self) -> Mapping[str, float]:
+    def weights(self, step: Step) -> Mapping[str, float]:
         return {
-            "segmentation": self.recipe.segmentation,
-            "segmentation_auxiliary": self.recipe.auxiliary,
-            "entropy": self.recipe.entropy,
-            "entropy_auxiliary": self.recipe.entropy_auxiliary,
+            "segmentation": self.config.segmentation,
+            "segmentation_auxiliary": self.config.auxiliary,
+            "entropy": self.config.entropy,
+            "entropy_auxiliary": self.config.entropy_auxiliary,
         }
-
-    @property
-    def discriminators(self) -> Mapping[str, int]:
-        return {}
 
     def extra_heads(self, network: Network) -> nn.ModuleDict:
         return auxiliary_classifier(network)
 
-    def source_losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def source_losses(self, outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
         return {
             "segmentation": self.segmentation_loss(outputs.segmentation, batch.labels),
             "segmentation_auxiliary": self.segmentation_loss(outputs.extra[AUXILIARY], batch.labels),
         }
 
-    def target_losses(self, outputs: Outputs, size: tuple[int, int]) -> dict[str, Tensor]:
+    def target_losses(self, outputs: Outputs, size: tuple[int, int], step: Step) -> dict[str, Tensor]:
         return {
             "entropy": entropy(outputs.segmentation, size),
             "entropy_auxiliary": entropy(outputs.extra[AUXILIARY], size),
         }
 
-    def discriminator_inputs(self, outputs: Outputs, size: tuple[int, int]) -> dict[str, Tensor]:
-        return {}
-
 
 def entropy(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """The entropy of the up-sampled prediction, mean over pixels, in shares of its greatest value log2(C).
+    """Return the entropy of the up-sampled prediction, mean over pixels, as a share of log2(C), its maximum.
 
     logits: (B, C, h, w); size: (H, W).
     """

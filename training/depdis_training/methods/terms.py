@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from depdis_training.grids import sampled
 from depdis_training.losses import abs_rel, berhu, cross_entropy, relative_depth, self_information
+
+DepthLoss = Literal["berhu", "relative", "abs_rel"]
+UnknownDepth = Literal["left_out", "zero_distance"]
 
 _Z_AT_ZERO = 65536.0
 _ON_GRID = {"relative": relative_depth, "abs_rel": abs_rel}

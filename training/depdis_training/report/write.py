@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from depdis_deploy.files import written_whole
+from depdis_deploy.files import make_plain_folder, written_whole
 from depdis_training.gallery import Example
 from depdis_training.run_folder import METRICS, write_json
 
@@ -26,8 +26,9 @@ def write_report(
     """Write all files into `folder`, made if missing; where metrics.json is, the others are."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).unlink(missing_ok=True)
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    (folder / FOLDER).mkdir()
+    if not (folder / FOLDER).is_symlink():
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    make_plain_folder(folder / FOLDER)
     for example in (*examples, *compared):
         (folder / FOLDER / f"{example.key}.jpg").write_bytes(sheet(example))
     drawn = {"classes": drawings.bars(metrics), "confusion": drawings.confusion(metrics)}
