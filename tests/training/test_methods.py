@@ -394,6 +394,21 @@ def test_rejects_file_without_such_a_method(
         load_config("street", (f"method={name}",))
 
 
+def test_executes_only_a_file_that_the_command_names(tmp_path: Path, blocks: Path) -> None:
+    file, ran = tmp_path / "mine.py", tmp_path / "ran"
+    file.write_text(f"open({str(ran)!r}, 'w')\n{OWN_METHOD}")
+    (tmp_path / "mine.yaml").write_text(f"method: {file}:Pull\nlosses: {{depth: 1}}\n")
+    with pytest.raises(ValueError, match=r"cannot name a Python file .* give it with --method"):
+        load_config(str(tmp_path / "mine.yaml"))
+    config = tiny_config(tmp_path, blocks)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps(config.plain() | {"method": {"name": f"{file}:Pull"}}))
+    with pytest.raises(ValueError, match="which would be executed: give --method"):
+        train(config, run, tmp_path / "data")
+    assert not ran.exists()
+
+
 def test_finds_the_method_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "puller.py").write_text(OWN_METHOD)
     about = tmp_path / "puller-1.0.dist-info"

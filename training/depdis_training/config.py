@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.json_files import read_text, shortened, shown
 
-from .methods import METHODS, MethodConfig, find_method
+from .methods import METHODS, MethodConfig, find_method, is_in_file
 from .settings import Config
 from .yaml_text import LARGEST_YAML, parse_yaml
 
@@ -72,15 +72,30 @@ def _method(title: str, by_method: Any, tree: Mapping[str, Any], asked: Mapping[
     if not isinstance(by_method, dict) or not all(isinstance(one, dict) for one in by_method.values()):
         raise UsageError(f"{title}: methods maps names of methods to their settings, got {shown(by_method)}")
     of_file, of_command = sections
-    named = of_file.get("name", _DEFAULT_METHOD)
+    named = str(of_file.get("name", _DEFAULT_METHOD))
+    if is_in_file(named):
+        raise UsageError(
+            f"{title}: a configuration file cannot name a Python file ({shortened(named, 100)}), which would "
+            "be executed; give it with --method"
+        )
     name = of_command.get("name", named)
     own = of_file if name == named else {}  # the file's are those of another method
     return {**by_method.get(name, {}), **own, **of_command, "name": name}
 
 
-def build_config(tree: Mapping[str, Any]) -> Config:
-    """A whole tree (as `Config.plain` gives it) as a Config; UsageError names what does not fit."""
+def build_config(tree: Mapping[str, Any], asked: Config | None = None) -> Config:
+    """A whole tree (as `Config.plain` gives it) as a Config; UsageError names what does not fit.
+
+    asked: what the user asked for, where the tree is of a file that may come from anyone: a Python file that
+        holds the method is executed only if that names it too.
+    """
     tree = _renamed(tree)
+    method = tree.get("method")
+    name = str(method.get("name", "")) if isinstance(method, dict) else ""
+    if asked is not None and is_in_file(name) and name != asked.method.name:
+        raise UsageError(
+            f"the run is of the method {shortened(name, 100)}, which would be executed: give --method"
+        )
     _refuse_unknown(tree, Config, "")
     try:
         return Config.model_validate(tree)
@@ -184,8 +199,8 @@ def _renamed(tree: Mapping[str, Any]) -> dict[str, Any]:
         tree["discriminator"] = {key: value for key, value in discriminator.items() if key != "density_scale"}
     if method is not None and not isinstance(method, dict):
         return {**tree, "method": method}
-    if moved and isinstance(method, dict) and "name" in method:
-        lacking = _OLD_LOSSES - find_method(str(method["name"])).Config.model_fields.keys()
+    if moved and isinstance(method, dict) and (known := METHODS.get(str(method.get("name")))):
+        lacking = _OLD_LOSSES - known.Config.model_fields.keys()
         moved = {key: value for key, value in moved.items() if key not in lacking}
     section = {**moved, **(method or {})}
     return {**tree, "method": section} if section else tree

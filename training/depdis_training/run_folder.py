@@ -59,7 +59,7 @@ class Run:
     def _resolved(self, config: Config) -> Config:
         path = self.folder / "config.json"
         if path.exists():
-            return _same(config, _read_config(path), self.folder)
+            return _same(config, _read_config(path, config), self.folder)
         if self.folder.exists() and not all(map(_is_of_lock, self.folder.iterdir())):
             raise InputError(f"{self.folder} holds something else than a run: give another folder with --out")
         training = config.training
@@ -84,10 +84,10 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def _read_config(path: Path) -> Config:
+def _read_config(path: Path, asked: Config) -> Config:
     """The configuration that a run began with; InputError where the file holds none."""
     try:
-        return build_config(read_json(path, dict))
+        return build_config(read_json(path, dict), asked)
     except ValueError as error:
         named = str(error) if isinstance(error, InputError) else f"{path}: {error}"
         raise InputError(

@@ -33,11 +33,17 @@ __all__ = [
     "adversarial_name",
     "build_method",
     "find_method",
+    "is_in_file",
     "method_config",
 ]
 
 METHODS: dict[str, type[Method]] = {"depdis": DepDis, "advent": AdvEnt, "minent": MinEnt, "dada": Dada}
 ENTRY_POINTS = "depdis.methods"  # group in which other packages name theirs
+
+
+def is_in_file(name: str) -> bool:
+    """Whether a method's name is that of a class in a Python file, which is executed to find it."""
+    return name.rpartition(":")[0].endswith(".py")
 
 
 def find_method(name: str) -> type[Method]:
@@ -53,8 +59,8 @@ def find_method(name: str) -> type[Method]:
     if name in METHODS:
         return METHODS[name]
     found: Any = None
-    path, colon, attribute = name.rpartition(":")
-    if colon and path.endswith(".py"):
+    if is_in_file(name):
+        path, _, attribute = name.rpartition(":")
         found = getattr(_module(path), attribute, None)
     else:
         for entry in entry_points(group=ENTRY_POINTS, name=name):
