@@ -17,7 +17,7 @@ from .adaptation import Adaptation, missing
 from .long_answers import LongAnswers
 from .picture import url
 from .room import Room
-from .visitors import Visitor
+from .tasks import Task
 
 TAKEN = "Another clip is at work, and one more is waiting for its turn. Try again in some minutes."
 _OPACITY = 0.65  # of the classes over the picture
@@ -39,18 +39,18 @@ class AdaptAnswers(LongAnswers[Adaptation]):
             "limits": {"megabytes": limits.megabytes, "seconds": limits.seconds},
         }  # fmt: skip
 
-    def source(self, asked: dict[str, Any], visitor: Visitor) -> Path:
+    def source(self, asked: dict[str, Any], task: Task) -> Path:
         """The clip that was sent. InputError: nothing can be adapted here, too."""
         lacking = missing()
         if lacking is not None:
             raise InputError(lacking)
-        return self.room.visitors.uploaded(str(asked.get("path") or ""), visitor.fresh("adapt"))
+        return self.room.visitors.uploaded(str(asked.get("path") or ""), task)
 
-    def work(self, model: str, path: Path, asked: dict[str, Any], visitor: Visitor) -> Adaptation:
+    def work(self, model: str, path: Path, asked: dict[str, Any], task: Task) -> Adaptation:
         """Of the bundled model, whichever is chosen, beside the clip."""
         streets = self.room.visitors.root / "streets"
         settings = self.room.settings.adapt
-        return Adaptation(path, path.parent, streets, settings, threads=max(1, cores() - 1))
+        return Adaptation(path, task.folder, streets, settings, threads=max(1, cores() - 1))
 
     def result(self, work: Adaptation) -> dict[str, Any]:
         """The verdict, the model, and pictures before and after."""

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from depdis_deploy.command import InputError
 from depdis_deploy.install_hint import MissingPackageError, require
+from depdis_deploy.parent_process import child_command, parent_pipe
 from depdis_deploy.progress import duration
 
 # What the command says when a part of its work begins, and what a visitor reads of it; in their order.
@@ -61,10 +61,9 @@ class Adaptation:
     ) -> None:  # fmt: skip
         self.clip, self.folder, self.run = clip, folder, folder / "run"
         options = [word for setting in ("training.log_every=1", *settings) for word in ("--set", setting)]
-        self._command = [
-            sys.executable, "-m", "depdis_training.train_cli", "street", "--target", str(clip),
-            "--out", str(self.run), "--data", str(cache), "--threads", str(threads), *options,
-        ]  # fmt: skip
+        words = ["street", "--target", str(clip), "--out", str(self.run), "--data", str(cache)]
+        words += ["--threads", str(threads), *options]
+        self._command = child_command("depdis_training.train_cli", words)
         self._process: subprocess.Popen[str] | None = None
         self._phase, self._count, self._forecast = PHASES[0][0], (0, 0), ""
         self._last_line = ""
@@ -75,7 +74,7 @@ class Adaptation:
         """Begin, in a process group of its own, so that its end can be that of all it started."""
         self._begun = time.monotonic()
         process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            self._command, stdin=parent_pipe(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, args=(process,), name="adaptation", daemon=True)

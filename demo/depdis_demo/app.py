@@ -85,6 +85,7 @@ def _application(gr: Any, settings: Settings, visitors: Visitors, decoder: Image
     page.queue(max_size=_MOST_QUEUED, default_concurrency_limit=None, api_open=False)
     page.state_session_capacity = _MOST_SESSIONS
     page.is_running = True  # a mounted page else sends no sign of life to one that waits
+    page.has_launched = True  # else Gradio lets events name any file of this machine
     application = gr.mount_gradio_app(
         FastAPI(openapi_url=None, lifespan=housekeeping(page, visitors)),
         page,

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from depdis_deploy.command import one_line
 from depdis_deploy.terminal import write_err
 
+from .calls import checked
 from .origins import Origins
 from .routes import MOST_BYTES, Route, file_of, is_session, table
 from .settings import Settings
@@ -24,6 +25,7 @@ _GUESS_PAUSE_S = 1.0
 _BODY_S = 60.0  # for a body to arrive, and longer for a large one
 _SLOWEST_BYTES_PER_S = 50_000
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
+_GRADIO_HEADERS = (b"x-gradio-server",)  # of its own server in front, whose address it would be
 _FRAMES = (b"content-security-policy", b"frame-ancestors 'self'")
 _NO_SCRIPTS = (b"content-security-policy", b"sandbox; frame-ancestors 'self'")
 
@@ -51,7 +53,7 @@ class Guard:
         self._pause_s, self._signing_in = guess_pause_s, asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or reject it: 403, 404, 405, 408, 411, 413, 421 or 507."""
+        """Pass a request on, or reject it: 403, 404, 405, 408, 411, 413, 415, 421, 422 or 507."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -67,7 +69,8 @@ class Guard:
         if rejected is not None or route is None:
             await (rejected or _text(404, "not found"))(scope, receive, send)
             return
-        scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+        kept = [field for field in scope["headers"] if field[0] not in _GRADIO_HEADERS]
+        scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "headers": kept}
         length = int(headers.get(b"content-length", b"0"))
         sent = _Sent(send, _NO_SCRIPTS if route.kind == "file" else _FRAMES)
         within = _in_time(receive, _BODY_S + length / _SLOWEST_BYTES_PER_S, sent) if length else receive
@@ -88,6 +91,8 @@ class Guard:
         elif route.kind == "upload":
             # an upload id would be kept for ever
             await self._upload({**scope, "query_string": b""}, length, receive, sent)
+        elif route.kind == "call":
+            await self._call(scope, receive, sent)
         else:
             with self._present(scope, route):
                 await self._app(scope, receive, sent)
@@ -108,15 +113,20 @@ class Guard:
         finally:
             self._visitors.release(length)
 
+    async def _call(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
+        body = checked(await _body(receive))
+        if dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip() != b"application/json":
+            await _text(415, "expected application/json")(scope, receive, sent)
+        elif body is None:
+            await _text(422, "expected a call that the page sends")(scope, receive, sent)
+        else:
+            await self._app(scope, _again(body, receive), sent)
+
     async def _sign_in(self, scope: Scope, receive: Receive, sent: _Sent) -> None:
         """Take one attempt at a time, so that guessing a password stays slow."""
-        arrived = [await _body(receive)]  # a slow client must not hold up the others
-
-        async def again() -> Message:
-            return arrived.pop() if arrived else await receive()
-
+        body = await _body(receive)  # a slow client must not hold up the others
         async with self._signing_in:
-            await self._app(scope, again, sent)
+            await self._app(scope, _again(body, receive), sent)
             if sent.status >= 400:
                 await asyncio.sleep(self._pause_s)
 
@@ -222,13 +232,23 @@ def _in_time(receive: Receive, seconds: float, sent: _Sent) -> Receive:
     return within
 
 
-async def _body(receive: Receive) -> Message:
-    """Read a short body as one message. ClientDisconnect: it did not arrive."""
-    body = b""
+async def _body(receive: Receive) -> bytes:
+    """Read a short body. ClientDisconnect: it did not arrive."""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
         if not message.get("more_body"):
-            return {"type": "http.request", "body": body}
+            return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return `receive` for a body that was read before."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -14,8 +16,9 @@ from depdis_deploy.command import InputError, UsageError
 
 from .limits import check_video, plain
 from .room import Room
+from .tasks import Task
 from .turns import Busy, Ticket, Turns
-from .visitors import UNWATCHED_S, Visitor
+from .visitors import UNWATCHED_S
 
 
 class Work(Protocol):
@@ -60,11 +63,11 @@ class LongAnswers(ABC, Generic[W]):
         """What the tab shows before anything was chosen."""
 
     @abstractmethod
-    def source(self, asked: dict[str, Any], visitor: Visitor) -> Path:
+    def source(self, asked: dict[str, Any], task: Task) -> Path:
         """The video to work on. InputError: there is none."""
 
     @abstractmethod
-    def work(self, model: str, path: Path, asked: dict[str, Any], visitor: Visitor) -> W:
+    def work(self, model: str, path: Path, asked: dict[str, Any], task: Task) -> W:
         """The work on it, not begun yet."""
 
     @abstractmethod
@@ -72,67 +75,78 @@ class LongAnswers(ABC, Generic[W]):
         """The answer when it has ended. InputError: it failed by what was brought."""
 
     def started(self, model: str, event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-        """A video was brought: waiting, progress, then the result."""
+        """A video was brought: waiting, progress, then the result. The last choice wins."""
         asked = self.room.asked(event)
-        visitor, name = self.room.visitor(request), str(asked.get("name") or "video")
-        path = Path(str(asked.get("path") or ""))
+        task = self.room.task(self.kind, asked, request)
+        with closing(self._answers(model, asked, task)) as answers:
+            for answer in answers:
+                if not task.stopped.is_set():
+                    yield {**answer, "asked": asked.get("asked")}
+        if task.stopped.is_set():
+            yield gr.skip()  # else Gradio sends the last answer once more
+
+    def stop(self, request: gr.Request) -> None:
+        """Cancel."""
+        self.room.visitors.of(request.session_hash).cancel(self.kind)
+
+    def _answers(self, model: str, asked: dict[str, Any], task: Task) -> Generator[dict[str, Any], None, None]:
+        name, path = str(asked.get("name") or "video"), Path(str(asked.get("path") or ""))
+        end = task.end
         try:
-            path = self.source(asked, visitor)
+            path = self.source(asked, task)
             check_video(path, self.room.limits)
-            yield from self._watched(self.work(model, path, asked, visitor), visitor)
+            work = self.work(model, path, asked, task)
+            ticket = self._turns.take()
+            self.room.visitors.begun(work.end)
+            end = partial(self._over, work, ticket, task)
+            yield from self._watched(work, ticket, task)
         except Busy:
             yield self.answer("error", text=self.busy)
         except (InputError, UsageError, MemoryError) as error:
             yield self.answer("error", text=plain(error, path, name))
         except Exception:
-            if not visitor.gone.is_set():  # whose files were deleted under the work
+            if not task.stopped.is_set():  # a page that was closed took the files away under the work
                 yield self.answer("error", text=self.room.wrong())
-
-    def stop(self, request: gr.Request) -> None:
-        """Cancel."""
-        cancel = self.room.visitor(request).cancel.get(self.kind)
-        if cancel is not None:
-            cancel()
-
-    def _watched(self, work: W, visitor: Visitor) -> Iterator[dict[str, Any]]:
-        ticket = self._turns.take()
-        visitor.cancel[self.kind] = work.cancel
-        self.room.visitors.begun(work.end)
-        try:
-            if visitor.gone.is_set():  # left before it could be cancelled
-                work.cancel()
-            while not work.cancelled and not ticket.wait(self.look_every_s):
-                self._cancel_unwatched(work, visitor)
-                yield self.answer("waiting", ahead=ticket.ahead())
-            if work.cancelled:
-                yield self.answer("empty")
-                return
-            work.start()
-            while not work.done(self.look_every_s):
-                self._cancel_unwatched(work, visitor)
-                yield self.answer("working", stopping=work.cancelled, **work.progress())
-            work.end()
-            yield self.answer("empty") if visitor.gone.is_set() else self.result(work)
         finally:
             # Gradio closes what was abandoned on its event loop, where nothing may wait.
-            visitor.cancel.pop(self.kind, None)
-            threading.Thread(target=self._over, args=(work, visitor, ticket), name="over", daemon=True).start()
+            threading.Thread(target=end, name="over", daemon=True).start()
 
-    def _cancel_unwatched(self, work: W, visitor: Visitor) -> None:
-        """Cancel work whose page is gone without having been closed, such as a client's that died."""
-        if not work.cancelled and visitor.absent_s() > UNWATCHED_S:
+    def _watched(self, work: W, ticket: Ticket, task: Task) -> Iterator[dict[str, Any]]:
+        def cancel() -> None:
             work.cancel()
+            ticket.give_up()
+
+        task.when_cancelled(cancel)
+        while not work.cancelled and not ticket.wait(self.look_every_s):
+            self._cancel_unwatched(task)
+            yield self.answer("waiting", ahead=ticket.ahead())
+        if work.cancelled:
+            yield self.answer("empty")
+            return
+        work.start()
+        while not work.done(self.look_every_s):
+            self._cancel_unwatched(task)
+            yield self.answer("working", stopping=work.cancelled, **work.progress())
+        work.end()
+        task.check()
+        answer = self.result(work)
+        task.keep()
+        yield answer
+
+    def _cancel_unwatched(self, task: Task) -> None:
+        """Cancel work whose page is gone without having been closed, such as a client's that died."""
+        if task.visitor.absent_s() > UNWATCHED_S:
+            task.cancel()
 
     def answer(self, state: str, **fields: Any) -> dict[str, Any]:
         """An answer, which differs from all before."""
         return {"state": state, "serial": self.room.serial(), **fields}
 
-    def _over(self, work: W, visitor: Visitor, ticket: Ticket) -> None:
+    def _over(self, work: W, ticket: Ticket, task: Task) -> None:
         """Let the next one in when this one is at work no more."""
         try:
             work.end()
-            if visitor.gone.is_set():
-                visitor.leave()  # again, for what was written meanwhile
+            task.end()
         finally:
             self.room.visitors.ended(work.end)
             ticket.leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from depdis_deploy.listening import host_name, is_local
 from .settings import Settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OWN_SITE = ("", "same-origin", "none")  # of Sec-Fetch-Site; clients that are no browsers send none
 
 
@@ -25,8 +27,12 @@ class Origins:
         self._any_name = settings.auth is not None and not settings.allow_hosts
 
     def host_fault(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return why the `Host` header is rejected, or None."""
+        """Return why the `Host` header, or the one that a proxy received, is rejected, or None."""
         host = headers.get(b"host", b"localhost").decode("latin-1")
+        forwarded = headers.get(b"x-forwarded-host", b"localhost").decode("latin-1").partition(",")[0].strip()
+        for given in (host, forwarded):
+            if not _HOST.fullmatch(given):  # an event whose address Gradio cannot parse never ends
+                return f"Host {given[:80]!r}: expected a name, and a port if there is one"
         name = host_name(host)
         if self._any_name or is_local(name) or name in self._names:
             return None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
+
+from depdis_deploy.command import one_line
+from depdis_deploy.terminal import write_err
 
 from .about_answers import AboutAnswers
 from .adapt_answers import AdaptAnswers
@@ -16,19 +19,33 @@ from .picture_answers import PictureAnswers
 from .room import Room
 from .video_answers import VideoAnswers
 
-if TYPE_CHECKING:
-    from gradio.blocks import Blocks
-
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("common.js", "layers.js", "picture.js", "chart.js", "video.js", "live.js", "adapt.js", "about.js")
 TITLE = "depdis: street pictures understood"
-_HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+_FAILED = "The request failed; the server's log says why."
+# Something else may be chosen while one choice is at work.
+_HIDDEN: dict[str, Any] = {
+    "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+    "trigger_mode": "multiple",
+}  # fmt: skip
 
 
-def build(room: Room) -> Blocks:
+class Page(gr.Blocks):
+    """Gradio's page, whose failed events are one line on stderr."""
+
+    async def process_api(self, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        """Handle one event, or one step of it. gr.Error: it failed."""
+        try:
+            return await super().process_api(*arguments, **keywords)
+        except Exception as error:  # mostly an event that no page sends
+            write_err(f"depdis-demo: event failed: {type(error).__name__}: {one_line(error)[:200]}")
+            raise gr.Error(_FAILED, print_exception=False) from None
+
+
+def build(room: Room) -> Page:
     """The page of a room; `launch` (app.py) serves it."""
-    page: Blocks
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    page: Page
+    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(html_template=_asset("head.html"), apply_default_css=False, js_on_load=None)
         model = _model_choice(room)
         about = AboutAnswers(room)
@@ -91,8 +108,7 @@ def _function(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _picture(answers: PictureAnswers, model: gr.Dropdown) -> None:
     part = _part("picture", answers.first(), ("chosen",), [answers.download])
-    # another picture may be chosen while one is looked at
-    part.chosen(answers.chosen, model, part, trigger_mode="multiple", **_HIDDEN)
+    part.chosen(answers.chosen, model, part, **_HIDDEN)
 
 
 def _long(answers: LongAnswers[Any], model: gr.Dropdown) -> None:

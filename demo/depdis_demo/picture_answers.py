@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
@@ -18,19 +20,20 @@ from .limits import check_size, plain
 from .own_camera import behind
 from .picture import DOWNLOADS, hexadecimal, scales, url, view_of
 from .room import Room
+from .tasks import Task
 from .turns import BUSY, Busy
-from .visitors import Visitor
 
 if TYPE_CHECKING:
     from depdis_deploy import Prediction, Predictor
 
 _THUMB = (320, 180)
+_GONE = "This picture is gone; choose it again."
 
 
 class _Shown(NamedTuple):
-    """The picture that a page shows: whose, its file, its name there, and what predicted it."""
+    """The image that a page shows: its task, its file, its name there, and what predicted it."""
 
-    visitor: Visitor
+    task: Task
     path: Path
     name: str
     predictor: Predictor
@@ -65,34 +68,38 @@ class PictureAnswers:
         ]
 
     def chosen(self, model: str, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
-        """A picture was brought, or an example was clicked."""
+        """Predict the image that was brought, or the example that was clicked; the last choice wins."""
         asked = self.room.asked(event)
-        visitor, name = self.room.visitor(request), str(asked.get("name") or "picture")
-        path = Path(str(asked.get("path") or ""))
+        with self.room.task("picture", asked, request) as task:
+            answer = self._answered(model, asked, task)
+        return gr.skip() if task.stopped.is_set() else answer
+
+    def _answered(self, model: str, asked: dict[str, Any], task: Task) -> dict[str, Any]:
+        name, path = str(asked.get("name") or "picture"), Path(str(asked.get("path") or ""))
         try:
-            folder = visitor.fresh("sent")  # the picture on screen keeps its own until this one is known
             if asked.get("example"):
                 path = examples.picture(str(asked["example"]))
             else:
-                path = self.room.visitors.uploaded(str(path), folder)
+                path = self.room.visitors.uploaded(str(path), task)
             check_size(path, self.room.limits)
-            with self.room.pictures.turn():
+            with self.room.pictures.turn(task):
                 predictor = behind(self.room.models.get(model), asked)
-                prediction = self._predicted(path, predictor, visitor)
-                shown = view_of(prediction, folder)
-            visitor.keep(folder, "picture")
+                prediction = self._predicted(path, predictor, task.stopped)
+                task.check()
+                shown = view_of(prediction, task.folder)
+            task.keep()
         except Busy:
             return self._said(BUSY, asked)
         except (InputError, UsageError, MemoryError, KeyError) as error:
             return self._said(plain(error, path, name), asked)
         except Exception:
             # a page that was closed took the files away under the work
-            return self._said("" if visitor.gone.is_set() else self.room.wrong(), asked)
-        about = self._about(prediction, _Shown(visitor, path, name, predictor))
+            return self._said("" if task.stopped.is_set() else self.room.wrong(), asked)
+        about = self._about(prediction, _Shown(task, path, name, predictor))
         return {**self._answer("result", asked), "name": name, **shown, **about}
 
-    def _predicted(self, path: Path, predictor: Predictor, visitor: Visitor) -> Prediction:
-        image = self.room.decoder.read(path, max_pixels=self.room.limits.pixels, stopped=visitor.gone)
+    def _predicted(self, path: Path, predictor: Predictor, stopped: threading.Event) -> Prediction:
+        image = self.room.decoder.read(path, max_pixels=self.room.limits.pixels, stopped=stopped)
         return predictor(image)
 
     def _about(self, prediction: Prediction, shown: _Shown) -> dict[str, Any]:
@@ -100,7 +107,7 @@ class PictureAnswers:
         with self._lock:
             self._shown = {
                 key: one for key, one in self._shown.items()
-                if one.visitor is not shown.visitor and not one.visitor.gone.is_set()
+                if one.task.is_kept()
             }  # fmt: skip
             self._shown[token] = shown
         palette = prediction.manifest.taxonomy.palette
@@ -112,23 +119,35 @@ class PictureAnswers:
         }  # fmt: skip
 
     def download(self, asked: dict[str, str]) -> dict[str, str]:
-        """Make a file of the picture of a token: its address and its name, or an error's sentence."""
+        """Make a file of the image of a token: its address and its name, or an error's sentence."""
         with self._lock:
-            shown = self._shown.get(asked.get("token", ""))
-        kind = asked.get("kind", "")
+            shown = self._shown.get(str(asked.get("token")))
+        kind = str(asked.get("kind"))
         if shown is None or kind not in DOWNLOADS:
-            return {"error": "This picture is gone; choose it again."}
-        visitor, path, name, predictor = shown
+            return {"error": _GONE}
         try:
-            with self.room.pictures.turn():
-                folder = visitor.fresh("download")
-                prediction = self._predicted(path, predictor, visitor)
-                (made,) = prediction.save_as(folder, plain_name(Path(name).stem), [kind])
+            made = self._made(shown, kind)
         except Busy:
             return {"error": BUSY}
-        except (ValueError, OSError) as error:
-            return {"error": plain(error, path, name)}
+        except (InputError, MemoryError) as error:
+            return {"error": plain(error, shown.path, shown.name)}
+        except Exception:
+            return {"error": self.room.wrong() if shown.task.is_kept() else _GONE}
         return {"url": url(made), "name": made.name}
+
+    def _made(self, shown: _Shown, kind: str) -> Path:
+        """Return the file of a kind, which is made once and lies beside the image until another is shown."""
+        folder = shown.task.folder / kind
+        if not folder.is_dir():
+            with self.room.pictures.turn(), TemporaryDirectory(dir=shown.task.folder) as temporary:
+                prediction = self._predicted(shown.path, shown.predictor, shown.task.visitor.gone)
+                new = Path(temporary, kind)
+                new.mkdir()
+                prediction.save_as(new, plain_name(Path(shown.name).stem), [kind])
+                with suppress(OSError):  # two clicks: the other one has just made it
+                    new.rename(folder)
+        (made,) = folder.iterdir()
+        return made
 
     def _said(self, text: str, asked: dict[str, Any]) -> dict[str, Any]:
         return {**self._answer("error", asked), "text": text}

@@ -13,8 +13,9 @@ from depdis_deploy.media.image_workers import ImageDecoder
 
 from .models import Models
 from .settings import Settings
+from .tasks import Task
 from .turns import Turns
-from .visitors import Visitor, Visitors
+from .visitors import Visitors
 
 
 class Room:
@@ -41,12 +42,14 @@ class Room:
         return "Something went wrong here; the server's log says what. Try it again, or with another file."
 
     def asked(self, event: gr.EventData) -> dict[str, Any]:
-        """What the page asks for; nothing where a client sent no object."""
-        return event._data if isinstance(event._data, dict) else {}
+        """What the page asks for, as `calls` lets it through."""
+        return event._data or {}
 
-    def visitor(self, request: gr.Request) -> Visitor:
-        """Who asks."""
-        return self.visitors.of(request.session_hash)
+    def task(self, kind: str, asked: dict[str, Any], request: gr.Request) -> Task:
+        """Begin a task for the visitor who asks; see `Visitor.task`."""
+        number = asked.get("asked")
+        visitor = self.visitors.of(request.session_hash)
+        return visitor.task(kind, number if isinstance(number, int) else None)
 
     def left(self, request: gr.Request) -> None:
         """A page was closed."""

@@ -11,7 +11,7 @@ _LOGIN_BYTES = 10_000
 _FORM_BYTES = 100_000  # of an upload, around its file
 _READ = ("GET", "HEAD")
 _FILE = "/gradio_api/file="
-_SESSION = r"[A-Za-z0-9_-]{1,64}"
+SESSION = r"[A-Za-z0-9_-]{1,64}"
 
 
 class Route(NamedTuple):
@@ -34,7 +34,7 @@ def table(most_upload: int) -> list[tuple[re.Pattern[str], Route]]:
             (r"/config/?", Route("config", _READ, 0)),
             (r"/gradio_api/(info|app_id)/?", Route("config", _READ, 0)),
             (rf"{_FILE}.+", Route("file", _READ, 0)),
-            (rf"/gradio_api/heartbeat/{_SESSION}", Route("heartbeat", ("GET",), 0)),
+            (rf"/gradio_api/heartbeat/{SESSION}", Route("heartbeat", ("GET",), 0)),
             (r"/gradio_api/queue/data", Route("events", ("GET",), 0)),
             (r"/gradio_api/upload/?", Route("upload", ("POST",), upload_bytes)),
             (r"/gradio_api/component_server/?", Route("call", ("POST",), MOST_BYTES)),
@@ -51,4 +51,4 @@ def file_of(path: str) -> str:
 
 def is_session(text: str) -> bool:
     """Return whether a text can be a session's name."""
-    return re.fullmatch(_SESSION, text) is not None
+    return re.fullmatch(SESSION, text) is not None

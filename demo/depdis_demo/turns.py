@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .tasks import Task
+
 BUSY = "Many are using this demo just now. Try again in a moment."
 
 
@@ -26,6 +28,10 @@ class Ticket:
     def wait(self, seconds: float) -> bool:
         """Wait for the turn, at most so long; whether it has come."""
         return self._turns.wait(self, seconds)
+
+    def give_up(self) -> None:
+        """Leave the row, unless the turn has come."""
+        self._turns.give_up(self)
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -50,21 +56,27 @@ class Turns:
             return ticket
 
     @contextmanager
-    def place(self) -> Iterator[Ticket]:
-        """Within the block a place in the row. Busy: there is none."""
+    def turn(self, task: Task | None = None) -> Iterator[None]:
+        """Within the block it is one's turn.
+
+        Args:
+            task: Waits no longer once it is stopped.
+
+        Raises:
+            Busy: There is no place in the row.
+            Superseded: The task was stopped.
+        """
         ticket = self.take()
         try:
-            yield ticket
-        finally:
-            ticket.leave()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Within the block it is one's turn. Busy: no place in the row."""
-        with self.place() as ticket:
+            if task is not None:
+                task.when_cancelled(ticket.give_up)
             while not ticket.wait(60.0):
                 pass
+            if task is not None:
+                task.check()
             yield
+        finally:
+            ticket.leave()
 
     def ahead(self, ticket: Ticket) -> int:
         """How many have to finish before this ticket's turn."""
@@ -75,6 +87,13 @@ class Turns:
         """Wait for a ticket's turn, at most so long; whether it has come."""
         with self._moved:
             return self._moved.wait_for(lambda: self._ahead(ticket) == 0, seconds)
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Take a ticket out of the row, unless its turn has come."""
+        with self._moved:
+            if self._ahead(ticket):
+                self._row.remove(ticket)
+                self._moved.notify_all()
 
     def leave(self, ticket: Ticket) -> None:
         """Take a ticket out of the row; a second time does nothing."""

@@ -13,8 +13,8 @@ from .long_answers import LongAnswers
 from .own_camera import behind
 from .picture import hexadecimal, url
 from .room import Room
+from .tasks import Task
 from .turns import BUSY
-from .visitors import Visitor
 
 
 class VideoAnswers(LongAnswers[Film]):
@@ -41,23 +41,19 @@ class VideoAnswers(LongAnswers[Film]):
             for name, colour in zip(taxonomy.names, taxonomy.palette, strict=True)
         }
 
-    def source(self, asked: dict[str, Any], visitor: Visitor) -> Path:
-        """The example, the last one again for another panel, or what was sent."""
+    def source(self, asked: dict[str, Any], task: Task) -> Path:
+        """The example, or what was sent."""
         if asked.get("example"):
             return BUNDLED_CLIP
-        if asked.get("again") and visitor.video is not None:
-            return visitor.video
-        return self.room.visitors.uploaded(str(asked.get("path") or ""), visitor.fresh("clip"))
+        return self.room.visitors.uploaded(str(asked.get("path") or ""), task)
 
-    def work(self, model: str, path: Path, asked: dict[str, Any], visitor: Visitor) -> Film:
+    def work(self, model: str, path: Path, asked: dict[str, Any], task: Task) -> Film:
         """With the panel and the camera that were asked for."""
-        visitor.video = path
         panel = str(asked.get("panel"))
         panel = panel if panel in PANELS else "overlay"
         predictor = behind(self.room.models.get(model), asked)
         smooth = asked.get("smooth") is True and "confidence" in predictor.manifest.outputs
-        folder = visitor.fresh("video")
-        return Film(predictor, path, folder, panel, self.room.limits, smooth=smooth)
+        return Film(predictor, path, task.folder, panel, self.room.limits, smooth=smooth)
 
     def result(self, work: Film) -> dict[str, Any]:
         """The film, its lines, and what there is to say of it."""

@@ -1,10 +1,9 @@
-"""Each visitor's own files: under names that nobody can guess, deleted when the page is closed or abandoned."""
+"""All open pages and their files, which are deleted when a page is closed or abandoned."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from depdis_deploy.command import InputError
 
 from .storage import Storage
+from .tasks import Task, Visitor
 
 ABSENT_S = 600.0  # without an open page and without a request, until files are deleted
 UNWATCHED_S = 60.0  # without an open page, until work is cancelled and its place is free for others
@@ -22,63 +22,6 @@ _SESSION_CHARACTERS = 64
 _MOST_FILES = 10_000
 _SPARE_BYTES = 100_000_000  # of the disk, for what is made of an upload
 _END_S = 20.0  # for what is at work when the server ends; an adaptation is killed well before
-
-
-class Visitor:
-    """One open page. `gone` is set when it was closed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gone = threading.Event()
-        self.cancel: dict[str, Callable[[], None]] = {}  # by kind, of what is at work
-        self.video: Path | None = None  # the last one's file
-        self.streams = 0  # that its page holds open
-        self.seen = time.monotonic()  # its last request, or the end of its last stream
-        self._lock = threading.Lock()
-        self._folders: dict[str, Path] = {}
-
-    def absent_s(self) -> float:
-        """Return the seconds since the page was last seen; 0 while it is open."""
-        return 0.0 if self.streams else time.monotonic() - self.seen
-
-    def fresh(self, kind: str) -> Path:
-        """A new folder for results of a kind, in place of the one before. InputError: the visitor has left."""
-        with self._lock:
-            if self.gone.is_set():
-                raise InputError("this page was closed; open it again")
-            self._discard(kind)
-            made = self.folder / secrets.token_urlsafe(12)
-            made.mkdir(parents=True)
-            self._folders[kind] = made
-            return made
-
-    def keep(self, folder: Path, kind: str) -> None:
-        """Let a fresh folder be that of another kind, in place of the one before.
-
-        InputError: it was itself replaced meanwhile, or the visitor has left.
-        """
-        with self._lock:
-            held = next((key for key, one in self._folders.items() if one == folder), None)
-            if held is None:
-                raise InputError("another one was chosen meanwhile")
-            del self._folders[held]
-            self._discard(kind)
-            self._folders[kind] = folder
-
-    def leave(self) -> None:
-        """Stop what is at work and delete every file."""
-        self.gone.set()
-        for cancel in list(self.cancel.values()):
-            cancel()
-        with self._lock:
-            for kind in list(self._folders):
-                self._discard(kind)
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _discard(self, kind: str) -> None:
-        old = self._folders.pop(kind, None)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 class Visitors:
@@ -153,7 +96,7 @@ class Visitors:
             gone = [
                 key
                 for key, one in self._visitors.items()
-                if one.absent_s() >= absent_s and not one.streams and not one.cancel
+                if one.absent_s() >= absent_s and not one.streams and not one.busy()
             ]
             left = [self._visitors.pop(key) for key in gone]
         for visitor in left:
@@ -212,15 +155,24 @@ class Visitors:
             thread.join(max(0.0, limit - time.monotonic()))
         self._storage.remove(limit)
 
-    def uploaded(self, path: str, folder: Path) -> Path:
-        """A file that was uploaded, in a visitor's own folder. InputError: it is no upload, or is gone.
+    def uploaded(self, path: str, task: Task) -> Path:
+        """Return a link in the task's folder to an upload.
 
-        A link, not a move: two visitors who upload the same bytes under one name share the file until then.
+        A link, not a move: two visitors who upload the same bytes under one name share the file until then. An
+        upload that has expired is still there in the folder of the last result that was made of it.
+
+        Raises:
+            InputError: The path names no upload, or the upload is gone.
         """
+        earlier = task.visitor.kept(task.kind)
         with suppress(OSError, ValueError, RuntimeError):  # it expired just now, or the text is no path
             found = Path(path).resolve()
-            if found.is_relative_to(self.uploads) and found.is_file():
-                kept = folder / f"source{found.suffix.lower()}"
-                os.link(found, kept)
-                return kept
+            if earlier is not None and earlier.upload is not None and earlier.upload[0] == path:
+                found = earlier.upload[1]
+            elif not (found.is_relative_to(self.uploads) and found.is_file()):
+                raise FileNotFoundError
+            link = task.folder / f"source{found.suffix.lower()}"
+            os.link(found, link)
+            task.upload = path, link
+            return link
         raise InputError("the upload did not arrive; choose the file again")

@@ -20,6 +20,7 @@ from pathlib import Path
 import depdis_deploy
 from depdis_deploy.child_limits import environment_without_secrets
 from depdis_deploy.command import InputError, one_line
+from depdis_deploy.parent_process import parent_pipe
 
 from .cpu import cores
 from .local_engines import keep_bytes, own_bytes
@@ -111,7 +112,6 @@ def _tried(file: ModelFile, engine: str, arithmetic: str, threads: int | None, l
     task = {
         "path": str(file.path), "sha256": file.sha256, "engine": engine, "arithmetic": arithmetic,
         "threads": threads, "memory": limits.memory, "seconds": limits.seconds * (threads or cores()),
-        "parent": os.getpid(),
     }  # fmt: skip
     code = _CODE.format(f"{__package__}.trial_worker")
     # The parent's own import path: `-m` would put the working folder first, whose files may be anyone's.
@@ -120,7 +120,7 @@ def _tried(file: ModelFile, engine: str, arithmetic: str, threads: int | None, l
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=parent_pipe(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**environment_without_secrets(), "MALLOC_ARENA_MAX": "2"},  # unused pools count as memory

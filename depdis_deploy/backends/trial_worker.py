@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -14,12 +13,12 @@ import numpy as np
 
 from depdis_deploy.child_limits import limit_memory, limit_processor_time
 from depdis_deploy.command import InputError, one_line
+from depdis_deploy.parent_process import end_with_parent
 
 from . import Session
 from .engine_message import one_line_of
 from .model_file import ModelFile, read_model
 
-_PR_SET_PDEATHSIG = 1
 # The last is what a thread that cannot be started says.
 _MEMORY_WORDS = ("alloc", "out of memory", "resource temporarily unavailable")
 
@@ -32,18 +31,9 @@ def main() -> None:
     os.dup2(nothing, 1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     task = json.loads(sys.argv[-1])
-    _end_with_parent(task["parent"])
+    end_with_parent()
     os.write(answer, json.dumps(_run(task)).encode())
     os._exit(0)  # an engine that fails while it is torn down has answered already
-
-
-def _end_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent ends, even if that is killed. Only Linux does so."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
 
 
 def _run(task: dict[str, Any]) -> dict[str, Any]:

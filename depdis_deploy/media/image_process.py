@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from depdis_deploy.child_limits import environment_without_secrets
 from depdis_deploy.command import InputError
+from depdis_deploy.parent_process import parent_pipe
 
 from .image_files import TooLarge
 
@@ -40,12 +41,13 @@ class DecoderProcess:
     def __init__(self) -> None:
         # -P: nothing is imported from the folder in which the program was started
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-W", "ignore", "-m", _MODULE],
+            [sys.executable, "-P", "-W", "ignore", "-m", _MODULE, str(parent_pipe())],
             bufsize=0,
             env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pass_fds=[parent_pipe()],
             process_group=0,  # Ctrl-C in a terminal is for the program alone
         )
         assert self._process.stdin is not None

@@ -1,6 +1,7 @@
 """Child process that decodes images: requests on stdin, pixels on stdout (see `image_workers`).
 
-It limits its own memory and processor time by the pixels of each image. It ends when stdin is closed.
+It limits its own memory and processor time by the pixels of each image. It ends when stdin is closed, or
+with its parent process.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from typing import Any, BinaryIO
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin  # noqa: F401 (imported before the first image comes)
 
 from depdis_deploy.child_limits import limit_memory, limit_processor_time
 from depdis_deploy.command import InputError
+from depdis_deploy.parent_process import end_with_parent
 
 from .image_decoding import decode
 from .image_files import TooLarge
@@ -27,6 +30,7 @@ def main() -> None:
     # a signal to all processes of a service or terminal is for the program, which ends this one
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    end_with_parent(int(sys.argv[1]))
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)  # a library that prints must not write into an answer
         while len(length := requests.read(4)) == 4:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,24 @@ from depdis_demo.process import SHORT_ADAPTATIONS, started
 expect.set_options(timeout=PATIENCE_MS)
 
 
+# In place of the export, which takes longer than all the rest of an adaptation; its own tests have it.
+QUICK_EXPORT = """
+import shutil, sys
+from depdis_deploy.predictor import BUNDLED_MODEL
+shutil.copy(BUNDLED_MODEL, sys.argv[sys.argv.index("-o") + 1])
+"""
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with started(*LIMITS, *SHORT_ADAPTATIONS) as served:
-        yield served.address
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("export")
+    (folder / "depdis_export").mkdir()
+    (folder / "depdis_export" / "__init__.py").touch()
+    (folder / "depdis_export" / "cli.py").write_text(QUICK_EXPORT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        with started(*LIMITS, *SHORT_ADAPTATIONS) as served:
+            yield served.address
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Opener, tab
+from browsing import LIMITS, Opener, tab
 from playwright.sync_api import Page, expect
 
+from depdis_demo.process import SHORT_ADAPTATIONS, started
 from depdis_deploy import Predictor
+
+
+@pytest.fixture(params=["quick export", pytest.param("real export", marks=pytest.mark.long)])
+def adapting(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
+    """The address of a server that adapts, with the export or with a copy of the bundled model in its place."""
+    if request.param == "quick export":
+        yield server
+        return
+    with started(*LIMITS, *SHORT_ADAPTATIONS) as served:
+        yield served.address
 
 
 @pytest.mark.timeout(900)
 def test_a_clip_is_adapted_to_judged_and_the_model_downloaded(
-    open_page: Opener, bikes: Path, tmp_path: Path
+    adapting: str, open_page: Opener, bikes: Path, tmp_path: Path
 ) -> None:
-    page, other, third = open_page(), open_page(), open_page()
+    page, other, third = (open_page(address=adapting) for _ in range(3))
     for one in (page, other, third):
         tab(one, "Adapt")
     page.get_by_label("Choose a clip").set_input_files(bikes)
@@ -59,6 +71,8 @@ def test_a_clip_is_adapted_to_judged_and_the_model_downloaded(
     waiting.value.save_as(tmp_path / "adapted.onnx")
     labels = Predictor(tmp_path / "adapted.onnx")(np.zeros((64, 96, 3), np.uint8)).labels
     assert labels.shape == (64, 96)
+    for one in (page, other, third):
+        one.context.close()  # before their server, whose end they would take for a fault
 
 
 def trainings() -> list[int]:

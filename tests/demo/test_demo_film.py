@@ -76,9 +76,9 @@ def test_what_is_no_fault_of_the_file_is_raised(
 
 def test_a_film_writes_nothing_once_the_server_has_ended(predictor: Predictor) -> None:
     visitors = Visitors()
-    visitor = visitors.of("one")
-    film = Film(predictor, BUNDLED_CLIP, visitor.fresh("video"), "quad", Limits())
-    visitor.cancel["video"] = film.cancel
+    task = visitors.of("one").task("video")
+    film = Film(predictor, BUNDLED_CLIP, task.folder, "quad", Limits())
+    task.when_cancelled(film.cancel)
     visitors.begun(film.end)
     film.start()
     wait_until(lambda: film.job.frames > 0, "a first frame")

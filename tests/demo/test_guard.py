@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,7 @@ from depdis_demo.settings import Settings
 from depdis_demo.visitors import Visitors
 
 UPLOAD, CALL, JOIN = "/gradio_api/upload", "/gradio_api/component_server", "/gradio_api/queue/join"
+PREDICT = "/gradio_api/run/predict"
 HEARTBEAT = "/gradio_api/heartbeat/abc123"
 MEGABYTES = 20
 LARGE, CHUNKED = {"content-length": "20000000"}, {"transfer-encoding": "chunked"}
@@ -35,6 +37,15 @@ def visitors() -> Iterator[Visitors]:
     made.close()
 
 
+EVENT: dict[str, Any] = {
+    "data": ["bundled"],
+    "event_data": {"example": "fog", "asked": 1, "smooth": False, "fov": None},
+    "fn_index": 0,
+    "trigger_id": 5,
+    "session_hash": "abc123",
+}
+
+
 class Asked:
     """One request through a guard; `path` is the one that Gradio saw, if it saw one."""
 
@@ -47,20 +58,22 @@ class Asked:
         *,
         settings: Settings = LOCAL,
         query: str = "",
-        body: bytes = b"",
+        body: bytes = json.dumps(EVENT).encode(),
         app: ASGIApp | None = None,
     ) -> None:
+        headers = {"content-type": "application/json", **(headers or {})}
         self.scope: Scope = {
             "type": "http",
             "method": method,
             "path": path,
             "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }
         self._said: list[Message] = []
         self._body, self._behind = body, app or PlainTextResponse("behind")
         self.path: str | None = None
         self.query: bytes | None = None
+        self.headers_behind: dict[bytes, bytes] = {}
 
         async def once() -> None:
             await Guard(self._app, settings, visitors)(self.scope, self._receive, self._send)
@@ -71,6 +84,7 @@ class Asked:
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.path, self.query = scope["path"], scope["query_string"]
+        self.headers_behind = dict(scope["headers"])
         await self._behind(scope, receive, send)
 
     async def _receive(self) -> Message:
@@ -102,9 +116,19 @@ FOREIGN_HOSTS = [
     "127.0.0.1.nip.test",
     "0.0.0.0:7860",
     "192.168.0.7",
-    "::1",
     "[fd00::1]",
+]
+MALFORMED_HOSTS = [
+    "",
+    "::1",
     "localhost@evil.test",
+    "a b",
+    "[",
+    "a:b",
+    "a:1:2",
+    "localhost:100000",
+    "\x7f",
+    "\xff",
 ]
 
 
@@ -114,14 +138,81 @@ FOREIGN_HOSTS = [
         (LOCAL, OWN_HOSTS),
         (NAMED, [*OWN_HOSTS, "demo.test", "DEMO.test:443"]),
         (BOTH, [*OWN_HOSTS, "demo.test"]),
-        (SIGNED_IN, [*OWN_HOSTS, *FOREIGN_HOSTS, "demo.test", ""]),
+        (SIGNED_IN, [*OWN_HOSTS, *FOREIGN_HOSTS, "demo.test", "demo.test.evil.test"]),
     ],
 )
 def test_host_names(visitors: Visitors, settings: Settings, accepted: list[str]) -> None:
-    for host in {*OWN_HOSTS, *FOREIGN_HOSTS, "demo.test", "demo.test.evil.test", "", *accepted}:
-        wanted = 200 if host in accepted or settings is SIGNED_IN else 421
+    for host in {*OWN_HOSTS, *FOREIGN_HOSTS, *MALFORMED_HOSTS, "demo.test", "demo.test.evil.test", *accepted}:
+        wanted = 200 if host in accepted else 421
         for method, path in (("GET", "/"), ("GET", HEARTBEAT), ("POST", JOIN), ("POST", UPLOAD)):
             assert status(visitors, method, path, {"host": host}, settings=settings) == wanted, host
+
+
+def test_malformed_names_of_a_proxy_are_rejected(visitors: Visitors) -> None:
+    for host in MALFORMED_HOSTS:
+        headers = {"host": "localhost:7860", "x-forwarded-host": f"{host}, proxy.test"}
+        assert status(visitors, "POST", JOIN, headers, settings=SIGNED_IN) == 421, host
+    for host in ("demo.test", "demo.test:8443, proxy.test", "[::1]:80"):
+        headers = {"host": "localhost:7860", "x-forwarded-host": host, "x-gradio-server": "http://["}
+        asked = Asked(visitors, "POST", JOIN, headers)
+        assert asked.status == 200
+        assert b"x-gradio-server" not in asked.headers_behind
+
+
+ANOTHER_CALL: list[dict[str, Any]] = [
+    {"data": None},
+    {"data": "bundled"},
+    {"data": [["bundled"]]},
+    {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
+    {"event_data": []},
+    {"event_data": {"asked": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}}},
+    {"event_data": {"path": ["/etc/passwd"]}},
+    {"event_data": {"name": "\ud800"}},
+    {"event_data": {"fov": float("nan")}},
+    {"session_hash": None},
+    {"session_hash": ""},
+    {"session_hash": "\ud800"},
+    {"session_hash": "a/b"},
+    {"session_hash": "a\n"},
+    {"session_hash": "a" * 65},
+    {"fn_index": "0"},
+    {"fn_index": -1},
+    {"fn_index": 10**30},
+    {"trigger_id": 1.5},
+    {"event_id": "a"},
+    {"oauth_token": "a"},
+    {"batched": True},
+    {"simple_format": True},
+]
+
+
+def test_a_call_that_no_page_sends_is_rejected(visitors: Visitors) -> None:
+    bodies = [json.dumps({**EVENT, **changes}).encode() for changes in ANOTHER_CALL]
+    for body in (*bodies, b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000):
+        for path in (JOIN, PREDICT, CALL):
+            asked = Asked(visitors, "POST", path, body=body)
+            assert (asked.status, asked.path) == (422, None), body[:200]
+    for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
+        assert Asked(visitors, "POST", CALL, {"content-type": kind}).status == 415
+    assert Asked(visitors, "POST", CALL, {"content-type": "application/json; charset=utf-8"}).status == 200
+
+
+def test_a_call_of_the_page_arrives_as_it_is(visitors: Visitors) -> None:
+    seen: list[Any] = []
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(await Request(scope, receive).json())
+        await PlainTextResponse("")(scope, receive, send)
+
+    download = {
+        "data": {"token": "a", "kind": "labels"},
+        "component_id": 5,
+        "fn_name": "f",
+        "session_hash": "a",
+    }
+    for call in (EVENT, download):
+        status(visitors, "POST", JOIN, body=json.dumps(call).encode(), app=reads)
+    assert seen == [EVENT, download]
 
 
 def test_rejects_websockets(visitors: Visitors) -> None:
@@ -160,7 +251,7 @@ def test_origins(visitors: Visitors) -> None:
     own = ["http://localhost:7860", "https://LOCALHOST:7860"]
     for origin in (*own, *FOREIGN_ORIGINS):
         headers, wanted = {"host": "localhost:7860", "origin": origin}, 200 if origin in own else 403
-        for path in (UPLOAD, CALL, JOIN, "/gradio_api/run/predict", "/login"):
+        for path in (UPLOAD, CALL, JOIN, PREDICT, "/login"):
             assert status(visitors, "POST", path, headers) == wanted, origin
         assert status(visitors, "GET", HEARTBEAT, headers) == wanted, origin
 
@@ -267,7 +358,7 @@ def test_body_sizes(visitors: Visitors, root: str) -> None:
         assert status(visitors, "POST", path, LARGE, settings=settings) == 200
         assert status(visitors, "POST", path, {"content-length": "21000000"}, settings=settings) == 413
         assert status(visitors, "POST", path, CHUNKED, settings=settings) == 411
-    for path in (CALL, JOIN, "/gradio_api/run/predict", "/login"):
+    for path in (CALL, JOIN, PREDICT, "/login"):
         assert status(visitors, "POST", root + path, LARGE, settings=settings) == 413
         assert status(visitors, "POST", root + path, CHUNKED, settings=settings) == 411
         for length in ("1e3", "-1", "٣", "9" * 30):
@@ -318,7 +409,7 @@ def test_only_results_are_served(visitors: Visitors, name: str) -> None:
 
 
 def test_links_and_uploads_are_not_served(visitors: Visitors) -> None:
-    folder = visitors.of("one").fresh("picture")
+    folder = visitors.of("one").task("picture").folder
     (visitors.uploads / "sent.png").touch()
     (folder / "link.png").symlink_to("/etc/passwd")
     (folder / "inner").symlink_to(folder)
@@ -337,7 +428,7 @@ def test_who_is_not_signed_in_does_not_learn_which_files_exist(visitors: Visitor
 
 
 def test_results_run_no_scripts(visitors: Visitors) -> None:
-    page = visitors.of("one").fresh("picture") / "source.html"
+    page = visitors.of("one").task("picture").folder / "source.html"
     page.touch()
     asked = Asked(visitors, "GET", f"/gradio_api/file={page}")
     assert asked.headers["content-security-policy"].startswith("sandbox;")

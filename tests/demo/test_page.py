@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+import depdis_demo
 from depdis_demo.process import started
 
 TABS = ("Picture", "Video", "Live", "Adapt", "About")
@@ -87,6 +88,41 @@ def test_the_server_fetches_nothing_and_takes_no_body_that_no_page_sends(server:
         assert refused(server, f"/gradio_api/upload{slash}", "Content-Length", "20200000") == 413
         assert refused(server, f"/gradio_api/upload{slash}", "Transfer-Encoding", "chunked") == 411
     assert refused(server, "/gradio_api/upload", "Content-Length", "0") == 400  # no form, says Gradio
+
+
+def test_the_sign_of_work_is_visible(page: Page) -> None:
+    page.route("**/queue/join**", lambda route: None)
+    page.get_by_role("button", name="Fog").click()
+    expect(page.get_by_text("Looking at Fog")).to_be_visible()
+    found = page.eval_on_selector(
+        "#dd-picture [data-part=say]",
+        """line => {
+          const style = getComputedStyle(line, "::before");
+          return [style.width, style.borderLeftWidth, style.borderLeftStyle, style.borderLeftColor];
+        }""",
+    )
+    assert found == ["10px", "2px", "solid", "rgb(10, 102, 112)"]
+
+
+def test_gradio_writes_every_style_rule_as_it_is(page: Page) -> None:
+    # as its page does it: parsed, and written anew from what was parsed
+    lost = page.evaluate(
+        """css => {
+          const parsed = (text) => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(text);
+            return [...sheet.cssRules];
+          };
+          const rules = parsed(css).flatMap((rule) => rule instanceof CSSMediaRule ? [...rule.cssRules] : rule);
+          return rules.filter((rule) => rule instanceof CSSStyleRule).flatMap((rule) => {
+            const kept = new Set(parsed(rule.cssText)[0].style);
+            const gone = [...rule.style].filter((name) => !kept.has(name));
+            return gone.map((name) => `${rule.selectorText} ${name}`);
+          });
+        }""",
+        (Path(depdis_demo.__file__).parent / "assets" / "demo.css").read_text("utf-8"),
+    )
+    assert lost == []
 
 
 @pytest.mark.parametrize("dark", [False, True])

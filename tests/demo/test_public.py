@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -79,12 +81,51 @@ def test_rejects_requests_of_other_sites(server: str) -> None:
     assert sorted(folder.rglob("*")) == files
 
 
-def test_a_request_that_makes_no_sense_is_no_traceback(server: str) -> None:
+def heard(server: str, **changes: Any) -> dict[str, Any]:
+    """The last message to a session about its event."""
+    session = secrets.token_hex(8)
+    event = {"data": ["bundled"], "event_data": {}, "fn_index": 0, "session_hash": session, **changes}
+    kind = {"content_type": "application/json"}
+    assert asked(server, "POST", "/gradio_api/queue/join", json.dumps(event).encode(), **kind)[0] == 200
+    messages = asked(server, "GET", f"/gradio_api/queue/data?session_hash={session}")[1].decode()
+    found = [json.loads(line.removeprefix("data: ")) for line in messages.splitlines() if line]
+    return next(message for message in found if message["msg"] == "process_completed")
+
+
+def test_an_event_that_makes_no_sense_is_no_traceback(server: str) -> None:
     kind = {"content_type": "application/json"}
     for body in (b"{", b"[]", b"{}", b'{"data": [], "fn_index": 999, "session_hash": "a"}'):
         for route in ("queue/join", "run/predict", "component_server"):
             assert asked(server, "POST", f"/gradio_api/{route}", body, **kind)[0] >= 400
+    for changes in ({"data": []}, {"data": ["missing"]}, {"event_data": {"path": "\0"}}, {"trigger_id": 999}):
+        output = heard(server, **changes)["output"]
+        text = str(output["data"][0]["text"] if "data" in output else output["error"])
+        assert text in (
+            "The request failed; the server's log says why.",
+            "the upload did not arrive; choose the file again",
+        )
     # the server fixture fails at its end if it finds a traceback
+
+
+@pytest.mark.parametrize("place", ["data", "event_data"])
+def test_an_event_cannot_name_a_file_of_the_server(server: str, tmp_path: Path, place: str) -> None:
+    Image.new("RGB", (64, 32)).save(tmp_path / "private.png")
+    form = {"content_type": "multipart/form-data; boundary=x"}
+    uploads = Path(json.loads(asked(server, "POST", "/gradio_api/upload", UPLOAD, **form)[1])[0]).parent.parent
+    file = {"path": str(tmp_path / "private.png"), "meta": {"_type": "gradio.FileData"}}
+    event = {
+        "data": [file if place == "data" else "bundled"],
+        "event_data": {"example": "fog", "asked": file if place == "event_data" else 1},
+        "fn_index": 0,
+        "session_hash": secrets.token_hex(8),
+    }
+    status, _ = asked(
+        server, "POST", "/gradio_api/queue/join", json.dumps(event).encode(), content_type="application/json"
+    )
+    if status == 200:
+        asked(server, "GET", f"/gradio_api/queue/data?session_hash={event['session_hash']}")
+    assert list(uploads.rglob("private.png")) == []
+    assert status == 422
 
 
 def test_a_password_is_asked_and_nothing_is_given_without_it(browser: Browser, public: str) -> None:
@@ -97,7 +138,8 @@ def test_a_password_is_asked_and_nothing_is_given_without_it(browser: Browser, p
         assert status(public + address) == 401
     for path in ("upload", "queue/join", "component_server", "run/predict"):
         kind = {"content_type": "application/json"}
-        assert asked(public, "POST", f"/depdis/gradio_api/{path}", b'{"data": []}', **kind)[0] == 401
+        call = b'{"data": [], "session_hash": "a"}'
+        assert asked(public, "POST", f"/depdis/gradio_api/{path}", call, **kind)[0] == 401
     with browser.new_context() as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)

@@ -18,6 +18,7 @@ import pytest
 from test_command import free_port
 
 from depdis_demo.housekeeping import forget_sessions
+from depdis_demo.tasks import Superseded, Task, Visitor
 from depdis_demo.visitors import ABSENT_S, MOST_VISITORS, Visitors
 from depdis_deploy.command import InputError
 from depdis_deploy.folder_lock import LOCK_FILE
@@ -38,71 +39,121 @@ def uploaded(visitors: Visitors, name: str, size: int = 10) -> Path:
     return path
 
 
-def test_a_visitor_s_files_are_replaced_and_deleted_with_the_page() -> None:
-    visitors = Visitors()
+def kept(visitor: Visitor, kind: str = "picture") -> Task:
+    """A task that has ended and whose folder was kept."""
+    with visitor.task(kind) as task:
+        task.keep()
+    return task
+
+
+def test_files_are_replaced_by_the_next_result_and_deleted_with_the_page(visitors: Visitors) -> None:
     one, other = visitors.of("one"), visitors.of("other")
     assert visitors.of("one") is one
-    kept = other.fresh("picture")
-    first = one.fresh("picture")
-    (first / "a").touch()
-    second = one.fresh("picture")
-    assert not first.exists()
-    assert second.is_dir()
+    others = kept(other)
+    first = kept(one)
+    second = kept(one)
+    assert not first.folder.exists()
+    assert not first.is_kept()
+    assert second.folder.is_dir()
+    assert second.is_kept()
     cancelled = []
-    one.cancel["video"] = lambda: cancelled.append(True)
+    running = one.task("video")
+    running.when_cancelled(lambda: cancelled.append(True))
     visitors.leave("one")
     assert cancelled == [True]
+    assert running.stopped.is_set()
     assert not one.folder.exists()
-    assert kept.is_dir()
-    with pytest.raises(InputError, match="page was closed"):
-        one.fresh("picture")
-    visitors.close()
-    assert not visitors.root.exists()
+    assert not second.is_kept()
+    assert others.folder.is_dir()
+    assert one.task("picture").stopped.is_set()
+    assert not one.folder.exists()
 
 
-def test_a_folder_takes_another_s_place_when_it_is_known_to_be_good() -> None:
-    visitors = Visitors()
+def test_a_newer_task_stops_the_one_before_and_leaves_its_files_to_it(visitors: Visitors) -> None:
     visitor = visitors.of("one")
-    shown = visitor.fresh("picture")
-    bad = visitor.fresh("sent")
-    good = visitor.fresh("sent")
-    assert shown.is_dir()
-    with pytest.raises(InputError, match="chosen meanwhile"):
-        visitor.keep(bad, "picture")
-    visitor.keep(good, "picture")
-    assert not shown.exists()
-    visitor.fresh("sent")
-    assert good.is_dir()
-    visitors.close()
+    shown = kept(visitor)
+    older, video = visitor.task("picture"), visitor.task("video")
+    newer = visitor.task("picture")
+    assert [task.stopped.is_set() for task in (older, video, newer)] == [True, False, False]
+    (older.folder / "a").touch()  # it is still being written
+    assert shown.folder.is_dir()
+    with pytest.raises(Superseded):
+        older.keep()
+    newer.keep()
+    assert not shown.folder.exists()
+    older.end()
+    newer.end()
+    assert not older.folder.exists()
+    assert newer.folder.is_dir()
 
 
-def test_only_uploads_are_taken_and_two_visitors_may_send_the_same(tmp_path: Path) -> None:
-    visitors = Visitors()
+def test_tasks_are_ordered_by_the_page_s_numbers(visitors: Visitors) -> None:
+    visitor = visitors.of("one")
+    second = visitor.task("picture", 2)
+    first = visitor.task("picture", 1)  # sent before the other one, and arrived after it
+    assert (first.stopped.is_set(), second.stopped.is_set()) == (True, False)
+    assert not visitor.task("picture", 2).stopped.is_set()
+    assert second.stopped.is_set()
+    assert not visitor.task("picture").stopped.is_set()  # a client that sends no numbers
+    assert not visitor.task("video", 1).stopped.is_set()
+
+
+def test_a_task_is_cancelled_once_however_early(visitors: Visitors) -> None:
+    visitor, calls = visitors.of("one"), list[str]()
+    task = visitor.task("video")
+    visitor.cancel("video")
+    task.when_cancelled(lambda: calls.append("cancelled"))
+    assert calls == ["cancelled"]
+    assert not task.stopped.is_set()
+    task.stop()
+    assert calls == ["cancelled"]
+    task.end()
+    visitor.cancel("video")
+    assert not visitor.busy()
+
+
+def test_only_uploads_are_taken_and_two_visitors_may_send_the_same(visitors: Visitors, tmp_path: Path) -> None:
     sent = visitors.uploads / "hash" / "a.PNG"
     sent.parent.mkdir()
     sent.write_bytes(b"picture")
     for name in ("one", "other"):
-        kept = visitors.uploaded(str(sent), visitors.of(name).fresh("picture"))
-        assert kept.name == "source.png"
-        assert kept.read_bytes() == b"picture"
+        link = visitors.uploaded(str(sent), visitors.of(name).task("picture"))
+        assert link.name == "source.png"
+        assert link.read_bytes() == b"picture"
     (tmp_path / "secret").write_text("not yours")
     (visitors.uploads / "link").symlink_to(tmp_path / "secret")
-    foreign = visitors.of("one").fresh("picture") / "b"
+    foreign = visitors.of("one").task("picture").folder / "b"
     foreign.touch()
     for path in ("/etc/passwd", str(tmp_path / "secret"), str(visitors.uploads / "link"), str(foreign), ""):
         with pytest.raises(InputError, match="did not arrive"):
-            visitors.uploaded(path, visitors.of("other").fresh("picture"))
-    visitors.close()
+            visitors.uploaded(path, visitors.of("other").task("picture"))
+
+
+def test_an_upload_that_expired_is_taken_from_the_visitor_s_last_result(visitors: Visitors) -> None:
+    sent = uploaded(visitors, "sent")
+    sent.write_bytes(b"picture")
+    visitor = visitors.of("one")
+    with visitor.task("picture") as first:
+        visitors.uploaded(str(sent), first)
+        first.keep()
+    sent.unlink()
+    for _ in range(2):
+        with visitor.task("picture") as again:
+            assert visitors.uploaded(str(sent), again).read_bytes() == b"picture"
+            again.keep()
+    for owner, kind in (("one", "video"), ("other", "picture")):
+        with pytest.raises(InputError, match="did not arrive"):
+            visitors.uploaded(str(sent), visitors.of(owner).task(kind))
 
 
 def test_deletes_files_of_an_absent_visitor(visitors: Visitors) -> None:
     names = ("left", "open", "at work", "just asked")
     left, opened, working, asked = (visitors.of(name) for name in names)
-    files = [visitor.fresh("picture") / "a" for visitor in (left, opened, working, asked)]
+    files = [kept(visitor).folder / "a" for visitor in (left, opened, working, asked)]
     for file, visitor in zip(files, (left, opened, working, asked), strict=True):
         file.touch()
         visitor.seen -= ABSENT_S
-    working.cancel["video"] = lambda: None
+    video = working.task("video")
     with visitors.present("open"):
         assert visitors.of("just asked") is asked
         visitors.expire()
@@ -110,7 +161,7 @@ def test_deletes_files_of_an_absent_visitor(visitors: Visitors) -> None:
         assert left.gone.is_set()
         assert visitors.of("left") is not left
     opened.seen -= ABSENT_S  # it was closed
-    working.cancel.clear()
+    video.end()
     visitors.expire()
     assert [file.exists() for file in files] == [False, False, False, True]
 
@@ -118,19 +169,19 @@ def test_deletes_files_of_an_absent_visitor(visitors: Visitors) -> None:
 def test_deletes_uploads_that_nobody_used(visitors: Visitors) -> None:
     old, used = uploaded(visitors, "old"), uploaded(visitors, "used")
     (visitors.uploads / "tmp_broken_off").touch()
-    kept = visitors.uploaded(str(used), visitors.of("one").fresh("picture"))
+    link = visitors.uploaded(str(used), visitors.of("one").task("picture"))
     visitors.expire()
     assert old.exists()
     visitors._storage.remove_uploads(before=time.time() + 1)
     assert list(visitors.uploads.iterdir()) == []
-    assert kept.exists()
+    assert link.exists()
     with pytest.raises(InputError, match="did not arrive"):
-        visitors.uploaded(str(old), visitors.of("one").fresh("picture"))
+        visitors.uploaded(str(old), visitors.of("one").task("picture"))
 
 
 def test_upload_space_is_limited_and_taken_from_the_absent(visitors: Visitors) -> None:
     def picture(name: str) -> Path:
-        path = visitors.of(name).fresh("picture") / "a"
+        path = kept(visitors.of(name)).folder / "a"
         path.write_bytes(bytes(1_000_000))
         os.link(path, path.with_name("same"))  # counts once
         return path
@@ -150,7 +201,7 @@ def test_upload_space_is_limited_and_taken_from_the_absent(visitors: Visitors) -
 
 def test_number_of_visitors_is_limited(visitors: Visitors) -> None:
     longest = visitors.of("longest")
-    file = longest.fresh("picture") / "a"
+    file = kept(longest).folder / "a"
     file.touch()
     longest.seen -= 1
     with visitors.present("open"):
@@ -196,7 +247,7 @@ KILLED = """
 import os, signal
 from depdis_demo.visitors import Visitors
 visitors = Visitors()
-(visitors.of("one").fresh("picture") / "a").touch()
+(visitors.of("one").task("picture").folder / "a").touch()
 print(visitors.root, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -144,7 +144,10 @@ def test_child_gets_no_secrets_and_imports_nothing_from_the_working_folder(
         open_session(untried, "cpu", 1, engine="onnxruntime")
 
 
-def test_ctrl_c_ends_the_trial_and_the_command(untried: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_ctrl_c_and_a_kill_end_the_trial_and_the_command(
+    untried: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     model, picture = slow_model(tmp_path / "slow.onnx"), write_picture(tmp_path / "a.png")
     words = (picture, "--model", model, "--device", "cpu", "--outdir", tmp_path / "out")
     with start_infer(*words, start_new_session=True) as process:
@@ -152,9 +155,9 @@ def test_ctrl_c_ends_the_trial_and_the_command(untried: Path, tmp_path: Path) ->
         while not (found := children.read_text().split()) and process.poll() is None:
             time.sleep(0.01)
         assert found, process.stderr and process.stderr.read()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == status
     while Path(f"/proc/{found[0]}").exists():  # the test's time limit ends a wait for ever
         time.sleep(0.01)
     assert not (tmp_path / "out").exists()

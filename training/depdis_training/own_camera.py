@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from depdis_deploy.command import InputError
 from depdis_deploy.install_hint import MissingPackageError, require
 from depdis_deploy.legends import class_legend, draw, title
 from depdis_deploy.manifest import Manifest
+from depdis_deploy.parent_process import child_command, parent_pipe
 from depdis_deploy.pictures import write_labels, write_rgb
 from depdis_deploy.taxonomy import Taxonomy
 
@@ -122,17 +122,9 @@ def export_model(folder: Path, weights: Path) -> None:
             f"the adapted weights are in {weights}; to export them, give the same command again once this is "
             f"fixed: {error}"
         ) from None
-    command = [
-        sys.executable,
-        "-m",
-        "depdis_export.cli",
-        str(weights),
-        "-o",
-        str(model),
-        "--dynamic",
-        "--half-weights",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [str(weights), "-o", str(model), "--dynamic", "--half-weights"]
+    exporting = child_command("depdis_export.cli", words)
+    done = subprocess.run(exporting, stdin=parent_pipe(), capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise InputError(f"the adapted weights are in {weights}; their export failed: {said[-1]}")

@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError
 from depdis_deploy.files import no_follow, written_whole
 from depdis_deploy.json_files import read_json
+from depdis_deploy.parent_process import child_command, parent_pipe
 from depdis_deploy.terminal import write_out
 
 from .run_folder import METRICS, write_json
@@ -93,12 +93,13 @@ class _Processes:
             self._places.put(place)
 
     def _start(self, file: Path, folder: Path, log: Path, place: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable, "-m", "depdis_training.sweep", str(file), str(folder), str(self._data),
-            self._stage or "",
-        ]  # fmt: skip
+        one = child_command(
+            "depdis_training.sweep", [str(file), str(folder), str(self._data), self._stage or ""]
+        )
         with self._lock, open(log, "ab", opener=no_follow) as output:
-            process = subprocess.Popen(command, stderr=output, stdout=output, env={**os.environ, **place})
+            process = subprocess.Popen(
+                one, stdin=parent_pipe(), stderr=output, stdout=output, env={**os.environ, **place}
+            )
             self._running.add(process)
             if self._stopped:  # in the moment in which all were told to end
                 process.terminate()

@@ -11,12 +11,13 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
     part.bringing.hidden = true;
     say(part.say, missing);
   }
-  const begin = (file) => {
+  const choice = depdis.choices(part.say);
+  const begin = (file, number) => {
     say(part.say, `Opening ${file.name} …`, "busy");
     part.result.hidden = true;
-    trigger("started", file);
+    trigger("started", { ...file, asked: choice.ask(number) });
   };
-  depdis.bring(element, part, { limits, upload, sent: begin });
+  depdis.bring(element, part, { limits, upload, choice, sent: begin });
   part.cancel.addEventListener("click", () => {
     part.cancel.disabled = true;
     part.cancel.textContent = "Stopping …";
@@ -50,7 +51,6 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
   };
   const result = (value) => {
     const { verdict, pairs } = value;
-    say(part.say, "");
     part.headline.textContent = verdict.delivered === "result" ? "Adapted" : "Not better: the model stays as it was";
     part.verdict.textContent = words(verdict);
     const row = (name, key) => make("tr", {}, make("th", { scope: "row", text: name }),
@@ -67,6 +67,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
 
   watch("value", () => {
     const value = props.value;
+    if (!choice.isAnswer(value)) return; // another clip was chosen meanwhile
     const busy = ["waiting", "working"].includes(value.state);
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
@@ -77,7 +78,7 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
       part.cancel.disabled = false;
       part.cancel.textContent = "Cancel";
     }
-    if (busy) say(part.say, "");
+    if (busy || value.state === "result") choice.settle("");
     if (value.state === "waiting") {
       part.doing.textContent = "Another clip is at work. Yours is next.";
       part.bar.removeAttribute("value");
@@ -90,8 +91,8 @@ depdis.adapt = ({ element, trigger, props, upload, watch }) => {
       part.since.textContent = `for ${value.since}`;
       part.forecast.textContent = value.forecast ? `learning takes about ${value.forecast}` : "";
     }
-    if (value.state === "empty") say(part.say, "Cancelled. All that was made of your clip is deleted, and the clip itself within 11 minutes.");
-    if (value.state === "error") say(part.say, value.text, "error");
+    if (value.state === "empty") choice.settle("Cancelled. All that was made of your clip is deleted, and the clip itself within 11 minutes.");
+    if (value.state === "error") choice.settle(value.text, "error");
     if (value.state === "result") result(value);
   });
 };

@@ -88,25 +88,50 @@ window.depdis = (() => {
     return new Promise((resolve) => canvas.toBlob(resolve, type, quality));
   };
 
-  // Files that are chosen, dropped or pasted go to the server, then `sent({path, name})` is called.
-  const bring = (element, part, { limits, upload, sent, paste = false }) => {
+  // The numbered choices of a tab, and the line that says what becomes of them. Another one may be made while one is
+  // on its way or at work; the last one counts.
+  const choices = (line) => {
+    let count = 0;
+    let last = 0;
+    let asked = 0;
+    return {
+      next: () => (last = ++count),
+      isLast: (number) => number === last,
+      drop: (number) => number === last && (last = asked), // it does not get to the server
+      ask: (number) => (asked = number), // the server is asked for it
+      isAnswer: (value) => value.asked === asked,
+      isPending: () => last !== asked,
+      settle: (text, kind) => last === asked && say(line, text, kind),
+      // As `settle`, for what begins now and is no choice.
+      settler: () => {
+        const then = `${last} ${asked}`;
+        return (text, kind) => then === `${last} ${asked}` && say(line, text, kind);
+      },
+    };
+  };
+
+  // Files that are chosen, dropped or pasted go to the server, then `sent({path, name}, number)` is called, unless
+  // something else was chosen meanwhile.
+  const bring = (element, part, { limits, upload, choice, sent, paste = false }) => {
     const send = async (file) => {
       if (!file) return;
+      const number = choice.next();
+      const fail = (text) => {
+        if (!choice.isLast(number)) return;
+        choice.drop(number);
+        say(part.say, text, "error");
+      };
       if (file.size > limits.megabytes * 1e6) {
         const size = Math.round(file.size / 1e6);
-        say(part.say, `${file.name} has ${size} MB; at most ${limits.megabytes} MB are taken here.`, "error");
-        return;
+        return fail(`${file.name} has ${size} MB; at most ${limits.megabytes} MB are taken here.`);
       }
-      if (file.size === 0) {
-        say(part.say, `${file.name} is empty: it has 0 bytes.`, "error");
-        return;
-      }
+      if (file.size === 0) return fail(`${file.name} is empty: it has 0 bytes.`);
       say(part.say, `Sending ${file.name} …`, "busy");
       try {
         const { path } = await upload(file);
-        sent({ path, name: file.name });
+        if (choice.isLast(number)) sent({ path, name: file.name }, number);
       } catch (error) {
-        say(part.say, `${file.name} could not be sent (${error.message ?? error}). Try it again.`, "error");
+        fail(`${file.name} could not be sent (${error.message ?? error}). Try it again.`);
       }
     };
     part.file.addEventListener("change", () => {
@@ -186,7 +211,7 @@ window.depdis = (() => {
   };
 
   return {
-    answered, parts, make, say, percent, visible, image, cameraFault, camera, snapshot, bring, divider, download,
-    model, ownCamera, bar,
+    answered, parts, make, say, percent, visible, image, cameraFault, camera, snapshot, choices, bring, divider,
+    download, model, ownCamera, bar,
   };
 })();

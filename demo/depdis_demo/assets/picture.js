@@ -10,20 +10,20 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
   let hidden = new Set();
   let pinned = null;
 
-  let asked = 0;
+  const choice = depdis.choices(part.say);
   let last = null;
-  const own = depdis.ownCamera(part, () => last && sent(last));
-  const sent = (file) => {
+  const own = depdis.ownCamera(part, () => last && !choice.isPending() && sent(last));
+  const sent = (file, number = choice.next()) => {
     last = file;
     say(part.say, `Looking at ${file.name} …`, "busy");
-    trigger("chosen", { ...file, ...own(), asked: ++asked });
+    trigger("chosen", { ...file, ...own(), asked: choice.ask(number) });
   };
   for (const [name, title] of [["classes", "What"], ["depth", "How far"], ["density", "How usual"]]) {
     if (!pictures[name]) continue;
     const bars = name === "classes" ? [] : [depdis.bar(scales[name])];
     part.before.append(make("li", {}, make("img", { src: pictures[name], alt: "", width: 400, height: 225 }), make("span", { text: title }), ...bars));
   }
-  const send = depdis.bring(element, part, { limits, upload, sent, paste: true });
+  const send = depdis.bring(element, part, { limits, upload, choice, sent, paste: true });
   for (const one of examples) {
     part.examples.append(
       make("li", {}, make("button", { type: "button", class: "dd-example", onclick: () => sent({ example: one.key, name: one.title }) },
@@ -90,13 +90,13 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
     part.multiples.replaceChildren(...present.map((name) => {
       const small = document.createElement("canvas");
       layers.draw(small, name, shown, shown.planes, shown.tables[name], []);
-      const choice = make("input", { type: "radio", name: "dd-layer", value: name, checked: name === layer });
-      choice.addEventListener("change", () => {
+      const option = make("input", { type: "radio", name: "dd-layer", value: name, checked: name === layer });
+      option.addEventListener("change", () => {
         layer = name;
         redraw();
       });
       const caption = make("span", { class: "dd-caption", text: names[name] });
-      return make("label", { class: "dd-multiple" }, choice, small, caption,
+      return make("label", { class: "dd-multiple" }, option, small, caption,
         ...(name === "classes" ? [] : [depdis.bar(scales[name])]));
     }));
   };
@@ -195,10 +195,10 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
       type: "button", class: "dd-link", text: title,
       onclick: async () => {
         say(part.say, `Making ${title} …`, "busy");
+        const settle = choice.settler();
         const made = await answered(server.download({ token: shown.token, kind }), "Try it again when it is back.");
-        if (made.error) return say(part.say, made.error, "error");
-        say(part.say, "");
-        depdis.download(made.url, made.name);
+        if (!made.error) depdis.download(made.url, made.name);
+        settle(made.error ?? "", "error");
       },
     })));
   }
@@ -208,7 +208,7 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
 
   const show = async (value) => {
     const [picture, planes] = await Promise.all([depdis.image(value.picture), layers.planes(value)]);
-    if (value.asked !== asked) return;
+    if (!choice.isAnswer(value)) return;
     const colours = Object.fromEntries(layers.NAMES.map((name) => [name, layers.table(name, scales, value.classes)]));
     // a class with a few pixels is in no list, but in the picture
     colours.classes = layers.table("classes", scales, value.colours.map((colour, label) => ({ label, colour })));
@@ -224,15 +224,17 @@ depdis.picture = ({ element, trigger, props, server, upload, watch }) => {
     legend();
     redraw();
     read((pinned = [value.width >> 1, Math.round(0.6 * value.height)]));
-    say(part.say, "");
+    choice.settle("");
     element.dataset.shown = value.serial;
   };
   watch("value", () => {
     const value = props.value;
-    if (value.asked !== asked) return; // another picture was chosen meanwhile
-    if (value.state === "error") say(part.say, value.text, "error");
+    if (!choice.isAnswer(value)) return; // another picture was chosen meanwhile
+    if (value.state === "error") choice.settle(value.text, "error");
     if (value.state === "result") {
-      show(value).catch((error) => say(part.say, `The result could not be shown (${error.message}).`, "error"));
+      show(value).catch((error) => {
+        if (choice.isAnswer(value)) choice.settle(`The result could not be shown (${error.message}).`, "error");
+      });
     }
   });
 };

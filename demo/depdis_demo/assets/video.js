@@ -3,29 +3,31 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
   const { parts, say } = depdis;
   const part = parts(element);
   const { limits, palette } = props.value;
-  let name = "";
   let move = () => {};
+  const choice = depdis.choices(part.say);
+  let last = null;
 
   part.most.textContent = `Videos of up to ${limits.seconds} seconds and ${limits.megabytes} MB are taken here.`;
   const panel = () => element.querySelector("input[name=dd-panel]:checked").value;
-  const begin = (file) => {
-    name = file.name ?? name;
-    say(part.say, `Opening ${name} …`, "busy");
+  const begin = (file, number = choice.next()) => {
+    last = file;
+    say(part.say, `Opening ${file.name} …`, "busy");
     part.result.hidden = true;
     part.player.removeAttribute("src");
-    trigger("started", { ...file, ...own(), panel: panel(), smooth: part.smooth.checked });
+    const asked = choice.ask(number);
+    trigger("started", { ...file, ...own(), panel: panel(), smooth: part.smooth.checked, asked });
   };
-  const again = () => !part.result.hidden && begin({ again: true });
+  const again = () => last && !choice.isPending() && begin(last);
   const own = depdis.ownCamera(part, again);
   part.smooth.addEventListener("change", again);
-  depdis.bring(element, part, { limits, upload, sent: begin });
+  depdis.bring(element, part, { limits, upload, choice, sent: begin });
   part.example.addEventListener("click", () => begin({ example: true, name: "Generated drive" }));
   part.cancel.addEventListener("click", () => {
     part.cancel.disabled = true;
     trigger("stopped", {});
   });
-  element.querySelectorAll("input[name=dd-panel]").forEach((choice) => {
-    choice.addEventListener("change", again);
+  element.querySelectorAll("input[name=dd-panel]").forEach((option) => {
+    option.addEventListener("change", again);
   });
   part.player.addEventListener("timeupdate", () => move(part.player.currentTime));
 
@@ -49,9 +51,9 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     move = depdis.chart.draw(part.chart, series, palette, end(value) / share, seek);
   };
   const result = (value) => {
-    say(part.say, "");
     part.player.style.aspectRatio = `${value.size[0]} / ${value.size[1]}`;
     part.player.src = value.files.video;
+    const { name } = last;
     part.title.textContent = name;
     const kept = value.total && value.frames < value.total ? `the first ${value.frames} of ${value.total} frames` : `${value.frames} frames`;
     part.how.textContent = `${kept}, ${value.rate} a second${value.cancelled ? ", cancelled by you" : ""}`;
@@ -68,6 +70,7 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
 
   watch("value", () => {
     const value = props.value;
+    if (!choice.isAnswer(value)) return; // another video was chosen meanwhile
     const busy = ["waiting", "working"].includes(value.state);
     part.bringing.hidden = busy;
     part.work.hidden = !busy;
@@ -75,18 +78,20 @@ depdis.video = ({ element, trigger, props, upload, watch }) => {
     part.result.hidden = value.state !== "result";
     part.empty.hidden = busy || value.state === "result";
     part.charting.hidden = !["working", "result"].includes(value.state);
+    if (busy || value.state === "result") choice.settle("");
     if (value.state === "waiting") {
-      say(part.say, "");
       working({ frames: 0 });
       part.frames.textContent = value.ahead === 1 ? "1 video is before yours" : `${value.ahead} videos are before yours`;
     }
     if (value.state === "working") {
-      say(part.say, "");
       working(value);
       chart(value, false);
     }
-    if (value.state === "empty") say(part.say, "Cancelled before it began.");
-    if (value.state === "error") say(part.say, value.text, "error");
+    if (value.state === "empty") {
+      last = null;
+      choice.settle("Cancelled before it began.");
+    }
+    if (value.state === "error") choice.settle(value.text, "error");
     if (value.state === "result") result(value);
   });
 };
