@@ -13,7 +13,7 @@ from depdis_deploy.json_files import read_json
 from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training.data.cityscapes import _camera
 from depdis_training.data.layouts import unfinished
-from depdis_training.data.mapillary import _class_names
+from depdis_training.data.mapillary import _classes
 from depdis_training.data.reading import focal_lengths
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.label_folder import LabelFolder, read_manifest
@@ -44,7 +44,7 @@ def metrics(path: Path) -> None:
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "cameras": ("cameras.json", cameras),
     "camera": ("camera.json", _camera),
-    "mapillary": ("config.json", _class_names),
+    "mapillary": ("config.json", _classes),
     "street": ("street.json", street),
     "unfinished": ("street.json", lambda path: unfinished(path.parent)),
     "counts": ("class_counts.json", lambda path: read_counts(path, 2)),
