@@ -6,7 +6,8 @@ import pytest
 from depdis_deploy.command import InputError, UsageError
 from depdis_deploy.preprocess import plan
 from depdis_training.chain import run_before
-from depdis_training.config import build_config, bundled_names, load_config
+from depdis_training.config import build_config, load_config
+from depdis_training.config_files import bundled_names
 from depdis_training.experiment import Options, configurations
 
 
@@ -39,8 +40,8 @@ def test_a_file_and_settings_change_only_what_they_say(tmp_path):
         ("training.iteration=3", "training.iterations"),
         ("iterations=3", "training.iterations"),
         ("source.street.picture=3", "source.street.pictures"),
-        ("method.dept=1", "method.depth"),
-        ("losses.dept=1", "method.depth"),
+        ("method.dept=1", "this method has adversarial, balance_source"),
+        ("losses.dept=1", "this method has adversarial, balance_source"),
         ("head_rates=1", "optimizer.head_rate"),
     ],
 )

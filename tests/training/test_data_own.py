@@ -17,8 +17,8 @@ from PIL import Image
 from depdis_deploy.command import InputError
 from depdis_deploy.taxonomy import CAMVID_11, CITYSCAPES_7, CITYSCAPES_16
 from depdis_training.data import Sample, open_dataset
+from depdis_training.data_settings import Data
 from depdis_training.experiment_data import open_data, taxonomy_of
-from depdis_training.settings import Data
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (6, 8)

@@ -16,10 +16,10 @@ from depdis_deploy.taxonomy import CITYSCAPES_16
 from depdis_training import statistics
 from depdis_training.comparison import compare, verdict
 from depdis_training.data import open_dataset
+from depdis_training.data_settings import Data
 from depdis_training.depth_distribution import DepthDistribution
 from depdis_training.grids import sampled
 from depdis_training.loading import Batches, RandomViews
-from depdis_training.settings import Data
 from depdis_training.statistics import (
     count_classes,
     fingerprint,

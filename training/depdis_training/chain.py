@@ -9,7 +9,8 @@ from typing import Any
 from depdis_deploy.command import UsageError
 from depdis_deploy.json_files import shortened
 
-from .config import bundled_names, load_config
+from .config import load_config
+from .config_files import bundled_names
 from .settings import Config
 
 _SHARED = ("seed", "source", "target", "validation", "input", "augment")

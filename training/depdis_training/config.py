@@ -5,33 +5,20 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from depdis_deploy.command import InputError, UsageError
-from depdis_deploy.json_files import read_text, shortened, shown
+from depdis_deploy.command import UsageError
+from depdis_deploy.json_files import shortened, shown
 
+from .config_files import OLD_LOSSES, merged, parsed, read_tree, renamed
 from .methods import METHODS, MethodConfig, find_method, is_in_file
 from .settings import Config
-from .yaml_text import LARGEST_YAML, parse_yaml
 
-_DEFAULTS = "small"  # what a file that extends nothing differs from
 _DEFAULT_METHOD = "depdis"
 _OLD_KEYS = {"method": "method.name", "variant": "method.variant"}
-_OLD_LOSSES = frozenset(
-    key for method in METHODS.values() for key in method.Config.model_fields if key not in ("name",)
-)
-
-
-def bundled_names() -> list[str]:
-    """The names of the configurations inside the package."""
-    folder = resources.files(__package__) / "configs"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
+_ALL_KEYS = frozenset(key for method in METHODS.values() for key in method.Config.model_fields)
 
 
 def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Config:
@@ -43,24 +30,24 @@ def load_config(name: str, settings: Sequence[str] = (), changes: Mapping[str, A
     has that value. Raises UsageError for an unknown name or key (naming the nearest right one) or a value that
     does not fit.
     """
-    tree, title = _read(name, ())
+    tree, title = read_tree(name)
     cases = _cases(name, tree.pop("when", None))
     by_method = tree.pop("methods", {})
     asked: dict[str, Any] = {}
     for key, value in (changes or {}).items():
-        asked = _merged(asked, _put(key, value))
+        asked = merged(asked, _put(key, value))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got {shown(setting)}")
-        asked = _merged(asked, _put(key.strip(), _parsed(text, f"--set {shortened(setting, 60)}")))
+        asked = merged(asked, _put(key.strip(), parsed(text, f"--set {shortened(setting, 60)}")))
     defaults = Config(name=title).model_dump()
-    wanted = _merged(_merged(defaults, tree), asked)
+    wanted = merged(merged(defaults, tree), asked)
     for condition, differences in cases.items():
         key, _, value = condition.partition("=")
         if str(_get(wanted, _OLD_KEYS.get(key, key))) == value:
-            tree = _merged(tree, differences)
-    wanted = _merged(_merged(defaults, tree), asked)
+            tree = merged(tree, differences)
+    wanted = merged(merged(defaults, tree), asked)
     return build_config({**wanted, "method": _method(title, by_method, tree, asked)})
 
 
@@ -80,7 +67,14 @@ def _method(title: str, by_method: Any, tree: Mapping[str, Any], asked: Mapping[
         )
     name = of_command.get("name", named)
     own = of_file if name == named else {}  # the file's are those of another method
-    return {**by_method.get(name, {}), **own, **of_command, "name": name}
+    return {**by_method.get(name, {}), **_flat(own, name), **_flat(of_command, name), "name": name}
+
+
+def _flat(section: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A `method` section with the keys that were once losses, except for those that only other methods have."""
+    lacking = _ALL_KEYS - find_method(name).Config.model_fields.keys()
+    old = {key: value for key, value in section.get(OLD_LOSSES, {}).items() if key not in lacking}
+    return {**old, **{key: value for key, value in section.items() if key != OLD_LOSSES}}
 
 
 def build_config(tree: Mapping[str, Any], asked: Config | None = None) -> Config:
@@ -89,13 +83,15 @@ def build_config(tree: Mapping[str, Any], asked: Config | None = None) -> Config
     asked: what the user asked for, where the tree is of a file that may come from anyone: a Python file that
         holds the method is executed only if that names it too.
     """
-    tree = _renamed(tree)
+    tree = renamed(tree)
     method = tree.get("method")
-    name = str(method.get("name", "")) if isinstance(method, dict) else ""
+    name = str(method.get("name", _DEFAULT_METHOD)) if isinstance(method, dict) else ""
     if asked is not None and is_in_file(name) and name != asked.method.name:
         raise UsageError(
             f"the run is of the method {shortened(name, 100)}, which would be executed: give --method"
         )
+    if isinstance(method, dict):
+        tree["method"] = _flat(method, name)
     _refuse_unknown(tree, Config, "")
     try:
         return Config.model_validate(tree)
@@ -108,49 +104,6 @@ def build_config(tree: Mapping[str, Any], asked: Config | None = None) -> Config
         raise UsageError(shortened(message)) from None
 
 
-def _read(name: str, before: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """The tree of a configuration and its title; before: the configurations that extend it."""
-    if name in before:
-        raise UsageError(
-            f"configurations extend each other in a circle: {shortened(' -> '.join((*before, name)))}"
-        )
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        if not path.exists():
-            raise UsageError(f"no configuration file {name}")
-        try:
-            text, title = read_text(path, LARGEST_YAML), path.stem
-        except InputError as error:
-            raise UsageError(str(error)) from None
-    elif name in bundled_names():
-        text = (resources.files(__package__) / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
-        title = name
-    else:
-        raise UsageError(
-            f"no configuration named {shown(name)}; there are {', '.join(bundled_names())}, or give a .yaml "
-            "file"
-        )
-    tree = _parsed(text, name)
-    if tree is not None and not isinstance(tree, dict):
-        raise UsageError(f"{name}: a configuration is a mapping of keys to values, got {shown(tree)}")
-    return _extended({"extends": _DEFAULTS, **(tree or {})}, (*before, name)), title
-
-
-def _extended(tree: dict[str, Any], before: tuple[str, ...]) -> dict[str, Any]:
-    """A configuration's tree over that of the one which it extends."""
-    extended = tree.pop("extends", None)
-    tree = _renamed(tree)
-    return tree if extended is None else _merged(_part(str(extended), before), tree)
-
-
-def _part(name: str, before: tuple[str, ...]) -> dict[str, Any]:
-    """What several configurations share: one of the package's, or a file of `configs/parts`."""
-    parts = resources.files(__package__) / "configs" / "parts"
-    if f"{name}.yaml" not in {entry.name for entry in parts.iterdir()}:
-        return _read(name, before)[0]
-    return _extended(dict(_parsed((parts / f"{name}.yaml").read_text(encoding="utf-8"), name)), before)
-
-
 def _cases(name: str, cases: Any) -> dict[str, dict[str, Any]]:
     """The `when` of a configuration: conditions with the differences that hold under them."""
     found = {} if cases is None else cases
@@ -161,49 +114,11 @@ def _cases(name: str, cases: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return parse_yaml(text)
-    except ValueError as error:
-        raise UsageError(f"{where}: {error}") from None
-
-
 def _put(key: str, value: Any) -> dict[str, Any]:
     """A tree that holds one value, under a dotted key."""
     for part in reversed(key.split(".")):
         value = {part: value}
-    return _renamed(value)
-
-
-def _renamed(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A tree with its method as a section, whose keys may have their old places.
-
-    `losses.*`, `variant` and `discriminator.density_scale` became keys of `method`. Whole trees of old runs
-    have those of all methods under `losses`: the ones that their method lacks are left out.
-    """
-    tree = dict(tree)
-    method = tree.pop("method", None)
-    if isinstance(method, str):
-        method = {"name": method}
-    moved: dict[str, Any] = {}
-    losses = tree.pop("losses", {})
-    if not isinstance(losses, dict):
-        raise UsageError(f"losses is a mapping of keys to values, now named method; got {shown(losses)}")
-    moved |= losses
-    if tree.get("variant") is not None:
-        moved["variant"] = tree["variant"]
-    tree.pop("variant", None)
-    discriminator = tree.get("discriminator")
-    if isinstance(discriminator, dict) and "density_scale" in discriminator:
-        moved["density_scale"] = discriminator["density_scale"]
-        tree["discriminator"] = {key: value for key, value in discriminator.items() if key != "density_scale"}
-    if method is not None and not isinstance(method, dict):
-        return {**tree, "method": method}
-    if moved and isinstance(method, dict) and (known := METHODS.get(str(method.get("name")))):
-        lacking = _OLD_LOSSES - known.Config.model_fields.keys()
-        moved = {key: value for key, value in moved.items() if key not in lacking}
-    section = {**moved, **(method or {})}
-    return {**tree, "method": section} if section else tree
+    return renamed(value)
 
 
 def _get(tree: Mapping[str, Any], key: str) -> Any:
@@ -211,14 +126,6 @@ def _get(tree: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
@@ -239,6 +146,9 @@ def _refuse_unknown(tree: Mapping[str, Any], model: type[BaseModel], before: str
     for key, value in tree.items():
         if key not in model.model_fields:
             unknown = shortened(f"{before}{key}", 100)
+            if issubclass(model, MethodConfig):
+                own = ", ".join(sorted(model.model_fields.keys() - {"name"}))
+                raise UsageError(f"unknown configuration key {unknown}: this method has {own}")
             raise UsageError(f"unknown configuration key {unknown}; nearest: {_nearest(unknown)}")
         inner = _section(model.model_fields[key].annotation)
         if inner is MethodConfig and isinstance(value, Mapping):

@@ -13,8 +13,9 @@ from .data import open_dataset
 from .data.own import describe
 from .data.part import Part, held_out
 from .data.samples import Dataset
+from .data_settings import TAXONOMIES, Data
 from .label_folder import require_file_names
-from .settings import TAXONOMIES, Config, Data
+from .settings import Config
 from .speech import say
 
 # Fewer different views than this teach nothing about a camera, and tell nothing about what was learned.

@@ -13,6 +13,7 @@ from . import bootstrap
 from .boundary import RATIO
 from .config import load_config
 from .data.samples import Dataset
+from .data_settings import Data
 from .entries import Opened, compared
 from .evaluated import Options, Row, evaluate
 from .gallery import compared as compared_frames
@@ -20,7 +21,7 @@ from .gallery import examples
 from .joint_space import choose_pixels, described, kind_of, space, weighted_kinds
 from .published import counterpart, published
 from .report.write import write_report
-from .settings import Config, Data
+from .settings import Config
 from .speech import say
 
 FORMAT = 1

@@ -17,10 +17,11 @@ from depdis_deploy.terminal import write_err
 
 from .comparison import compare, verdict
 from .data.samples import Dataset
+from .data_settings import Data
 from .experiment_data import open_data
 from .loading import Batches, RandomViews, WholePictures
 from .network import build_network
-from .settings import Config, Data
+from .settings import Config
 from .statistics import Fitted, fit_set, without_pixels
 from .statistics_plot import comparison_picture, mixtures_picture
 from .text_table import aligned

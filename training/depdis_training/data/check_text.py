@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 
 from depdis_deploy.terminal import printable
-from depdis_training.config import bundled_names, load_config
+from depdis_training.config_files import bundled_names, data_sections
 
 from . import layouts
 from .check import Report, Split
@@ -106,7 +106,7 @@ def _configs(report: Report, found: Mapping[str, Split], role: str) -> list[str]
     needs = {"source": ("labels", "depth"), "target": (), "validation": ("labels",)}[role]
     names = []
     for name in bundled_names():
-        data = getattr(load_config(name), role)
+        data = data_sections(name)[role]
         if data is None or data.layout != report.layout or (needs and data.taxonomy not in report.taxonomies):
             continue
         split = found.get(data.split) or found.get("all")
