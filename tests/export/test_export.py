@@ -142,6 +142,7 @@ def test_predictor_gives_what_torch_gives(dynamic_file: Path, network: Network, 
     assert float(prediction.depth.mean()) == pytest.approx(float(expected.depth.mean()), rel=0.02)
 
 
+@pytest.mark.long
 def test_released_layout_goes_to_onnx_and_runs(tmp_path: Path) -> None:
     torch.manual_seed(16)
     released = tmp_path / "Syn_City (M4).pth"

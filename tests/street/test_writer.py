@@ -209,6 +209,7 @@ def test_wrong_descriptions(tmp_path: Path, options: dict[str, object], message:
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.long
 def test_another_processor_draws_the_same(tmp_path: Path) -> None:
     """A plain x86-64 without AVX: equal labels, pictures within a grey level but for a handful of pixels."""
     plain = {

@@ -89,6 +89,7 @@ def test_a_broken_result_is_refused_and_the_start_delivered(refused):
     assert not np.array_equal(apart["0_start.png"], apart["0_result.png"])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_same_command_exports_what_a_finished_run_delivers_and_only_once(refused, clip, blocks, capfd):
     for _ in range(2):

@@ -172,10 +172,10 @@ def _stopped(config_path, blocks, out, place, signum):
 @pytest.mark.parametrize(
     ("signum", "status", "place"),
     [
-        pytest.param(signal.SIGKILL, -9, "config.json", id="statistics"),
+        pytest.param(signal.SIGKILL, -9, "config.json", id="statistics", marks=pytest.mark.long),
         pytest.param(signal.SIGKILL, -9, "stage1:8", id="stage1"),
-        pytest.param(signal.SIGKILL, -9, "labels-1/*.png", id="labels"),
-        pytest.param(signal.SIGKILL, -9, "self-training-2:4", id="self-training"),
+        pytest.param(signal.SIGKILL, -9, "labels-1/*.png", id="labels", marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, -9, "self-training-2:4", id="self-training", marks=pytest.mark.long),
         pytest.param(signal.SIGKILL, -9, "weights.safetensors", id="evaluation"),
         pytest.param(signal.SIGTERM, 143, "stage1:12", id="asked to stop"),
     ],

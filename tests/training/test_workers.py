@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from tiny_run import tiny_config
 
@@ -75,6 +76,7 @@ def test_two_processes_equal_one_that_accumulates_their_batches(tmp_path, blocks
     assert any((first_only[name] - mine[name]).abs().max() > 1e-3 for name in trained)
 
 
+@pytest.mark.long
 def test_two_processes_go_on_after_a_stage_to_the_same_bits(tmp_path, blocks, monkeypatch):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'training'}")
