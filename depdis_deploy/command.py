@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .address import masked_text
@@ -18,6 +20,15 @@ from .terminal import escape_warnings, printable, write_err
 
 if TYPE_CHECKING:
     import typer
+
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class _Run:
+    """Whether `run` is executing an app. Only `run` restores the signal handlers and stdout."""
+
+    active = False
 
 
 class InputError(ValueError):
@@ -49,16 +60,35 @@ def raise_on_sigterm() -> None:
 
 
 def begin() -> None:
-    """Prepare this process for a command's work: end on SIGTERM, and keep stdout for results."""
-    raise_on_sigterm()
-    reserve_stdout()
+    """Prepare this process for a command's work: end on SIGTERM, and keep stdout for results.
+
+    Without `run`, as in a test or a notebook that calls an app, the process keeps its handlers and stdout.
+    """
+    if _Run.active:
+        raise_on_sigterm()
+        reserve_stdout()
+
+
+@contextmanager
+def _restored_process() -> Iterator[None]:
+    """Let `begin` change signal handlers and stdout in the block, and restore both at its end."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    _Run.active = True
+    try:
+        with restored_stdout():
+            yield
+    finally:
+        _Run.active = False
+        for number, handler in before.items():
+            # What a command has ignored stays ignored: a terminal that closes may send SIGHUP again.
+            if signal.getsignal(number) not in (handler, signal.SIG_IGN):
+                signal.signal(number, handler)
 
 
 def _ignore_signals() -> None:
     """What is asked for while the interpreter ends comes too late, and would only be a traceback."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _limit_library_threads() -> None:
@@ -97,7 +127,7 @@ def one_line(error: BaseException) -> str:
 def run(app: typer.Typer, **keywords: Any) -> NoReturn:
     """Run a typer app and end the process: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
     open_missing()
-    with restored_stdout():
+    with _restored_process():
         status = _status(app, keywords)
     sys.exit(status)
 

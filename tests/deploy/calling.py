@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,21 +30,12 @@ class Result:
 Call = Callable[..., Result]
 
 
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def infer(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> Result:
     from depdis_deploy.cli import main
 
     monkeypatch.setattr("sys.argv", ["depdis-infer", *map(str, words)])
     capfd.readouterr()
-    with _signals_kept(), pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as end:
         main()
     captured = capfd.readouterr()
     assert captured.out == "" or "--stdout" in words

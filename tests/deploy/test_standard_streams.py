@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from calling import ROOT, lines
 from clips import write_picture
+from typer.testing import CliRunner
 
-from depdis_deploy import standard_streams
+from depdis_deploy import command, standard_streams
 from depdis_deploy.standard_streams import open_missing, reserve_stdout, restored_stdout
 from depdis_deploy.terminal import write_out
 
@@ -125,6 +128,30 @@ def test_results_alone_reach_a_reserved_stdout(capfd: pytest.CaptureFixture[str]
     assert captured.out == "a result\nafterwards\n"
     assert sorted(captured.err.splitlines()) == ["of a child", "printed by a library", "written by C code"]
     assert not standard_streams._Results.redirected
+
+
+@pytest.mark.parametrize("call", ["run", "app"])
+def test_leaves_no_state_behind_in_the_process(call: str, capfd: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def work() -> None:
+        command.begin()
+        write_out("a result")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    if call == "run":
+        with pytest.raises(SystemExit) as end:
+            command.run(app, args=[])
+        assert (end.value.code, capfd.readouterr().out) == (0, "a result\n")
+    else:
+        done = CliRunner().invoke(app)
+        assert (done.exit_code, done.stdout) == (0, "a result\n")
+    assert [signal.getsignal(number) for number in numbers] == before
+    write_out("afterwards")
+    os.write(1, b"written by C code\n")
+    assert capfd.readouterr() == ("afterwards\nwritten by C code\n", "")
 
 
 @pytest.mark.long
