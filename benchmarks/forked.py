@@ -138,5 +138,6 @@ def _decodes(event: str, values: tuple[Any, ...]) -> bool:
     """Whether what is started is one of the package's own decoders, in this interpreter."""
     if event != "subprocess.Popen" or values[0] != sys.executable:
         return False
-    *_, option, module = values[1]
-    return option == "-m" and str(module).startswith(_DECODERS)
+    # after the module comes the descriptor of the parent's pipe
+    *_, option, module, descriptor = values[1]
+    return option == "-m" and str(module).startswith(_DECODERS) and str(descriptor).isdecimal()

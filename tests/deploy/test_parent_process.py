@@ -13,15 +13,18 @@ import pytest
 from calling import ROOT
 from decoders import running, wait_until
 
-PARENT = """
+# Several processes write to one pipe. print() may write a number and its line end one after the other.
+PARENT = r"""
 import os, pathlib, subprocess, sys, time
 from depdis_deploy.parent_process import child_command, parent_pipe
+def tell(process):
+    os.write(1, b"%d\n" % process)
 """
 # Starts a child process that starts another one; each writes its process id.
 CHILD = (
     PARENT
     + """
-print(os.getpid(), flush=True)
+tell(os.getpid())
 if sys.argv[1:]:
     subprocess.Popen(child_command("endless", sys.argv[2:]), stdin=parent_pipe())
 while True:
@@ -30,7 +33,7 @@ while True:
 )
 START = PARENT + 'subprocess.Popen(child_command("endless", ["more", "more"]), stdin=parent_pipe())\n'
 # A process that was forked before or after the pipe was made lives on, and must not hold it open.
-FORKED = "if os.fork() == 0:\n    print(os.getpid(), flush=True)\n    time.sleep(600)\n    os._exit(0)\n"
+FORKED = "if os.fork() == 0:\n    tell(os.getpid())\n    time.sleep(600)\n    os._exit(0)\n"
 ADAPTATION = """
 from pathlib import Path
 from depdis_demo.adaptation import Adaptation
@@ -46,10 +49,10 @@ from depdis_deploy.media.image_process import DecoderProcess
 decoder = DecoderProcess()
 os.write(decoder._stdin, b"abc")
 if os.fork() == 0:
-    print(os.getpid(), flush=True)
+    tell(os.getpid())
     time.sleep(600)
     os._exit(0)
-print(decoder._process.pid, flush=True)
+tell(decoder._process.pid)
 """
 )
 
