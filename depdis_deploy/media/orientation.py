@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata import sidedata
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -46,11 +46,13 @@ _TURNS = (  # by quarter turns counter-clockwise
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Return the orientation that a frame's display matrix states. It comes from the container or the codec."""
+    # `frame.side_data` would refer back to its frame: only the garbage collector would free both, much later.
+    container: Any = sidedata.SideDataContainer
     try:
-        known: Any = frame.side_data
+        known = container(frame)
     except ValueError:  # side data of a type that PyAV does not know, such as EXIF: only the angle is available
         return _TURNS[round(frame.rotation / 90) % 4]
-    matrix = known.get(Type.DISPLAYMATRIX)
+    matrix = known.get(sidedata.Type.DISPLAYMATRIX)
     return UPRIGHT if matrix is None else _from_matrix(bytes(matrix))
 
 

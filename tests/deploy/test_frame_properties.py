@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,7 +17,7 @@ from PIL import Image
 from small_rtsp import SmallRtsp
 
 from depdis_deploy import Predictor
-from depdis_deploy.clip import VideoFile
+from depdis_deploy.clip import VideoFile, open_clip
 from depdis_deploy.command import InputError
 from depdis_deploy.live import NetworkStream
 from depdis_deploy.patience import Patience
@@ -281,3 +282,17 @@ def test_rejects_images_that_are_named_as_videos(tmp_path: Path) -> None:
 def test_an_avif_image_without_a_suffix_is_an_image(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(avif())
     assert [source.kind for source in find_sources([str(tmp_path / "image")])] == ["picture"]
+
+
+def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    """A decoded frame has threads and memory of its own, which pile up where something refers back to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        with open_clip(Source("video", str(make_clip(tmp_path / "a.mp4", 60)))) as clip:
+            images = sum(1 for _ in clip)
+        assert images == 60
+        left = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(left) < 10
