@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
@@ -33,10 +34,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "depdis_export").mkdir()
     (folder / "depdis_export" / "__init__.py").touch()
     (folder / "depdis_export" / "cli.py").write_text(QUICK_EXPORT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-        with started(*LIMITS, *SHORT_ADAPTATIONS) as served:
-            yield served.address
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # not for the other tests of this process
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+            served = stack.enter_context(started(*LIMITS, *SHORT_ADAPTATIONS))
+        yield served.address
 
 
 @pytest.fixture(scope="session")
