@@ -15,7 +15,7 @@ from typing import Any
 from depdis_deploy.backends.cpu import cores
 from depdis_deploy.command import InputError, one_line, raise_on_sigterm
 
-from .ray_environment import LOCAL, chosen_address, environment_of, reach
+from .ray_environment import LOCAL, chosen_address, environment_of, has_unused_token, reach
 from .worker import ChunkWorker
 
 # Rows hold numbers only; Ray's own choice would be a third of the memory.
@@ -178,12 +178,28 @@ def _connect(ray: Any, address: str, folder: Path | None) -> None:
         return
     try:
         reach(address)
+        if has_unused_token():
+            _choose_mode(ray, address)
         ray.init(address=address, **common)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"{address}: it cannot be used ({one_line(error)}); expected HOST:PORT of a cluster that `ray "
             "start` started, of which this machine is a node; if it has a token, copy that to ~/.ray/auth_token"
         ) from None
+
+
+def _choose_mode(ray: Any, address: str) -> None:
+    """Use this user's token if the cluster rejects calls without one.
+
+    Otherwise this program would reject calls of the cluster, which then takes it for dead.
+    """
+    from ray._raylet import Config, GcsClient
+
+    try:
+        GcsClient(address=address).check_alive([], timeout=_SILENT_S)
+    except ray.exceptions.AuthenticationError:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        Config.initialize("")  # Ray read the environment when it was imported
 
 
 def _said(error: BaseException) -> str:

@@ -70,16 +70,14 @@ def environment_of(address: str) -> Iterator[Path | None]:
     """Set what a cluster needs, for the block; gives the folder for Ray's files of a local one.
 
     A local cluster has a folder and a token of its own, which no other user can read, and listens on the
-    loopback interface alone. To one at an address, Ray shows a token only where it is told to.
+    loopback interface alone. The mode of one at an address is found out once it is reached.
     """
     # Before Ray is imported: it reports its use otherwise.
     variables: dict[str, str | None] = {
         "RAY_USAGE_STATS_ENABLED": os.environ.get("RAY_USAGE_STATS_ENABLED", "0")
     }
     if address != LOCAL:
-        if "RAY_AUTH_MODE" not in os.environ and _has_token():
-            variables["RAY_AUTH_MODE"] = "token"  # which a cluster without tokens does not mind
-        with _set(variables):
+        with _set(variables | {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}):
             yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="depdis-ray-", dir=_short_temporary_folder()))  # mode 0700
@@ -98,7 +96,10 @@ def environment_of(address: str) -> Iterator[Path | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _has_token() -> bool:
+def has_unused_token() -> bool:
+    """Return whether Ray has a token of this user, and the environment does not say whether to use it."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return False
     if os.environ.get("RAY_AUTH_TOKEN"):
         return True
     path = os.environ.get("RAY_AUTH_TOKEN_PATH")

@@ -88,7 +88,7 @@ class Ended(AssertionError):
 
 
 class Nodes:
-    """Two nodes of one CPU each, and a head of none."""
+    """Two nodes of one CPU each, and a head of none. They use no token."""
 
     def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
         self._process, self._errors = process, errors
@@ -142,7 +142,7 @@ def _started() -> Iterator[Nodes]:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _START, folder],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
         )  # fmt: skip
     with process:
         try:

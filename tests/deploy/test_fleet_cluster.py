@@ -72,12 +72,15 @@ def parts(out: Path) -> list[int]:
 
 
 def test_the_command_killed_and_a_node_killed_change_nothing_in_the_results(
-    tmp_path: Path, folder: Path, model: Path, local: dict[str, bytes]
+    tmp_path: Path, folder: Path, model: Path, local: dict[str, bytes], home: Path
 ) -> None:
+    """On a cluster without tokens, while the user has one."""
     need_ray()
     out = tmp_path / "out"
+    write_token(home)
+    env = {"HOME": str(home)}
     with two_nodes() as nodes:
-        with start(folder, model, out, "--ray-address", nodes.address) as process:
+        with start(folder, model, out, "--ray-address", nodes.address, env=env) as process:
             wait_for(process, out, chunks=1)
             process.kill()
             process.communicate(timeout=_LONG_S)
@@ -86,7 +89,7 @@ def test_the_command_killed_and_a_node_killed_change_nothing_in_the_results(
         pictures = json.loads((out / ".unfinished/run.json").read_text())["size"]
         drawn = [out / f"{done[0] * pictures + index:03d}_labels.png" for index in range(pictures)]
         inodes = [path.stat().st_ino for path in drawn if path.exists()]
-        with start(folder, model, out, "--ray-address", nodes.address) as process:
+        with start(folder, model, out, "--ray-address", nodes.address, env=env) as process:
             wait_for(process, out, chunks=len(done) + 1, workers=2)
             nodes.freeze_one()
             # until then it has been given two chunks, which die with it
@@ -108,6 +111,11 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_token(home: Path) -> None:
+    (home / ".ray").mkdir()
+    (home / ".ray/auth_token").write_text("a" * 32)
 
 
 def mode(path: Path) -> int:
@@ -151,8 +159,7 @@ def test_joins_a_cluster_of_ray_start_with_and_without_a_token(
 ) -> None:
     need_ray()
     if token:
-        (home / ".ray").mkdir()
-        (home / ".ray/auth_token").write_text("a" * 32)
+        write_token(home)
     env = {"HOME": str(home), "RAY_TMPDIR": str(home)}
     with ray_start(env) as head, start(folder, model, tmp_path / "out", env=env) as process:
         _, err = process.communicate(timeout=_LONG_S)
