@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -193,13 +194,12 @@ def _choose_mode(ray: Any, address: str) -> None:
 
     Otherwise this program would reject calls of the cluster, which then takes it for dead.
     """
-    from ray._raylet import Config, GcsClient
-
+    raylet: Any = import_module("ray._raylet")  # private: Ray has no public call for it
     try:
-        GcsClient(address=address).check_alive([], timeout=_SILENT_S)
+        raylet.GcsClient(address=address).check_alive([], timeout=_SILENT_S)
     except ray.exceptions.AuthenticationError:
         os.environ["RAY_AUTH_MODE"] = "token"
-        Config.initialize("")  # Ray read the environment when it was imported
+        raylet.Config.initialize("")  # Ray read the environment when it was imported
 
 
 def _said(error: BaseException) -> str:
