@@ -141,7 +141,8 @@ def test_survives_a_crash(decoder: ImageDecoder, number: signal.Signals) -> None
             waiting.result(timeout=60)
     idle = only(decoder)
     os.kill(idle, number)
-    wait_until(lambda: not running(idle))
+    # With all of its threads; it is still there to be waited for.
+    wait_until(lambda: os.waitid(os.P_PID, idle, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
     assert only(decoder) != idle  # one that died while it was idle costs no image
 
 
