@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from depdis_training.branches import Network
-from depdis_training.loading import Batch
-
-from .method import Method, MethodConfig, Outputs, Step
+from .method import Outputs, Step
 from .terms import information
-from .two_level import AUXILIARY, auxiliary_classifier
+from .two_level import AUXILIARY, TwoLevel, TwoLevelConfig
 
 
-class MinEntConfig(MethodConfig):
-    """Weights of the entropy, and of both losses of the auxiliary level."""
+class MinEntConfig(TwoLevelConfig):
+    """Weights of the entropy, and of the losses of the auxiliary level."""
 
-    auxiliary: float = Field(default=0.1, ge=0)
     entropy: float = Field(default=0.001, ge=0)
     entropy_auxiliary: float = Field(default=0.0002, ge=0)
 
 
-class MinEnt(Method):
+class MinEnt(TwoLevel):
     """Cross-entropy on the source and the entropy of the prediction on the target, on two levels."""
 
     Config = MinEntConfig
@@ -34,15 +30,6 @@ class MinEnt(Method):
             "segmentation_auxiliary": self.config.auxiliary,
             "entropy": self.config.entropy,
             "entropy_auxiliary": self.config.entropy_auxiliary,
-        }
-
-    def extra_heads(self, network: Network) -> nn.ModuleDict:
-        return auxiliary_classifier(network)
-
-    def source_losses(self, outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
-        return {
-            "segmentation": self.segmentation_loss(outputs.segmentation, batch.labels),
-            "segmentation_auxiliary": self.segmentation_loss(outputs.extra[AUXILIARY], batch.labels),
         }
 
     def target_losses(self, outputs: Outputs, size: tuple[int, int], step: Step) -> dict[str, Tensor]:
