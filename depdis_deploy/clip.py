@@ -15,8 +15,9 @@ from av.format import Flags
 from .backends.cpu import cores
 from .command import InputError
 from .media.containers import MAX_PIXELS, open_container
+from .media.frame_times import FrameTimes
 from .media.frames import FrameReader, pixel_aspect
-from .media.timeline import FrameTimes, measure, nominal_rate, placed_packets
+from .media.timeline import measure, nominal_rate, placed_packets
 from .media.tracks import audio_stream, video_stream
 from .patience import Patience
 from .sources import Frame, Source, require_readable

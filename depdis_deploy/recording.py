@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from .clip import Clip
 from .command import InputError, one_line
 from .job import Job
-from .media.timeline import LONGEST_HOLD_S
+from .media.frame_times import LONGEST_HOLD_S
 from .outputs import Names
 from .terminal import json_line
 from .video import VideoWriter

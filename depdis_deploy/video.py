@@ -18,7 +18,8 @@ import numpy as np
 from .command import InputError
 from .files import Protected, create, sync, written_whole
 from .media.containers import create_container, open_container, packets_of
-from .media.timeline import LONGEST_HOLD_S, placed_packets
+from .media.frame_times import LONGEST_HOLD_S
+from .media.timeline import placed_packets
 from .media.tracks import audio_stream, video_stream
 
 if TYPE_CHECKING:

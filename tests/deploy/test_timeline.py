@@ -19,7 +19,8 @@ from depdis_deploy.benchmark.accuracy import pictures
 from depdis_deploy.clip import VideoFile, count_frames
 from depdis_deploy.interruption import Interruption
 from depdis_deploy.job import Job, Options
-from depdis_deploy.media.timeline import FrameTimes, Timeline
+from depdis_deploy.media.frame_times import FrameTimes
+from depdis_deploy.media.timeline import Timeline
 from depdis_deploy.recording import Recording
 from depdis_deploy.sources import Source
 
