@@ -404,7 +404,7 @@ def test_executes_only_a_file_that_the_command_names(tmp_path: Path, blocks: Pat
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(json.dumps(config.plain() | {"method": {"name": f"{file}:Pull"}}))
-    with pytest.raises(ValueError, match="which would be executed: give --method"):
+    with pytest.raises(ValueError, match="a Python file that would be executed; name it with --method"):
         train(config, run, tmp_path / "data")
     assert not ran.exists()
 
