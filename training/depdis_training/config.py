@@ -88,7 +88,8 @@ def build_config(tree: Mapping[str, Any], asked: Config | None = None) -> Config
     name = str(method.get("name", _DEFAULT_METHOD)) if isinstance(method, dict) else ""
     if asked is not None and is_in_file(name) and name != asked.method.name:
         raise UsageError(
-            f"the run's method is {shortened(name, 100)}, a Python file that would be executed; name it with --method"
+            f"the run's method is {shortened(name, 100)}, a Python file that would be executed; "
+            "name it with --method"
         )
     if isinstance(method, dict):
         tree["method"] = _flat(method, name)
